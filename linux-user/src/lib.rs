@@ -1,0 +1,1 @@
+//! Linux system calls, signals and processes for foreign programs.

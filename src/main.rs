@@ -1,0 +1,2 @@
+//! The `emu` executable: applet dispatch and command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The 32-bit Arm architecture: A32, T32, VFP, Advanced SIMD.

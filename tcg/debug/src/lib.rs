@@ -1,0 +1,1 @@
+//! Looking inside: log masks, gdb server, perf map, statistics.

@@ -1,0 +1,1 @@
+//! Build-time compiler from decode tables to decoders, disassemblers and instruction generators.

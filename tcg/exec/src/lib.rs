@@ -1,0 +1,1 @@
+//! Execution: code buffer, block cache, chaining, dispatch, faults, invalidation.

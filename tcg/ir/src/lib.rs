@@ -1,0 +1,1 @@
+//! The translator's intermediate representation: types, operations, builder, text form, verifier, interpreter.

@@ -1,0 +1,1 @@
+//! Guest memory: address types and fault-recovering access.

@@ -1,0 +1,1 @@
+//! User-mode guest address space and image loading.
