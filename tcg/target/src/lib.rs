@@ -1,0 +1,1 @@
+//! What a guest instruction set must supply.
