@@ -132,13 +132,11 @@ pub fn check(file: &File, lines: &[Line], islands: &Islands, findings: &mut Vec<
         if let Some(word) = WORDS_IN_CODE.iter().find(|w| has_macro(&line.code, w)) {
             findings.push(file.finding(number, format_args!("{word} may not be committed")));
         }
-        if let Some(word) = words(&line.comment).find(|w| WORDS_IN_COMMENTS.contains(w)) {
-            if !excused(&line.comment, "words") {
-                findings.push(file.finding(
-                    number,
-                    format_args!("{word} in a comment: do it, or write UNIMPL: and why"),
-                ));
-            }
+        if !excused(&line.comment, "words")
+            && let Some(word) = words(&line.comment).find(|w| WORDS_IN_COMMENTS.contains(w))
+        {
+            let advice = "do it, or write UNIMPL: and why";
+            findings.push(file.finding(number, format_args!("{word} in a comment: {advice}")));
         }
     }
 }
