@@ -1,0 +1,8 @@
+//! Compiles the decode tables in `isa/`.
+
+fn main() {
+    tcg_decode::Family::new("decode")
+        .features("isa/arm.features")
+        .table("isa/a32.decode")
+        .build("decode.rs");
+}
