@@ -26,9 +26,17 @@ pub fn note_denormals<S: Sig>(operands: &[Unpacked<S>], st: &mut FloatStatus) {
 /// Sum of magnitudes: exponent and significand.
 #[inline]
 fn add_magnitudes<T: Limbs>(ea: i32, a: T, eb: i32, b: T) -> (i32, T) {
-    let (ea, a, eb, b) = if ea < eb { (eb, b, ea, a) } else { (ea, a, eb, b) };
+    let (ea, a, eb, b) = if ea < eb {
+        (eb, b, ea, a)
+    } else {
+        (ea, a, eb, b)
+    };
     let (sum, carry) = a.add_carry(b.right_jam((ea - eb) as u32));
-    if carry { (ea + 1, sum.right_jam(1).or(T::TOP)) } else { (ea, sum) }
+    if carry {
+        (ea + 1, sum.right_jam(1).or(T::TOP))
+    } else {
+        (ea, sum)
+    }
 }
 
 /// Difference of magnitudes: whether a < b, exponent and significand; `None`
@@ -82,7 +90,10 @@ fn add_special<S: Sig>(a: Unpacked<S>, b: Unpacked<S>, st: &mut FloatStatus) -> 
 #[inline]
 pub fn sub<S: Sig>(a: Unpacked<S>, b: Unpacked<S>, st: &mut FloatStatus) -> Unpacked<S> {
     // A NaN keeps its sign.
-    let b = Unpacked { sign: b.sign ^ !b.is_nan(), ..b };
+    let b = Unpacked {
+        sign: b.sign ^ !b.is_nan(),
+        ..b
+    };
     add(a, b, st)
 }
 
@@ -178,7 +189,11 @@ fn mul_add_special<S: Sig>(
     }
     // The product is exact here: jammed only where it is not added to anything.
     let product = mul(a, b, st);
-    if product.is_nan() { product } else { add(product, c, st) }
+    if product.is_nan() {
+        product
+    } else {
+        add(product, c, st)
+    }
 }
 
 /// a - n × b, where n is a / b rounded to the nearest even integer, or to
@@ -227,12 +242,19 @@ pub fn remainder<S: Sig>(
         return (Unpacked::zero(a.sign), quotient);
     }
     let lz = rem.lz();
-    (Unpacked::normal(sign, exp - lz as i32, rem.left(lz)), quotient)
+    (
+        Unpacked::normal(sign, exp - lz as i32, rem.left(lz)),
+        quotient,
+    )
 }
 
 /// Whether the rest is above half of b, or is half of it and `odd`.
 fn above_half<S: Sig>(rem: S, exp: i32, b: Unpacked<S>, odd: bool) -> bool {
-    let half = if exp < b.exp { b.sig } else { b.sig.right_jam(1) };
+    let half = if exp < b.exp {
+        b.sig
+    } else {
+        b.sig.right_jam(1)
+    };
     rem > half || (rem == half && odd)
 }
 
@@ -243,5 +265,8 @@ pub fn scale<S: Sig>(a: Unpacked<S>, n: i32, st: &mut FloatStatus) -> Unpacked<S
     }
     // Far beyond any format's range, yet safe to add.
     let n = n.clamp(-0x2_0000, 0x2_0000);
-    Unpacked { exp: a.exp + n, ..a }
+    Unpacked {
+        exp: a.exp + n,
+        ..a
+    }
 }

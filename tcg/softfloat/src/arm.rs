@@ -21,7 +21,11 @@ fn recip_estimate_bits(a: u32) -> u32 {
 
 /// Reciprocal root of a number in 1/4..1 with nine bits: 128..=511 to 256..=511.
 fn recip_sqrt_estimate_bits(a: u32) -> u32 {
-    let a = if a < 256 { a * 2 + 1 } else { ((a >> 1 << 1) + 1) * 2 };
+    let a = if a < 256 {
+        a * 2 + 1
+    } else {
+        ((a >> 1 << 1) + 1) * 2
+    };
     let mut b = 512;
     while a * (b + 1) * (b + 1) < 1 << 28 {
         b += 1;
@@ -31,16 +35,28 @@ fn recip_sqrt_estimate_bits(a: u32) -> u32 {
 
 /// URECPE, VRECPE.U32: reciprocal of a fixed-point number in 1/2..1.
 pub fn urecpe(a: u32) -> u32 {
-    if a < 1 << 31 { u32::MAX } else { recip_estimate_bits(a >> 23) << 23 }
+    if a < 1 << 31 {
+        u32::MAX
+    } else {
+        recip_estimate_bits(a >> 23) << 23
+    }
 }
 
 /// URSQRTE, VRSQRTE.U32: reciprocal root of a fixed-point number in 1/4..1.
 pub fn ursqrte(a: u32) -> u32 {
-    if a < 1 << 30 { u32::MAX } else { recip_sqrt_estimate_bits(a >> 23) << 23 }
+    if a < 1 << 30 {
+        u32::MAX
+    } else {
+        recip_sqrt_estimate_bits(a >> 23) << 23
+    }
 }
 
 fn flushes_outputs<F: Float>(st: &FloatStatus) -> bool {
-    if F::FORMAT.half { st.flush_f16 } else { st.flush_outputs }
+    if F::FORMAT.half {
+        st.flush_f16
+    } else {
+        st.flush_outputs
+    }
 }
 
 /// A number whose significand's upper nine bits are `estimate`.
@@ -128,7 +144,13 @@ fn step_fused<F: Float>(
     } else {
         arith::mul_add(a, b, constant(minuend), st)
     };
-    finish::<F>(Unpacked { exp: result.exp - halvings, ..result }, st)
+    finish::<F>(
+        Unpacked {
+            exp: result.exp - halvings,
+            ..result
+        },
+        st,
+    )
 }
 
 /// FRECPS: 2 - a × b with one rounding.
@@ -161,7 +183,13 @@ fn step_unfused<F: Float>(
         unpack::<F>(rounded, st)
     };
     let result = arith::sub(constant(minuend), product, st);
-    finish::<F>(Unpacked { exp: result.exp - halvings, ..result }, st)
+    finish::<F>(
+        Unpacked {
+            exp: result.exp - halvings,
+            ..result
+        },
+        st,
+    )
 }
 
 /// VRECPS: 2 - a × b with two roundings. The caller passes the standard FPSCR
@@ -179,7 +207,10 @@ pub fn rsqrt_step<F: Float>(a: F::Raw, b: F::Raw, st: &mut FloatStatus) -> F::Ra
 pub fn mulx<F: Float>(a: F::Raw, b: F::Raw, st: &mut FloatStatus) -> F::Raw {
     let (a, b) = (unpack::<F>(a, st), unpack::<F>(b, st));
     let result = if bad_product(&a, &b) {
-        Unpacked { sign: a.sign ^ b.sign, ..constant(2) }
+        Unpacked {
+            sign: a.sign ^ b.sign,
+            ..constant(2)
+        }
     } else {
         arith::mul(a, b, st)
     };
@@ -194,7 +225,11 @@ pub fn recip_exponent<F: Float>(raw: F::Raw, st: &mut FloatStatus) -> F::Raw {
     }
     let f = &F::FORMAT;
     let field = (F::to_sig(raw) >> f.exp_shift()).low64() as u32 & f.exp_mask();
-    let inverted = if field == 0 { f.exp_mask() - 1 } else { !field & f.exp_mask() };
+    let inverted = if field == 0 {
+        f.exp_mask() - 1
+    } else {
+        !field & f.exp_mask()
+    };
     let sign = F::Sig::from(u64::from(a.sign)) << f.sign_shift();
     F::from_sig(sign | (F::Sig::from(u64::from(inverted)) << f.exp_shift()))
 }
@@ -218,7 +253,11 @@ pub fn fjcvtzs(raw: u64, st: &mut FloatStatus) -> (u32, bool) {
         exp @ 64..=94 => (a.sig as u32) << (exp - 63),
         _ => 0,
     };
-    let result = if a.sign { magnitude.wrapping_neg() } else { magnitude };
+    let result = if a.sign {
+        magnitude.wrapping_neg()
+    } else {
+        magnitude
+    };
     let fits = a.exp < 31 || (a.sign && a.exp == 31 && a.sig >> 32 == 1 << 31);
     let exact = a.exp >= 0 && (a.exp >= 63 || a.sig << (a.exp + 1) == 0);
     if !fits {

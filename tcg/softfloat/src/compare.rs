@@ -52,7 +52,11 @@ fn order<S: Sig>(a: &Unpacked<S>, b: &Unpacked<S>, signed_zeros: bool) -> std::c
         return b.sign.cmp(&a.sign);
     }
     let magnitudes = order_magnitudes(a, b);
-    if a.sign { magnitudes.reverse() } else { magnitudes }
+    if a.sign {
+        magnitudes.reverse()
+    } else {
+        magnitudes
+    }
 }
 
 fn order_magnitudes<S: Sig>(a: &Unpacked<S>, b: &Unpacked<S>) -> std::cmp::Ordering {
@@ -62,7 +66,11 @@ fn order_magnitudes<S: Sig>(a: &Unpacked<S>, b: &Unpacked<S>) -> std::cmp::Order
         _ => 2,
     };
     rank(a).cmp(&rank(b)).then_with(|| {
-        if a.is_normal() { (a.exp, a.sig).cmp(&(b.exp, b.sig)) } else { std::cmp::Ordering::Equal }
+        if a.is_normal() {
+            (a.exp, a.sig).cmp(&(b.exp, b.sig))
+        } else {
+            std::cmp::Ordering::Equal
+        }
     })
 }
 
@@ -107,12 +115,14 @@ pub fn min_max<S: Sig>(
     }
     let ordering = match kind {
         MinMax::X86 => order(&a, &b, false),
-        MinMax::Magnitude2008 => {
-            order_magnitudes(&a, &b).then_with(|| order(&a, &b, true))
-        }
+        MinMax::Magnitude2008 => order_magnitudes(&a, &b).then_with(|| order(&a, &b, true)),
         _ => order(&a, &b, true),
     };
-    let a_wins = if max { ordering.is_gt() } else { ordering.is_lt() };
+    let a_wins = if max {
+        ordering.is_gt()
+    } else {
+        ordering.is_lt()
+    };
     if a_wins { Choice::A } else { Choice::B }
 }
 
@@ -122,7 +132,9 @@ fn min_max_nan<S: Sig>(
     kind: MinMax,
     st: &mut FloatStatus,
 ) -> Choice<S> {
-    let any_signalling = [a, b].iter().any(|u| matches!(u.class, Class::SNan | Class::Bad));
+    let any_signalling = [a, b]
+        .iter()
+        .any(|u| matches!(u.class, Class::SNan | Class::Bad));
     let number = match (a.is_nan(), b.is_nan()) {
         (true, false) => Some(Choice::B),
         (false, true) => Some(Choice::A),

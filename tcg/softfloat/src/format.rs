@@ -3,7 +3,7 @@
 //! Reference: IEEE 754-2008 section 3; Intel SDM volume 1 chapter 4.2 (f80).
 
 use crate::status::{Flags, FloatStatus};
-use crate::wide::{Limbs, Sig};
+use crate::wide::Sig;
 
 /// Field widths of a format; the rest follows from these.
 pub struct Format {
@@ -126,7 +126,13 @@ pub struct Unpacked<S> {
 
 impl<S: Sig> Unpacked<S> {
     pub const fn special(class: Class, sign: bool) -> Self {
-        Unpacked { class, sign, denormal: false, exp: 0, sig: S::ZERO }
+        Unpacked {
+            class,
+            sign,
+            denormal: false,
+            exp: 0,
+            sig: S::ZERO,
+        }
     }
     pub const fn zero(sign: bool) -> Self {
         Self::special(Class::Zero, sign)
@@ -135,7 +141,13 @@ impl<S: Sig> Unpacked<S> {
         Self::special(Class::Inf, sign)
     }
     pub const fn normal(sign: bool, exp: i32, sig: S) -> Self {
-        Unpacked { class: Class::Normal, sign, denormal: false, exp, sig }
+        Unpacked {
+            class: Class::Normal,
+            sign,
+            denormal: false,
+            exp,
+            sig,
+        }
     }
     pub fn is_nan(&self) -> bool {
         matches!(self.class, Class::QNan | Class::SNan | Class::Bad)
@@ -164,7 +176,11 @@ impl<S: Sig> Unpacked<S> {
 /// Takes an operand of arithmetic apart, flushing it if the status says so.
 #[inline]
 pub fn unpack<F: Float>(raw: F::Raw, st: &mut FloatStatus) -> Unpacked<F::Sig> {
-    let flush = if F::FORMAT.half { st.flush_f16 } else { st.flush_inputs };
+    let flush = if F::FORMAT.half {
+        st.flush_f16
+    } else {
+        st.flush_inputs
+    };
     unpack_sig(F::to_sig(raw), &F::FORMAT, flush, st)
 }
 
@@ -179,7 +195,10 @@ pub fn unpack_convert<F: Float>(raw: F::Raw, st: &mut FloatStatus) -> Unpacked<F
     if st.f16_alt && (raw.low64() >> 10) & 31 == 31 {
         // One more binade instead of infinities and NaNs.
         let below = unpack_sig(raw & !F::Sig::from(0x400), &F::FORMAT, false, st);
-        return Unpacked { exp: below.exp + 1, ..below };
+        return Unpacked {
+            exp: below.exp + 1,
+            ..below
+        };
     }
     unpack_sig(raw, &F::FORMAT, false, st)
 }
@@ -190,7 +209,11 @@ fn unpack_sig<S: Sig>(raw: S, f: &Format, flush: bool, st: &mut FloatStatus) -> 
     let field = (raw >> f.exp_shift()).low64() as u32 & f.exp_mask();
     let frac = raw & ((S::ONE << f.frac_bits).minus(S::ONE));
     let shift = S::BITS - 1 - f.frac_bits;
-    let integer = if f.explicit { (raw >> f.frac_bits).low64() & 1 != 0 } else { field != 0 };
+    let integer = if f.explicit {
+        (raw >> f.frac_bits).low64() & 1 != 0
+    } else {
+        field != 0
+    };
     let sig = (frac << shift) | if integer { S::TOP } else { S::ZERO };
     if field != 0 && field != f.exp_mask() {
         if f.explicit && !integer {
@@ -210,7 +233,13 @@ fn unpack_sig<S: Sig>(raw: S, f: &Format, flush: bool, st: &mut FloatStatus) -> 
     } else {
         Class::SNan
     };
-    Unpacked { class, sign, denormal: false, exp: 0, sig: frac << shift }
+    Unpacked {
+        class,
+        sign,
+        denormal: false,
+        exp: 0,
+        sig: frac << shift,
+    }
 }
 
 /// Zeros and denormals (and f80's pseudo-denormals, whose integer bit is set).
@@ -232,5 +261,8 @@ fn unpack_small<S: Sig>(
         return Unpacked::zero(sign);
     }
     let lz = sig.lz();
-    Unpacked { denormal: true, ..Unpacked::normal(sign, emin - lz as i32, sig.left(lz)) }
+    Unpacked {
+        denormal: true,
+        ..Unpacked::normal(sign, emin - lz as i32, sig.left(lz))
+    }
 }

@@ -93,8 +93,15 @@ pub fn to_int<S: Sig>(
     rule: IntRule,
     st: &mut FloatStatus,
 ) -> u64 {
-    let a = Unpacked { exp: a.exp + fraction_bits.min(1024) as i32, ..a };
-    let limit = if a.sign { ty.most_negative() } else { ty.largest() };
+    let a = Unpacked {
+        exp: a.exp + fraction_bits.min(1024) as i32,
+        ..a
+    };
+    let limit = if a.sign {
+        ty.most_negative()
+    } else {
+        ty.largest()
+    };
     let rounded = match a.class {
         Class::Zero => return 0,
         Class::Normal => round_magnitude(&a, round).filter(|r| r.0 <= limit),
@@ -104,7 +111,11 @@ pub fn to_int<S: Sig>(
         if inexact {
             st.raise(Flags::INEXACT);
         }
-        return if a.sign { magnitude.wrapping_neg() } else { magnitude };
+        return if a.sign {
+            magnitude.wrapping_neg()
+        } else {
+            magnitude
+        };
     }
     st.raise(Flags::INVALID);
     let least = ty.most_negative().wrapping_neg();
@@ -160,7 +171,11 @@ pub fn round_to_int<S: Sig>(
     if inexact && exact {
         st.raise(Flags::INEXACT);
     }
-    if sig == S::ZERO { Unpacked::zero(a.sign) } else { Unpacked::normal(a.sign, exp, sig) }
+    if sig == S::ZERO {
+        Unpacked::zero(a.sign)
+    } else {
+        Unpacked::normal(a.sign, exp, sig)
+    }
 }
 
 /// Clears the fraction of a number with 0 <= exp < BITS - 2.

@@ -4,7 +4,7 @@
 
 use crate::format::{Class, Unpacked};
 use crate::status::{Flags, FloatStatus, NanRule};
-use crate::wide::{Limbs, Sig};
+use crate::wide::Sig;
 
 fn quiet_bit<S: Sig>() -> S {
     S::TOP >> 1
@@ -25,12 +25,19 @@ pub fn invalid<S: Sig>(st: &mut FloatStatus) -> Unpacked<S> {
 }
 
 fn quieted<S: Sig>(u: Unpacked<S>) -> Unpacked<S> {
-    Unpacked { class: Class::QNan, sig: u.sig | quiet_bit(), ..u }
+    Unpacked {
+        class: Class::QNan,
+        sig: u.sig | quiet_bit(),
+        ..u
+    }
 }
 
 /// Raises INVALID for signalling operands; true if the result is the default.
 fn screen<S: Sig>(operands: &[Unpacked<S>], st: &mut FloatStatus) -> bool {
-    if operands.iter().any(|u| matches!(u.class, Class::SNan | Class::Bad)) {
+    if operands
+        .iter()
+        .any(|u| matches!(u.class, Class::SNan | Class::Bad))
+    {
         st.raise(Flags::INVALID);
     }
     st.default_nan
@@ -62,7 +69,11 @@ fn x87<S: Sig>(a: Unpacked<S>, b: Unpacked<S>) -> Unpacked<S> {
 
 /// The result of an operation on one NaN.
 pub fn propagate1<S: Sig>(a: Unpacked<S>, st: &mut FloatStatus) -> Unpacked<S> {
-    if screen(&[a], st) { default_nan(st) } else { quieted(a) }
+    if screen(&[a], st) {
+        default_nan(st)
+    } else {
+        quieted(a)
+    }
 }
 
 /// The result of an operation on two operands, of which one is a NaN.

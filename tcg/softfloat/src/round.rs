@@ -4,12 +4,16 @@
 
 use crate::format::{Class, Float, Format, Unpacked};
 use crate::status::{Flags, FloatStatus, Round, X87Precision};
-use crate::wide::{Limbs, Sig};
+use crate::wide::Sig;
 
 /// Packs a result of arithmetic.
 #[inline]
 pub fn finish<F: Float>(u: Unpacked<F::Sig>, st: &mut FloatStatus) -> F::Raw {
-    let flush = if F::FORMAT.half { st.flush_f16 } else { st.flush_outputs };
+    let flush = if F::FORMAT.half {
+        st.flush_f16
+    } else {
+        st.flush_outputs
+    };
     F::from_sig(pack(u, &F::FORMAT, F::FORMAT.frac_bits, flush, st))
 }
 
@@ -48,14 +52,24 @@ pub fn repack<F: Float>(u: Unpacked<F::Sig>) -> F::Raw {
 
 #[inline(always)]
 fn assemble<S: Sig>(f: &Format, sign: bool, field: u32, sig: S) -> S {
-    let frac = if f.explicit { sig } else { sig & (S::ONE << f.frac_bits).minus(S::ONE) };
+    let frac = if f.explicit {
+        sig
+    } else {
+        sig & (S::ONE << f.frac_bits).minus(S::ONE)
+    };
     (S::from(u64::from(sign)) << f.sign_shift())
         | (S::from(u64::from(field)) << f.exp_shift())
         | frac
 }
 
 #[inline(always)]
-fn pack<S: Sig>(u: Unpacked<S>, f: &Format, precision: u32, flush: bool, st: &mut FloatStatus) -> S {
+fn pack<S: Sig>(
+    u: Unpacked<S>,
+    f: &Format,
+    precision: u32,
+    flush: bool,
+    st: &mut FloatStatus,
+) -> S {
     if u.class == Class::Normal {
         if u.exp >= f.emin() {
             pack_normal(u, f, precision, st)
@@ -110,7 +124,12 @@ fn pack_normal<S: Sig>(u: Unpacked<S>, f: &Format, precision: u32, st: &mut Floa
     if inexact {
         st.raise(Flags::INEXACT);
     }
-    assemble(f, u.sign, (exp + f.bias()) as u32, kept << (f.frac_bits - precision))
+    assemble(
+        f,
+        u.sign,
+        (exp + f.bias()) as u32,
+        kept << (f.frac_bits - precision),
+    )
 }
 
 fn overflow<S: Sig>(sign: bool, f: &Format, precision: u32, st: &mut FloatStatus) -> S {

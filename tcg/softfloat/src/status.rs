@@ -124,7 +124,10 @@ pub struct FloatStatus {
 impl FloatStatus {
     /// IEEE 754 with canonical NaNs, as RISC-V computes: tininess after rounding.
     pub fn riscv(round: Round) -> Self {
-        FloatStatus { round, ..FloatStatus::default() }
+        FloatStatus {
+            round,
+            ..FloatStatus::default()
+        }
     }
 
     /// Arm arithmetic under FPSCR or FPCR: rounding, FZ and DN as given.
@@ -149,7 +152,11 @@ impl FloatStatus {
 
     /// The same status with Arm's FZ16 and AHP bits.
     pub fn with_arm_half(self, fz16: bool, ahp: bool) -> Self {
-        FloatStatus { flush_f16: fz16, f16_alt: ahp, ..self }
+        FloatStatus {
+            flush_f16: fz16,
+            f16_alt: ahp,
+            ..self
+        }
     }
 
     /// SSE and AVX arithmetic under MXCSR: rounding, FTZ and DAZ as given.

@@ -103,15 +103,28 @@ pub struct U256 {
 impl Limbs for U256 {
     const BITS: u32 = 256;
     const ZERO: Self = U256 { hi: 0, lo: 0 };
-    const TOP: Self = U256 { hi: u128::TOP, lo: 0 };
+    const TOP: Self = U256 {
+        hi: u128::TOP,
+        lo: 0,
+    };
     fn lz(self) -> u32 {
-        if self.hi != 0 { self.hi.leading_zeros() } else { 128 + self.lo.leading_zeros() }
+        if self.hi != 0 {
+            self.hi.leading_zeros()
+        } else {
+            128 + self.lo.leading_zeros()
+        }
     }
     fn left(self, n: u32) -> Self {
         match n {
             0 => self,
-            1..128 => U256 { hi: (self.hi << n) | (self.lo >> (128 - n)), lo: self.lo << n },
-            _ => U256 { hi: self.lo << (n - 128), lo: 0 },
+            1..128 => U256 {
+                hi: (self.hi << n) | (self.lo >> (128 - n)),
+                lo: self.lo << n,
+            },
+            _ => U256 {
+                hi: self.lo << (n - 128),
+                lo: 0,
+            },
         }
     }
     fn right_jam(self, n: u32) -> Self {
@@ -121,7 +134,10 @@ impl Limbs for U256 {
                 hi: self.hi >> n,
                 lo: (self.hi << (128 - n)) | self.lo.right_jam(n),
             },
-            _ => U256 { hi: 0, lo: self.hi.right_jam(n - 128) | u128::from(self.lo != 0) },
+            _ => U256 {
+                hi: 0,
+                lo: self.hi.right_jam(n - 128) | u128::from(self.lo != 0),
+            },
         }
     }
     fn add_carry(self, other: Self) -> (Self, bool) {
@@ -132,11 +148,17 @@ impl Limbs for U256 {
     }
     fn minus(self, other: Self) -> Self {
         let (lo, borrow) = self.lo.overflowing_sub(other.lo);
-        let hi = self.hi.wrapping_sub(other.hi).wrapping_sub(u128::from(borrow));
+        let hi = self
+            .hi
+            .wrapping_sub(other.hi)
+            .wrapping_sub(u128::from(borrow));
         U256 { hi, lo }
     }
     fn or(self, other: Self) -> Self {
-        U256 { hi: self.hi | other.hi, lo: self.lo | other.lo }
+        U256 {
+            hi: self.hi | other.hi,
+            lo: self.lo | other.lo,
+        }
     }
 }
 
@@ -204,7 +226,11 @@ impl Sig for u128 {
         // One quotient bit a step; the remainder stays below the divisor, so
         // its doubled value needs one bit more than u128 has: the carry.
         let below_one = self < other;
-        let (mut rem, mut quotient) = if below_one { (self, 0) } else { (self - other, 1) };
+        let (mut rem, mut quotient) = if below_one {
+            (self, 0)
+        } else {
+            (self - other, 1)
+        };
         for _ in 0..if below_one { 128 } else { 127 } {
             let carry = rem >> 127 != 0;
             rem <<= 1;
