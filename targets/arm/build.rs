@@ -4,5 +4,7 @@ fn main() {
     tcg_decode::Family::new("decode")
         .features("isa/arm.features")
         .table("isa/a32.decode")
+        .table("isa/t16.decode")
+        .table("isa/t32.decode")
         .build("decode.rs");
 }
