@@ -108,6 +108,17 @@ fn immediate_address(rn: u64, p: u64, u: u64, w: u64, value: u64) -> String {
     address(rn, p, w, &offset)
 }
 
+/// A modified immediate; one that isn't in its shortest rotation shows the rotation.
+fn a32_immediate(imm12: u32) -> String {
+    let value = crate::decode::a32_imm(imm12);
+    let shortest = (0..16).find(|r| value.rotate_left(r * 2) <= 0xff);
+    if shortest == Some(imm12 >> 8) {
+        format!("#{value}")
+    } else {
+        format!("#{}, {}", imm12 & 0xff, (imm12 >> 8) * 2)
+    }
+}
+
 fn aif(bits: u64) -> String {
     ["a", "i", "f"]
         .iter()
@@ -194,11 +205,11 @@ fn plain(kind: &str, args: &[u64]) -> Option<String> {
         ("regs", [bits]) => list(*bits),
         ("imm" | "off", [i]) => format!("#{i}"),
         ("dec", [i]) => i.to_string(),
-        ("hex", [i]) => format!("#{i}"),
+        ("hex", [i]) => format!("{i:#x}"),
         ("immscaled", [i, n]) => format!("#{}", i << n),
         ("plus1" | "satplus", [i]) => (i + 1).to_string(),
         ("bfwidth", [msb, lsb]) => (msb + 1).wrapping_sub(*lsb).to_string(),
-        ("a32imm", [i]) => format!("#{}", crate::decode::a32_imm(*i as u32)),
+        ("a32imm", [i]) => a32_immediate(*i as u32),
         ("t32imm", [i]) => format!("#{}", crate::decode::t32_imm(*i as u32)),
         ("shift", [y, k]) => shift_text(*y, *k),
         ("shiftname", [y]) => name(&SHIFTS, *y).into(),
@@ -237,7 +248,7 @@ fn plain(kind: &str, args: &[u64]) -> Option<String> {
         ("cpaddr", [n, 0, _, 0, i]) => format!("[{}], {{{i}}}", reg(*n)),
         ("cpaddr", [n, p, u, w, i]) => immediate_address(*n, *p, *u, *w, i * 4),
         ("ldmmode", [0, 1]) => String::new(),
-        ("ldmmode", [p, u]) => name(&MODES, p * 2 + u).into(),
+        ("ldmmode" | "amode", [p, u]) => name(&MODES, p * 2 + u).into(),
         ("regs_pc", [bits]) => list(bits | 0x8000),
         ("t2", [t]) => reg(t | 1).into(),
         ("list16", [bits, extra, at]) => list(bits | (extra << at)),
@@ -253,9 +264,9 @@ fn plain(kind: &str, args: &[u64]) -> Option<String> {
             } else {
                 String::new()
             };
-            let comma = if *imod >= 2 { "," } else { "" };
+            let comma = if *imod >= 2 { "," } else { " " };
             if *change != 0 {
-                format!("{flags}{comma} #{mode}")
+                format!("{flags}{comma}#{mode}")
             } else {
                 flags
             }
