@@ -6,5 +6,7 @@ fn main() {
         .table("isa/a32.decode")
         .table("isa/t16.decode")
         .table("isa/t32.decode")
+        .table("isa/vfp.decode")
+        .table("isa/neon.decode")
         .build("decode.rs");
 }
