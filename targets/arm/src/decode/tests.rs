@@ -86,3 +86,28 @@ fn a32_row_is_hidden_without_its_feature() {
     };
     assert_eq!(a32(&mut old, movw), "undecoded 0xe3010234");
 }
+
+/// The rows' own tests, in order, against the decision tree.
+fn tree_agrees(find: fn(FeatureSet, u32) -> Option<u16>, rows: &[tcg_decode::rt::RowInfo], insn: u32) {
+    let expected = rows.iter().position(|row| row.matches(u64::from(insn)));
+    let found = find(FeatureSet::ALL, insn).map(usize::from);
+    assert_eq!(found, expected, "{insn:#x}");
+}
+
+#[test]
+fn decision_tree_agrees_with_the_rows() {
+    for insn in 0..=0xffff {
+        tree_agrees(super::t16::find, &super::t16::ROWS, insn);
+    }
+    let mut state = 1u32;
+    for _ in 0..300_000 {
+        // xorshift32
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        tree_agrees(super::a32::find, &super::a32::ROWS, state);
+        tree_agrees(super::a32::find, &super::a32::ROWS, state | 0xf000_0000);
+        tree_agrees(super::t32::find, &super::t32::ROWS, state | 0xe800_0000);
+        tree_agrees(super::t32::find, &super::t32::ROWS, state | 0xf000_0000);
+    }
+}
