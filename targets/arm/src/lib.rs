@@ -2,3 +2,6 @@
 
 pub mod decode;
 pub mod disasm;
+pub mod state;
+
+pub use state::{ArmState, Mode};
