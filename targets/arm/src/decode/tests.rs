@@ -88,7 +88,11 @@ fn a32_row_is_hidden_without_its_feature() {
 }
 
 /// The rows' own tests, in order, against the decision tree.
-fn tree_agrees(find: fn(FeatureSet, u32) -> Option<u16>, rows: &[tcg_decode::rt::RowInfo], insn: u32) {
+fn tree_agrees(
+    find: fn(FeatureSet, u32) -> Option<u16>,
+    rows: &[tcg_decode::rt::RowInfo],
+    insn: u32,
+) {
     let expected = rows.iter().position(|row| row.matches(u64::from(insn)));
     let found = find(FeatureSet::ALL, insn).map(usize::from);
     assert_eq!(found, expected, "{insn:#x}");
