@@ -374,14 +374,16 @@ fn undecoded(space: &Space, prefix: fn(u32) -> u32, elsewhere: fn(u32) -> bool) 
 
 #[test]
 fn a32_words_without_row_are_unknown_to_objdump() {
-    let coprocessor = |insn: u32| insn >> 28 == 15 || (12..=14).contains(&(insn >> 24 & 15));
+    let coprocessor = |insn: u32| insn >> 28 == 15 || (12..=14).contains(&((insn >> 24) & 15));
     undecoded(&A32, |random| random, coprocessor);
     undecoded(
         &A32,
         |random| random | 0xf000_0000,
         // Advanced SIMD: 1111 001x and 1111 0100 xxx0.
         |insn| {
-            insn >> 26 & 3 == 3 || insn >> 25 == 0x79 || (insn >> 24 == 0xf4 && insn >> 20 & 1 == 0)
+            (insn >> 26) & 3 == 3
+                || insn >> 25 == 0x79
+                || (insn >> 24 == 0xf4 && (insn >> 20) & 1 == 0)
         },
     );
 }
@@ -398,6 +400,6 @@ fn t32_words_without_row_are_unknown_to_objdump() {
                     0xf000_0000
                 }
         },
-        |insn| insn >> 26 & 3 == 3 || (insn >> 24 == 0xf9 && insn >> 20 & 1 == 0),
+        |insn| (insn >> 26) & 3 == 3 || (insn >> 24 == 0xf9 && (insn >> 20) & 1 == 0),
     );
 }

@@ -397,7 +397,7 @@ fn dispatch_macro(out: &mut String, module: &str, table: &Table, args: &BTreeMap
 /// `recording_handlers!(Type);` gives a type all handlers, each returning its name and arguments
 /// as text; tests use it to see what the decoders call.
 fn recording_macro(out: &mut String, module: &str, all: &BTreeMap<String, Args>) {
-    out.push_str("#[allow(unused_macros)]\nmacro_rules! recording_handlers {\n    ($ty:ty) => {\n        impl $ty {\n");
+    out.push_str("#[allow(unused_macros)]\nmacro_rules! recording_handlers {\n    ($ty:ty) => {\n        #[allow(dead_code)]\n        impl $ty {\n");
     for (name, args) in all {
         let _ = if args.list.is_empty() {
             writeln!(
