@@ -18,7 +18,7 @@ include!(concat!(env!("OUT_DIR"), "/decode.rs"));
 
 /// The modified immediate constant of A32 data processing. [ARMv7 A5.2.4]
 pub const fn a32_imm(imm12: u32) -> u32 {
-    (imm12 & 0xff).rotate_right((imm12 >> 8) * 2 & 31)
+    (imm12 & 0xff).rotate_right((imm12 >> 7) & 30)
 }
 
 /// The modified immediate constant of T32 data processing. [ARMv7 A6.3.2]
@@ -36,7 +36,7 @@ pub const fn t32_imm(imm12: u32) -> u32 {
 /// The offset of T32 B (T4), BL and BLX from S:J1:J2:imm10:imm11:0; I1 = NOT(J1 EOR S).
 /// [ARMv7 A8.8.25]
 pub const fn t32_branch(raw: u32) -> i32 {
-    let flip = if raw >> 24 & 1 == 0 { 3 << 22 } else { 0 };
+    let flip = if (raw >> 24) & 1 == 0 { 3 << 22 } else { 0 };
     (((raw ^ flip) << 7) as i32) >> 7
 }
 

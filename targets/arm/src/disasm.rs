@@ -78,7 +78,7 @@ fn shift_text(kind: u64, amount: u64) -> String {
 }
 
 fn list(bits: u64) -> String {
-    let names: Vec<&str> = (0..16).filter(|i| bits >> i & 1 != 0).map(reg).collect();
+    let names: Vec<&str> = (0..16).filter(|i| (bits >> i) & 1 != 0).map(reg).collect();
     format!("{{{}}}", names.join(", "))
 }
 
@@ -159,7 +159,7 @@ fn psr_mask(spsr: u64, mask: u64) -> String {
         .iter()
         .enumerate()
         .rev()
-        .filter(|(i, _)| mask >> i & 1 != 0)
+        .filter(|(i, _)| (mask >> i) & 1 != 0)
         .map(|(_, c)| *c)
         .collect();
     format!("{}_{fields}", if spsr != 0 { "SPSR" } else { "CPSR" })
@@ -252,7 +252,7 @@ fn plain(kind: &str, args: &[u64]) -> Option<String> {
         ("regs_pc", [bits]) => list(bits | 0x8000),
         ("t2", [t]) => reg(t | 1).into(),
         ("list16", [bits, extra, at]) => list(bits | (extra << at)),
-        ("notin", [n, bits]) => if bits >> n & 1 == 0 { "!" } else { "" }.into(),
+        ("notin", [n, bits]) => if (bits >> n) & 1 == 0 { "!" } else { "" }.into(),
         ("psr", [r]) => if *r != 0 { "SPSR" } else { "CPSR" }.into(),
         ("psrmask", [r, mask]) => psr_mask(*r, *mask),
         ("banked", [r, mode]) => banked(*r, *mode),
@@ -297,7 +297,7 @@ impl Context {
             ("a32relx", [i, h]) => self
                 .pc
                 .wrapping_add(8)
-                .wrapping_add(rt::sext(i << 2 | h << 1, 26) as u32),
+                .wrapping_add(rt::sext((i << 2) | (h << 1), 26) as u32),
             ("t16rel", [bits, i]) => thumb.wrapping_add(rt::sext(i << 1, *bits as u32 + 1) as u32),
             ("t16cb", [i]) => thumb.wrapping_add((i << 1) as u32),
             ("trel", [off, bits]) => thumb.wrapping_add(rt::sext(*off, *bits as u32) as u32),
