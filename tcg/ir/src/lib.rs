@@ -11,6 +11,7 @@ mod fold;
 mod fpmode;
 mod helper;
 mod inst;
+pub mod interp;
 mod op;
 mod slots;
 mod ty;
