@@ -130,7 +130,12 @@ fn add_flags(a: u128, b: u128, carry: u128, n: u32) -> u128 {
     let exact = signed(a, n) + signed(b, n) + carry as i128;
     let result = low(unsigned, n);
     let as_signed = signed(result, n);
-    nzcv(as_signed < 0, result == 0, unsigned != result, exact != as_signed)
+    nzcv(
+        as_signed < 0,
+        result == 0,
+        unsigned != result,
+        exact != as_signed,
+    )
 }
 
 /// Condition number `cond` on flags; a number that is no condition never holds.
