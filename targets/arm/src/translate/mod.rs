@@ -5,6 +5,7 @@ mod branch;
 mod cond;
 mod data;
 mod exclusive;
+mod extension;
 mod fetch;
 mod load_store;
 mod media;
@@ -169,11 +170,17 @@ impl Translator<'_> {
     }
 
     fn a32(&mut self, insn: u32) -> Out {
-        decode_a32(self, insn)
+        match extension::a32(insn) {
+            Some(space) => self.extension(space),
+            None => decode_a32(self, insn),
+        }
     }
 
     fn t32(&mut self, insn: u32) -> Out {
-        decode_t32(self, insn)
+        match extension::t32(insn) {
+            Some(space) => self.extension(space),
+            None => decode_t32(self, insn),
+        }
     }
 
     /// The condition that the IT block gives; 14 outside of one.
