@@ -118,16 +118,54 @@ enum Set {
     T32,
 }
 
+/// An instruction of a case.
+#[derive(Clone, Copy)]
+struct Piece {
+    set: Set,
+    row: &'static RowInfo,
+    insn: u32,
+    it: Option<u16>,
+}
+
+impl Piece {
+    /// As halfwords, in order.
+    fn halves(self) -> Vec<u16> {
+        let (low, high) = (self.insn as u16, (self.insn >> 16) as u16);
+        let mut out: Vec<u16> = self.it.into_iter().collect();
+        match self.set {
+            Set::A32 => out.extend([low, high]),
+            Set::T16 => out.push(low),
+            Set::T32 => out.extend([high, low]),
+        }
+        out
+    }
+}
+
 struct Case {
     set: Set,
     row: &'static RowInfo,
     insn: u32,
     /// The IT instruction before it.
     it: Option<u16>,
+    /// Instructions that follow it.
+    tail: Vec<Piece>,
     input: [u32; WORDS],
     /// Guest address of what is translated.
     at: u32,
     want: Option<[u32; WORDS]>,
+}
+
+impl Case {
+    /// All instructions.
+    fn pieces(&self) -> impl Iterator<Item = Piece> + '_ {
+        let first = Piece {
+            set: self.set,
+            row: self.row,
+            insn: self.insn,
+            it: self.it,
+        };
+        std::iter::once(first).chain(self.tail.iter().copied())
+    }
 }
 
 /// Scratch memory and code.
@@ -214,23 +252,49 @@ fn usable(row: &RowInfo, insn: u32) -> bool {
     !pop_pc && !writes_pc && regs >> 15 == 0
 }
 
-fn random_case(rng: &mut Rng, features: FeatureSet) -> Option<Case> {
-    let set = [Set::A32, Set::T16, Set::T32][rng.below(3)];
+/// A random instruction of a set, under the given condition.
+fn random_piece(rng: &mut Rng, features: FeatureSet, set: Set, cond: u64) -> Option<Piece> {
     let index = rng.below(rows(set).len());
     let row = &rows(set)[index];
     if SKIP.contains(&row.handler()) {
         return None;
     }
-    let cond = if rng.below(3) == 0 {
-        rng.below(14) as u64
-    } else {
-        14
-    };
     let decodes = |insn: u64| find(set, features, insn as u32) == Some(index as u16);
     let insn = random_insn(row, &mut || rng.next(), &[("cond", cond)], &decodes)? as u32;
-    if !usable(row, insn) {
-        return None;
+    let it = (set != Set::A32 && cond != 14).then_some(0xbf08 | (cond as u16) << 4);
+    usable(row, insn).then_some(Piece { set, row, insn, it })
+}
+
+/// Up to three instructions behind the first, half of them under the same condition.
+fn random_tail(rng: &mut Rng, features: FeatureSet, set: Set, cond: u64) -> Vec<Piece> {
+    let mut tail = Vec::new();
+    let count = rng.below(4);
+    for _ in 0..8 * count {
+        let cond = match rng.below(4) {
+            0 => rng.below(14) as u64,
+            1 => 14,
+            _ => cond,
+        };
+        let set = match set {
+            Set::A32 => Set::A32,
+            _ => [Set::T16, Set::T32][rng.below(2)],
+        };
+        tail.extend(random_piece(rng, features, set, cond));
+        if tail.len() >= count {
+            break;
+        }
     }
+    tail
+}
+
+fn random_case(rng: &mut Rng, features: FeatureSet) -> Option<Case> {
+    let set = [Set::A32, Set::T16, Set::T32][rng.below(3)];
+    let cond = match rng.below(3) {
+        0 => rng.below(14) as u64,
+        _ => 14,
+    };
+    let Piece { row, insn, it, .. } = random_piece(rng, features, set, cond)?;
+    let tail = random_tail(rng, features, set, cond);
     let mut input: [u32; WORDS] = std::array::from_fn(|_| rng.word());
     input[15] &= if features.has(Feature::V6) {
         APSR_MASK
@@ -266,12 +330,12 @@ fn random_case(rng: &mut Rng, features: FeatureSet) -> Option<Case> {
             }
         }
     }
-    let it = (set != Set::A32 && cond != 14).then_some(0xbf08 | (cond as u16) << 4);
     Some(Case {
         set,
         row,
         insn,
         it,
+        tail,
         input,
         at: 0,
         want: None,
@@ -305,24 +369,18 @@ impl Program {
         self.arm(input);
         self.arm(0xe890_7fff); // ldm r0, {r0-r14}
         case.at = self.pc();
-        if case.set == Set::A32 {
-            self.arm(case.insn);
-        } else {
+        let mut halves: Vec<u16> = case.pieces().flat_map(Piece::halves).collect();
+        if case.set != Set::A32 {
             self.arm(0xe51f_f004); // ldr pc, [pc, #-4]
             let at = self.pc() + 4;
             self.arm(at | 1);
             case.at = at;
-            let mut halves: Vec<u16> = case.it.into_iter().collect();
-            if case.set == Set::T32 {
-                halves.push((case.insn >> 16) as u16);
-            }
-            halves.push(case.insn as u16);
             if halves.len() % 2 == 1 {
                 halves.push(0x46c0); // nop
             }
             halves.extend([0x4778, 0x46c0]); // bx pc; nop
-            halves.iter().for_each(|h| self.half(*h));
         }
+        halves.iter().for_each(|h| self.half(*h));
         self.arm(0xe58f_0014); // str r0, [pc, #20]
         self.arm(0xe59f_0014); // ldr r0, [pc, #20]
         self.arm(0xe980_7ffe); // stmib r0, {r1-r14}
@@ -340,8 +398,8 @@ fn build(cases: &mut [Case], scratch: &[u8]) -> Vec<u8> {
     let mut p = Program {
         bytes: vec![0; HEADER],
     };
-    // Addresses of the tables are behind everything: 160 bytes of code for each case.
-    let tables = (BASE + (HEADER + 64 + 160 * cases.len()) as u32 + 0xfff) & !0xfff;
+    // Addresses of the tables are behind everything: 176 bytes of code for each case.
+    let tables = (BASE + (HEADER + 64 + 176 * cases.len()) as u32 + 0xfff) & !0xfff;
     let outputs = tables + (cases.len() * WORDS * 4) as u32;
     for (i, case) in cases.iter_mut().enumerate() {
         let step = (i * WORDS * 4) as u32;
@@ -416,7 +474,7 @@ fn run(
         buf[..n].copy_from_slice(&code[at..at + n]);
         Ok(n)
     };
-    let max_insns = 1 + u32::from(case.it.is_some());
+    let max_insns = case.pieces().map(|p| 1 + u32::from(p.it.is_some())).sum();
     let mut ctx = TranslateCtx {
         fetch: &mut fetch,
         max_insns,
@@ -497,7 +555,7 @@ fn main() {
         };
         match run(&isa, &mut ArmState::new(), &mut guest, &case) {
             // The kernel would fix these up; an emulator may raise SIGBUS.
-            Ok(_) if guest.unaligned && multiple(case.row.handler()) => {
+            Ok(_) if guest.unaligned && case.pieces().any(|p| multiple(p.row.handler())) => {
                 *left_out.entry(case.row.name.into()).or_default() += 1
             }
             Ok(_) => cases.push(case),
@@ -572,18 +630,14 @@ fn main() {
 }
 
 fn report(isa: &Arm, case: &Case, got: &Result<[u32; WORDS], String>) {
-    let thumb = case.set != Set::A32;
-    let bytes = if case.set == Set::T32 {
-        case.insn.rotate_left(16)
-    } else {
-        case.insn
+    println!("{} at {:#x}:", case.row.name, case.at);
+    for piece in case.pieces() {
+        let halves = Piece { it: None, ..piece }.halves();
+        let bytes: Vec<u8> = halves.iter().flat_map(|h| h.to_le_bytes()).collect();
+        let thumb = u64::from(piece.set != Set::A32);
+        let (text, _) = isa.disassemble(u64::from(case.at) | thumb, 0, &bytes);
+        println!("   {:08x} {text} (IT {:04x?})", piece.insn, piece.it);
     }
-    .to_le_bytes();
-    let (text, _) = isa.disassemble(u64::from(case.at) | u64::from(thumb), 0, &bytes);
-    println!(
-        "{}: {:08x} {text} (IT {:04x?}) at {:#x}",
-        case.row.name, case.insn, case.it, case.at
-    );
     let got = match got {
         Ok(got) => got,
         Err(why) => return println!("   {why}"),
