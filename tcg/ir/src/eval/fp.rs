@@ -42,6 +42,15 @@ pub fn rounding(round: FpRound, fp: FpMode) -> Round {
     }
 }
 
+/// The rounding mode that a conversion names: in `lane`, or in `imm` where `lane` is the element size.
+fn operation_rounding(d: &OpDesc) -> Round {
+    let number = match d.op {
+        Op::VFToI | Op::VFFromI | Op::VFRound => (d.imm >> 12) as u8 & 15,
+        _ => d.lane,
+    };
+    rounding(FpRound::from_index(number), d.fp)
+}
+
 /// The arithmetic that both formats have, so that vectors and scalars share one table.
 pub struct Format {
     pub bits: u32,
@@ -168,13 +177,13 @@ fn compare(f: &Format, a: u64, b: u64, signalling: bool, st: &mut FloatStatus) -
 
 /// `FRound` of one element.
 pub fn round_to_int(d: &OpDesc, f: &Format, a: u64, st: &mut FloatStatus) -> u64 {
-    let round = rounding(FpRound::from_index(d.lane_round()), d.fp);
+    let round = operation_rounding(d);
     (f.round)(a, round, d.imm & 1 != 0, st)
 }
 
 /// `FToI` of one element to an integer of `width` bits, sign- or zero-extended to 64.
 pub fn to_int(d: &OpDesc, f: &Format, a: u64, width: u32, st: &mut FloatStatus) -> u64 {
-    let round = rounding(FpRound::from_index(d.lane_round()), d.fp);
+    let round = operation_rounding(d);
     let is_signed = d.imm & 0x100 != 0;
     let ty = match (width, is_signed) {
         (16, true) => IntType::I16,
@@ -189,7 +198,7 @@ pub fn to_int(d: &OpDesc, f: &Format, a: u64, width: u32, st: &mut FloatStatus) 
 
 /// `FFromI` of one integer of `width` bits.
 pub fn from_int(d: &OpDesc, f: &Format, a: u64, width: u32, st: &mut FloatStatus) -> u64 {
-    let round = rounding(FpRound::from_index(d.lane_round()), d.fp);
+    let round = operation_rounding(d);
     let mut local = FloatStatus {
         round,
         flags: Flags::empty(),
@@ -197,7 +206,11 @@ pub fn from_int(d: &OpDesc, f: &Format, a: u64, width: u32, st: &mut FloatStatus
     };
     let fraction = d.imm as u32 & 0xff;
     let result = if d.imm & 0x100 != 0 {
-        (f.from_i64)(signed(u128::from(a), width.min(64)) as i64, fraction, &mut local)
+        (f.from_i64)(
+            signed(u128::from(a), width.min(64)) as i64,
+            fraction,
+            &mut local,
+        )
     } else {
         (f.from_u64)(low(u128::from(a), width) as u64, fraction, &mut local)
     };

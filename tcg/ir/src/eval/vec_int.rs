@@ -80,8 +80,12 @@ fn saturating(d: &OpDesc, a: u128, b: u128) -> Option<u128> {
     Some(match d.op {
         Op::VAddSatS => s.zip_signed(a, b, |x, y| saturate_signed(x.saturating_add(y), n)),
         Op::VSubSatS => s.zip_signed(a, b, |x, y| saturate_signed(x.saturating_sub(y), n)),
-        Op::VAddSatU => s.zip(a, b, |x, y| to_unsigned((x as i128).wrapping_add(y as i128))),
-        Op::VSubSatU => s.zip(a, b, |x, y| to_unsigned((x as i128).wrapping_sub(y as i128))),
+        Op::VAddSatU => s.zip(a, b, |x, y| {
+            to_unsigned((x as i128).wrapping_add(y as i128))
+        }),
+        Op::VSubSatU => s.zip(a, b, |x, y| {
+            to_unsigned((x as i128).wrapping_sub(y as i128))
+        }),
         Op::VQdmulh => {
             let round = if d.imm & 1 != 0 { 1i128 << (n - 1) } else { 0 };
             s.zip_signed(a, b, |x, y| {
@@ -115,7 +119,7 @@ fn shift(d: &OpDesc, a: u128, b: u128) -> Option<u128> {
     let n = d.imm as u32 & 0x7f;
     // A right shift by n is a variable shift by -n.
     let right = |is_signed, rounding| {
-        s.build(|i| shift_lane(element(s, a, i, is_signed), -(n as i32), rounding, None))
+        s.build(|i| shift_lane(element(s, a, i, is_signed), -(n as i32), rounding, None).0)
     };
     Some(match d.op {
         Op::VShlI => s.map(a, |x| x << n),
@@ -127,9 +131,12 @@ fn shift(d: &OpDesc, a: u128, b: u128) -> Option<u128> {
             let is_signed = d.imm & 1 != 0;
             let rounding = d.imm & 2 != 0;
             let limits = (d.imm & 4 != 0).then_some((is_signed, s.esize));
+            let report = d.imm & 8 != 0;
             s.build(|i| {
                 let by = i32::from(s.get(b, i) as u8 as i8);
-                shift_lane(element(s, a, i, is_signed), by, rounding, limits)
+                let (value, saturated) =
+                    shift_lane(element(s, a, i, is_signed), by, rounding, limits);
+                if report { mask(saturated) } else { value }
             })
         }
         _ => return None,
@@ -145,8 +152,8 @@ fn element(s: Shape, v: u128, i: u32, is_signed: bool) -> i128 {
 }
 
 /// x × 2^by, rounded half up if `rounding` else down, saturated to the limits (signed?, bits) if given. For |x|
-/// below 2^64; `by` is -128 to 127.
-fn shift_lane(x: i128, by: i32, rounding: bool, limits: Option<(bool, u32)>) -> u128 {
+/// below 2^64; `by` is -128 to 127. The second result tells whether it was saturated.
+fn shift_lane(x: i128, by: i32, rounding: bool, limits: Option<(bool, u32)>) -> (u128, bool) {
     let exact = if by < 0 {
         // From 66 on the result no longer changes: 0 if rounded, else the sign.
         let n = by.unsigned_abs().min(66);
@@ -165,11 +172,12 @@ fn shift_lane(x: i128, by: i32, rounding: bool, limits: Option<(bool, u32)>) -> 
     } else {
         low((x as u128).checked_shl(by as u32).unwrap_or(0), 128) as i128
     };
-    match limits {
-        Some((true, n)) => saturate_signed(exact, n) as u128,
-        Some((false, n)) => saturate_unsigned(exact, n) as u128,
-        None => exact as u128,
-    }
+    let result = match limits {
+        Some((true, n)) => saturate_signed(exact, n),
+        Some((false, n)) => saturate_unsigned(exact, n),
+        None => exact,
+    };
+    (result as u128, result != exact)
 }
 
 /// Operations between a vector and one of twice its size.
@@ -207,11 +215,11 @@ fn pairwise(d: &OpDesc, a: u128, b: u128) -> Option<u128> {
     Some(match d.op {
         Op::VPadd => s.pairs(a, b, u128::wrapping_add),
         Op::VPaddlS => wide.build(|i| {
-            narrow.get_signed(a, 2 * i).wrapping_add(narrow.get_signed(a, 2 * i + 1)) as u128
+            narrow
+                .get_signed(a, 2 * i)
+                .wrapping_add(narrow.get_signed(a, 2 * i + 1)) as u128
         }),
-        Op::VPaddlU => {
-            wide.build(|i| narrow.get(a, 2 * i).wrapping_add(narrow.get(a, 2 * i + 1)))
-        }
+        Op::VPaddlU => wide.build(|i| narrow.get(a, 2 * i).wrapping_add(narrow.get(a, 2 * i + 1))),
         Op::VPminS => s.pairs(a, b, |x, y| if by_sign(x, y) { x } else { y }),
         Op::VPmaxS => s.pairs(a, b, |x, y| if by_sign(x, y) { y } else { x }),
         Op::VPminU => s.pairs(a, b, u128::min),

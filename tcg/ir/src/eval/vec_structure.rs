@@ -64,7 +64,11 @@ fn permute(d: &OpDesc, a: u128, b: u128) -> Option<u128> {
     let s = Shape::new(bits(d.ty), d.lane);
     let n = s.count();
     let pick = |even: bool, first: u32, second: u32| {
-        if even { s.get(a, first) } else { s.get(b, second) }
+        if even {
+            s.get(a, first)
+        } else {
+            s.get(b, second)
+        }
     };
     Some(match d.op {
         Op::VZipLo => s.build(|i| pick(i % 2 == 0, i / 2, i / 2)),
