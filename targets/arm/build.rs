@@ -4,5 +4,7 @@ fn main() {
     tcg_decode::Family::new("decode")
         .features("isa/arm.features")
         .table("isa/a32.decode")
+        .table("isa/vfp.decode")
+        .table("isa/neon.decode")
         .build("decode.rs");
 }

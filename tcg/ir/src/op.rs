@@ -257,7 +257,7 @@ ops! {
     VHigh = "vhigh" Pure;
     /// Low element of the integer args[0] in every lane.
     VDup = "vdup" Pure;
-    /// Lane `imm` of a in every lane.
+    /// Lane `imm` of a (V64 or V128, whatever the result's type) in every lane.
     VDupLane = "vduplane" Pure;
     /// Lane `imm` → I32 or I64, zero-extended (`aux` 1: sign-extended).
     VGet = "vget" Pure;
@@ -376,7 +376,8 @@ ops! {
     /// Signed rounding shift right by `imm`.
     VRsarI = "vrsari" Pure;
     /// Shift by the signed low byte of each lane of b (left if positive): `imm` bit 0 signed data, bit 1 rounding,
-    /// bit 2 saturating (Arm VSHL, VRSHL, VQSHL, VQRSHL).
+    /// bit 2 saturating (Arm VSHL, VRSHL, VQSHL, VQRSHL); bit 3: the result is instead all ones in the lanes that
+    /// saturated, else 0.
     VShlV = "vshlv" Pure;
     /// V64 → V128, each lane (of size `lane`) sign-extended to twice its size.
     VWidenS = "vwidens" Pure;
@@ -450,11 +451,11 @@ ops! {
     VFCmpGe = "vfcmpge" Fp;
     /// All ones where a > b (signalling).
     VFCmpGt = "vfcmpgt" Fp;
-    /// As scalar `FToI` per lane, integer of the lane's size.
+    /// As scalar `FToI` per lane, integer of the lane's size; the rounding mode is in bits 12 to 15 of `imm`.
     VFToI = "vftoi" Fp;
-    /// As scalar `FFromI` per lane.
+    /// As scalar `FFromI` per lane; the rounding mode is in bits 12 to 15 of `imm`.
     VFFromI = "vfromi" Fp;
-    /// As scalar `FRound` per lane.
+    /// As scalar `FRound` per lane; the rounding mode is in bits 12 to 15 of `imm`, "exact" in bit 0.
     VFRound = "vfround" Fp;
     /// V64 of four half precision lanes → V128 of four F32.
     VFFromHalf = "vfromhalf" Fp;
