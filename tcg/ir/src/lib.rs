@@ -6,6 +6,7 @@
 
 mod block;
 mod builder;
+pub mod eval;
 mod fold;
 mod fpmode;
 mod helper;
