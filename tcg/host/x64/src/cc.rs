@@ -240,8 +240,12 @@ impl Gen<'_> {
 
     /// Evaluates "v is not 0" into the host's flags.
     pub fn branch_cond(&mut self, v: Value) -> u8 {
-        if self.reg_of(v) == NOREG && flag_use(self.b, v).is_some() && self.mem_of(v).is_none() {
-            return self.test_cond(v);
+        match flag_use(self.b, v) {
+            Some(FlagUse::Holder(h)) if self.flags_hold(h) => return self.test_cond(v),
+            Some(_) if self.reg_of(v) == NOREG && self.mem_of(v).is_none() => {
+                return self.test_cond(v);
+            }
+            _ => {}
         }
         match self.rm(v) {
             Rm::R(r) => self.a.test(false, r, Rm::R(r)),

@@ -2,8 +2,10 @@
 
 use crate::abi::*;
 use crate::cc::{HostFlags, NO_FLAGS};
+use crate::emit_branch::Snapshot;
 use crate::enc::Asm;
-use crate::regalloc::{GPRS, NOWHERE, Val, XMMS};
+use crate::link::Stub;
+use crate::regalloc::{NOWHERE, Val};
 use crate::{CompiledBlock, Features, LinkKind, LinkSite, Opts, TooComplex};
 use tcg_ir::{Block, HelperDef, Inst, Op, StateLayout, Ty, Value};
 use tcg_opt::{Liveness, NONE};
@@ -32,15 +34,14 @@ pub struct Fixup {
 /// What is restored at the end of a predicated region.
 #[derive(Default)]
 pub struct Region {
-    pub regs: [u32; 32],
-    pub free: u32,
-    pub spill_free: u64,
+    pub snap: Option<Snapshot>,
     pub dirty: Vec<Dirty>,
-    pub flags: Option<HostFlags>,
-    pub flags_until: u32,
     pub label: u32,
     pub leaves: bool,
+    /// Merges and their registers (`NOREG`: in a spill slot).
     pub merges: Vec<(Value, u8)>,
+    /// Registers that merges occupy until the end of the region.
+    pub pins: u32,
 }
 
 /// The state of one compilation.
@@ -74,6 +75,12 @@ pub struct Gen<'a> {
     pub guest_mode: u32,
     pub journaling: bool,
     pub journal: Vec<(u32, Val)>,
+    /// Changes of `unit_home` while a region is open.
+    pub home_journal: Vec<(u32, u32)>,
+    /// Labels behind stubs that are jumped over.
+    pub cold_over: Vec<u32>,
+    /// Stubs to be written at the end, with their labels.
+    pub stubs: Vec<(u32, Stub)>,
     pub region: Region,
     pub labels: Vec<Place>,
     pub fixups: Vec<Fixup>,
@@ -104,6 +111,9 @@ struct Spare {
     unit_dirty: Vec<u16>,
     unit_home: Vec<u32>,
     journal: Vec<(u32, Val)>,
+    home_journal: Vec<(u32, u32)>,
+    cold_over: Vec<u32>,
+    stubs: Vec<(u32, Stub)>,
     region: Region,
     labels: Vec<Place>,
     fixups: Vec<Fixup>,
@@ -124,6 +134,9 @@ impl Spare {
             unit_dirty: Vec::new(),
             unit_home: Vec::new(),
             journal: Vec::new(),
+            home_journal: Vec::new(),
+            cold_over: Vec::new(),
+            stubs: Vec::new(),
             region: Region::default(),
             labels: Vec::new(),
             fixups: Vec::new(),
@@ -200,6 +213,11 @@ impl<'a> Gen<'a> {
         s.unit_home.resize(layout.bytes / 4, NONE);
         s.dirty.clear();
         s.journal.clear();
+        s.home_journal.clear();
+        s.cold_over.clear();
+        s.stubs.clear();
+        s.region.snap = None;
+        s.region.pins = 0;
         s.labels.clear();
         s.fixups.clear();
         s.consts.clear();
@@ -234,6 +252,9 @@ impl<'a> Gen<'a> {
             guest_mode: b.mode,
             journaling: false,
             journal: s.journal,
+            home_journal: s.home_journal,
+            cold_over: s.cold_over,
+            stubs: s.stubs,
             region: s.region,
             labels: s.labels,
             fixups: s.fixups,
@@ -256,6 +277,9 @@ impl<'a> Gen<'a> {
             unit_dirty: self.unit_dirty,
             unit_home: self.unit_home,
             journal: self.journal,
+            home_journal: self.home_journal,
+            cold_over: self.cold_over,
+            stubs: self.stubs,
             region: self.region,
             labels: self.labels,
             fixups: self.fixups,
@@ -275,6 +299,8 @@ impl<'a> Gen<'a> {
     }
 
     fn run(&mut self) {
+        // Room for the jump that replaces an invalidated block, as one instruction.
+        self.a.nops(5);
         for p in 0..self.b.insts.len() {
             if self.live.info[p].dead || self.too_complex {
                 continue;
@@ -287,9 +313,12 @@ impl<'a> Gen<'a> {
             ) {
                 continue;
             }
-            self.pinned = 0;
+            self.pinned = self.region.pins;
             self.flags_fresh = false;
             self.inst(Value(p as u32), i);
+        }
+        if !self.too_complex {
+            self.emit_stubs();
         }
     }
 
@@ -455,7 +484,4 @@ impl<'a> Gen<'a> {
         }
         self.consts = consts;
     }
-
-    /// All registers of both classes, for assertions.
-    pub const ALL_REGS: u32 = GPRS | XMMS;
 }

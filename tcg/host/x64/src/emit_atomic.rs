@@ -98,7 +98,6 @@ impl Gen<'_> {
         self.a.byte(0x70 | x86cc::NE);
         self.a.byte(back as u8);
         self.a.mov(true, d, Rm::R(old));
-        self.free |= (1 << old) & self.usable;
     }
 
     /// `d` = the new value; only its low `1 << log2` bytes matter.

@@ -240,13 +240,7 @@ impl Gen<'_> {
         self.restore_values(&snap);
         while self.journal.len() > snap.journal {
             if let Some((v, old)) = self.journal.pop() {
-                let now = self.val[v as usize];
-                let home = if now.home == old.home {
-                    old.home
-                } else {
-                    0xffff
-                };
-                self.val[v as usize] = Val { home, ..old };
+                self.val[v as usize] = old;
             }
         }
         self.undo_home_notes(&snap);

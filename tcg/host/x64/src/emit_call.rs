@@ -26,8 +26,9 @@ impl Gen<'_> {
             self.rescue_homes();
         }
         self.pinned = self.region.pins;
+        self.save_live();
         self.load_args(args);
-        self.save_caller_saved();
+        self.drop_caller_saved();
         if has_state {
             // The program counter is exact for helpers that look at it; arguments stay untouched.
             self.store_pc_keeping_args();
@@ -45,6 +46,7 @@ impl Gen<'_> {
             self.end_cold(snap);
         }
         self.flags = NO_FLAGS;
+        self.pinned = self.region.pins;
         for a in args {
             self.done_with(*a);
         }
@@ -126,13 +128,23 @@ impl Gen<'_> {
         self.store_reg(ty, m, r);
     }
 
-    /// Everything that lives on and that a call would destroy goes to memory; registers are empty afterwards.
-    pub fn save_caller_saved(&mut self) {
+    /// Everything that lives on and that a call would destroy is also in memory afterwards.
+    pub fn save_live(&mut self) {
         for r in 0..32u8 {
-            if CALLEE_SAVED >> r & 1 != 0 || self.regs[r as usize] == NONE {
-                continue;
+            let v = self.regs[r as usize];
+            if CALLEE_SAVED >> r & 1 == 0 && v != NONE && self.next_use(Value(v)) != 0 {
+                self.save(Value(v));
             }
-            self.evict(r);
+        }
+    }
+
+    /// Registers that a call destroys hold nothing any more.
+    pub fn drop_caller_saved(&mut self) {
+        for r in 0..32u8 {
+            let v = self.regs[r as usize];
+            if CALLEE_SAVED >> r & 1 == 0 && v != NONE {
+                self.unbind(Value(v));
+            }
         }
     }
 
@@ -155,14 +167,6 @@ impl Gen<'_> {
             Ty::F32 | Ty::F64 => self.mov_gx(true, ty == Ty::F64, d, RAX),
             Ty::V64 | Ty::V128 => self.load_reg(ty, d, Mem::env(SCRATCH)),
             _ => self.a.mov(ty == Ty::I64, d, Rm::R(RAX)),
-        }
-    }
-
-    pub fn emit_fp_flags(&mut self, v: Value, i: &Inst) {
-        if i.op == tcg_ir::Op::FpFlagsGet {
-            self.fp_flags_get(v);
-        } else {
-            self.fp_flags_set(i.args[0]);
         }
     }
 }

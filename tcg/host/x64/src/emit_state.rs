@@ -21,17 +21,33 @@ impl Gen<'_> {
         self.set_val(v, Val { home: off, ..val });
         let first = off as usize / 4;
         let units = self.ty(v).bytes() as usize / 4;
-        self.unit_home[first..first + units].fill(v.0);
+        for u in first..first + units {
+            let h = self.unit_home[u];
+            if h != v.0 {
+                if h != NONE {
+                    self.drop_home(Value(h));
+                }
+                self.note_home(u, v.0);
+            }
+        }
     }
 
     /// The slots of `units` are about to differ from the values whose home they are.
     pub fn drop_homes(&mut self, first: usize, units: usize) {
         for u in first..first + units {
-            let h = std::mem::replace(&mut self.unit_home[u], NONE);
+            let h = self.unit_home[u];
             if h != NONE {
+                self.note_home(u, NONE);
                 self.drop_home(Value(h));
             }
         }
+    }
+
+    fn note_home(&mut self, unit: usize, v: u32) {
+        if self.journaling {
+            self.home_journal.push((unit as u32, self.unit_home[unit]));
+        }
+        self.unit_home[unit] = v;
     }
 
     fn drop_home(&mut self, h: Value) {
@@ -219,8 +235,9 @@ impl Gen<'_> {
     /// saved before.
     pub fn forget_homes(&mut self) {
         for u in 0..self.unit_home.len() {
-            let h = std::mem::replace(&mut self.unit_home[u], NONE);
+            let h = self.unit_home[u];
             if h != NONE {
+                self.note_home(u, NONE);
                 let v = Value(h);
                 let val = self.val[v.index()];
                 self.set_val(
@@ -246,7 +263,7 @@ impl Gen<'_> {
             if val.home != NOHOME && val.spill == 0xff && val.reg == NOREG && self.next_use(v) != 0
             {
                 self.reg(v);
-                self.pinned = 0;
+                self.pinned = self.region.pins;
             }
             let val = self.val[v.index()];
             if val.home != NOHOME && val.spill == 0xff && val.reg != NOREG && self.next_use(v) != 0

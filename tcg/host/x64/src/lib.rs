@@ -20,7 +20,7 @@
 //! `exit_info` the address.
 //!
 //! Operations without inline code are called out of line: helper number `helpers.len()` (directly behind the
-//! ISA's own helpers in the engine's table) is the generic evaluator, see [`FallbackOp`].
+//! ISA's own helpers in the engine's table) is the generic evaluator, [`fallback`].
 //!
 //! # Why an own encoder under dynasm's buffer
 //!
@@ -51,7 +51,7 @@ mod regalloc;
 
 pub use abi::Runtime;
 pub use compiler::Compiler;
-pub use fallback::FallbackOp;
+pub use fallback::fallback;
 pub use features::Features;
 pub use maps::restore_state;
 
