@@ -2,4 +2,4 @@
 
 mod liveness;
 
-pub use liveness::{FlagUse, Info, Liveness, NONE, Use, flag_use, is_lazy_cc};
+pub use liveness::{FlagUse, Info, Liveness, NONE, Use, flag_use, is_lazy_cc, is_site};

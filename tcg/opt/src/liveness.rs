@@ -89,7 +89,8 @@ pub fn flag_use(block: &Block, v: Value) -> Option<FlagUse> {
     }
 }
 
-fn is_site(i: &Inst) -> bool {
+/// Whether an instruction needs the whole guest state: it may fault or leave, or calls a helper that looks.
+pub fn is_site(i: &Inst) -> bool {
     i.op.may_fault() || i.op == Op::Exit || (i.op == Op::Call && i.lane != 0)
 }
 

@@ -106,6 +106,7 @@ impl Gen<'_> {
         if self.flags_hold(holder) {
             return;
         }
+        let pinned = self.pinned;
         let i = *self.b.def(holder);
         let [a, b, c] = i.args;
         let w = self.ty(a) == Ty::I64;
@@ -125,6 +126,9 @@ impl Gen<'_> {
                     _ => (Alu::Sbb, true),
                 };
                 // Everything into registers before the carry is set.
+                self.settle_test(a);
+                self.settle_test(b);
+                self.prepare_carry(c);
                 if self.imm32(b).is_none() {
                     self.reg(b);
                 }
@@ -136,6 +140,8 @@ impl Gen<'_> {
             _ => {}
         }
         self.flags_are(flag_kind(i.op), i.args);
+        // Registers that only this needed may be used otherwise.
+        self.pinned = pinned;
     }
 
     fn emit_cmp(&mut self, w: bool, a: Value, b: Value) {
@@ -175,6 +181,29 @@ impl Gen<'_> {
         self.load_into(v, RAX);
     }
 
+    /// If `c` is a carry flag: the lazy holder that has it.
+    fn carry_holder(&self, c: Value) -> Option<Value> {
+        let cond = self.b.def(c).lane;
+        match flag_use(self.b, c) {
+            Some(FlagUse::Holder(h))
+                if self.reg_of(c) == NOREG
+                    && self.mem_of(c).is_none()
+                    && (cond == Cond::Hs as u8 || cond == Cond::Lo as u8) =>
+            {
+                Some(h)
+            }
+            _ => None,
+        }
+    }
+
+    /// Evaluates a carry operand as far as possible while few registers are in use.
+    fn prepare_carry(&mut self, c: Value) {
+        match self.carry_holder(c) {
+            Some(h) => self.make_flags(h),
+            None => self.settle_test(c),
+        }
+    }
+
     /// Sets the host's carry to `c` (I32, 0 or 1), or to its complement.
     pub fn carry_in(&mut self, c: Value, complement: bool) {
         if let Some(k) = self.b.as_const(c) {
@@ -182,20 +211,15 @@ impl Gen<'_> {
             self.flags = NO_FLAGS;
             return;
         }
-        if self.reg_of(c) == NOREG {
-            if let Some(FlagUse::Holder(h)) = flag_use(self.b, c) {
-                let cond = self.b.def(c).lane;
-                if cond == Cond::Hs as u8 || cond == Cond::Lo as u8 {
-                    self.make_flags(h);
-                    let negated = cond == Cond::Lo as u8;
-                    // The host's carry is C, or its complement for borrow-like flags.
-                    if self.borrow_like() ^ negated ^ complement {
-                        self.a.cmc();
-                    }
-                    self.flags = NO_FLAGS;
-                    return;
-                }
+        if let Some(h) = self.carry_holder(c) {
+            self.make_flags(h);
+            let negated = self.b.def(c).lane == Cond::Lo as u8;
+            // The host's carry is C, or its complement for borrow-like flags.
+            if self.borrow_like() ^ negated ^ complement {
+                self.a.cmc();
             }
+            self.flags = NO_FLAGS;
+            return;
         }
         if complement {
             // cmp c, 1 borrows if c is 0.

@@ -61,6 +61,8 @@ pub struct Gen<'a> {
     pub free: u32,
     pub usable: u32,
     pub pinned: u32,
+    /// Registers better not evicted during this instruction.
+    pub soft_pinned: u32,
     pub spill_free: u64,
     pub dirty: Vec<Dirty>,
     /// By unit: 1 + index in `dirty`.
@@ -71,6 +73,9 @@ pub struct Gen<'a> {
     pub flags_fresh: bool,
     pub flags_until: u32,
     pub pos: u32,
+    /// Values that the state needs at this position or later are alive: `pos` while an instruction that may leave is
+    /// emitted, else behind it.
+    pub keep_from: u32,
     pub guest_pc: u64,
     pub guest_mode: u32,
     pub journaling: bool,
@@ -240,6 +245,7 @@ impl<'a> Gen<'a> {
             free: usable,
             usable,
             pinned: 0,
+            soft_pinned: 0,
             spill_free: u64::MAX,
             dirty: s.dirty,
             unit_dirty: s.unit_dirty,
@@ -248,6 +254,7 @@ impl<'a> Gen<'a> {
             flags_fresh: false,
             flags_until: 0,
             pos: 0,
+            keep_from: 0,
             guest_pc: b.pc,
             guest_mode: b.mode,
             journaling: false,
@@ -314,7 +321,9 @@ impl<'a> Gen<'a> {
                 continue;
             }
             self.pinned = self.region.pins;
+            self.soft_pinned = 0;
             self.flags_fresh = false;
+            self.keep_from = self.pos + !tcg_opt::is_site(i) as u32;
             self.inst(Value(p as u32), i);
         }
         if !self.too_complex {
@@ -346,6 +355,7 @@ impl<'a> Gen<'a> {
         if crate::analyze::clobbers_flags(self.b, i) && !self.flags_fresh {
             self.flags = NO_FLAGS;
         }
+        self.keep_from = self.pos + 1;
         if i.op == Op::Call {
             return;
         }

@@ -19,13 +19,16 @@ impl Gen<'_> {
         let has_state = i.lane != 0;
         self.restore_regime();
         for a in args {
+            self.pin(*a);
+        }
+        for a in args {
             self.settle_test(*a);
         }
         if has_state {
             self.flush();
+            self.keep_from = self.pos + 1;
             self.rescue_homes();
         }
-        self.pinned = self.region.pins;
         self.save_live();
         self.load_args(args);
         self.drop_caller_saved();

@@ -253,6 +253,7 @@ impl Gen<'_> {
 
     /// Before the state changes behind our back: values that only their home holds go to spill slots.
     pub fn rescue_homes(&mut self) {
+        let pinned = self.pinned;
         for u in 0..self.unit_home.len() {
             let h = self.unit_home[u];
             if h == NONE {
@@ -263,7 +264,7 @@ impl Gen<'_> {
             if val.home != NOHOME && val.spill == 0xff && val.reg == NOREG && self.next_use(v) != 0
             {
                 self.reg(v);
-                self.pinned = self.region.pins;
+                self.pinned = pinned;
             }
             let val = self.val[v.index()];
             if val.home != NOHOME && val.spill == 0xff && val.reg != NOREG && self.next_use(v) != 0

@@ -47,7 +47,7 @@ impl Gen<'_> {
     pub fn emit_fallback(&mut self, v: Value, i: &Inst) {
         let Some(desc) = OpDesc::of(self.b, i) else {
             debug_assert!(false, "no code for {}", i.op.name());
-            self.too_complex = true;
+            self.give_up();
             return;
         };
         self.restore_regime();

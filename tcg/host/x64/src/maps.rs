@@ -88,7 +88,7 @@ impl Gen<'_> {
             }
             _ => {
                 debug_assert!(false, "v{} ({}) has no location at {}; needed to {}", v.0, i.op.name(), self.pos, self.live.info[v.index()].live_to);
-                self.too_complex = true;
+                self.give_up();
             }
         }
     }

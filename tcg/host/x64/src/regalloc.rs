@@ -52,8 +52,8 @@ impl Gen<'_> {
             }
             info.head = u.next;
         }
-        if info.live_to > self.pos {
-            info.live_to
+        if info.live_to >= self.keep_from {
+            info.live_to.max(1)
         } else {
             0
         }
@@ -80,7 +80,7 @@ impl Gen<'_> {
         if set != 0 {
             return set.trailing_zeros() as u8;
         }
-        let mut candidates = self.usable & class & !self.pinned;
+        let mut candidates = self.usable & class & !self.pinned & !self.soft_pinned;
         let mut best = (0, NOREG);
         while candidates != 0 {
             let r = candidates.trailing_zeros() as u8;
@@ -94,9 +94,19 @@ impl Gen<'_> {
                 best = (next, r);
             }
         }
+        let soft = self.usable & class & !self.pinned & self.soft_pinned;
+        if best.1 == NOREG && soft != 0 {
+            // An operand of a test that is still to be evaluated: it will be loaded again.
+            let r = soft.trailing_zeros() as u8;
+            let v = Value(self.regs[r as usize]);
+            self.save(v);
+            self.unbind(v);
+            self.soft_pinned &= !(1 << r);
+            return r;
+        }
         if best.1 == NOREG {
             // Everything is pinned: cannot happen with the supported register counts; give up on the block.
-            self.too_complex = true;
+            self.give_up();
             return if class == GPRS { RCX } else { XMM0 };
         }
         self.evict(best.1);
@@ -110,7 +120,8 @@ impl Gen<'_> {
             return;
         }
         let v = Value(v);
-        if self.next_use(v) != 0 {
+        // A test that is evaluated by this instruction may still need it.
+        if self.next_use(v) != 0 || self.live.info[v.index()].live_to >= self.pos {
             self.save(v);
         }
         self.unbind(v);
@@ -134,7 +145,7 @@ impl Gen<'_> {
         }
         let slot = self.spill_free.trailing_zeros() as u8;
         if slot >= 64 {
-            self.too_complex = true;
+            self.give_up();
             return;
         }
         self.spill_free &= !(1 << slot);
@@ -150,7 +161,7 @@ impl Gen<'_> {
         }
         for k in 0..self.val.len() {
             let v = Value(k as u32);
-            if self.val[k].spill != 0xff && self.next_use(v) == 0 && !self.is_operand(v) {
+            if self.val[k].spill != 0xff && self.live.info[k].live_to < self.pos && self.next_use(v) == 0 && !self.is_operand(v) {
                 self.release(v);
             }
         }
@@ -194,7 +205,7 @@ impl Gen<'_> {
 
     /// `v` is now in register `r` (which is free).
     pub fn bind(&mut self, v: Value, r: u8) {
-        debug_assert_eq!(self.regs[r as usize], NONE);
+        debug_assert!(self.too_complex || self.regs[r as usize] == NONE);
         self.regs[r as usize] = v.0;
         self.free &= !(1 << r);
         self.pinned |= 1 << r;
@@ -299,10 +310,11 @@ impl Gen<'_> {
 
     fn lost(&mut self, v: Value) {
         panic!(
-            "register allocation lost v{} ({}) at {}",
+            "register allocation lost v{} ({}) at {}: {:?}",
             v.0,
             self.b.def(v).op.name(),
-            self.pos
+            self.pos,
+            self.b.insts[self.pos as usize]
         );
     }
 
@@ -330,18 +342,40 @@ impl Gen<'_> {
         let r = self.reg_of(v);
         if r != NOREG {
             self.pinned |= 1 << r;
+        } else {
+            self.pin_soft(v);
+        }
+    }
+
+    /// Operands of tests stay in registers if possible.
+    fn pin_soft(&mut self, v: Value) {
+        let r = self.reg_of(v);
+        if r != NOREG {
+            self.soft_pinned |= 1 << r;
             return;
         }
         match tcg_opt::flag_use(self.b, v) {
             None => {}
-            Some(tcg_opt::FlagUse::Packed(c)) => self.pin(c),
+            Some(tcg_opt::FlagUse::Packed(c)) => self.pin_soft(c),
             Some(tcg_opt::FlagUse::Holder(h)) => {
                 for a in self.b.def(h).args {
                     if a.is_some() {
-                        self.pin(a);
+                        self.pin_soft(a);
                     }
                 }
             }
         }
+    }
+}
+
+impl Gen<'_> {
+    /// The block cannot be compiled.
+    #[track_caller]
+    pub fn give_up(&mut self) {
+        if cfg!(debug_assertions) && std::env::var_os("X64_GIVE_UP").is_some() {
+            let i = &self.b.insts[self.pos as usize];
+            panic!("at {}: pinned {:x} spills {:x} {i:?}", self.pos, self.pinned, self.spill_free);
+        }
+        self.too_complex = true;
     }
 }

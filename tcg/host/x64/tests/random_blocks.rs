@@ -469,6 +469,7 @@ impl Make<'_> {
                 let v = self.i32v();
                 self.set(Ty::I32, v);
             }
+            _ if self.in_region => {}
             _ => {
                 self.pc += 4;
                 self.b.insn_start(self.pc, (self.pc >> 3) as u32 & 0x1ff);
