@@ -86,7 +86,7 @@ impl Gen<'_> {
             && i.args == self.flags.args
     }
 
-    /// Notes that the code just emitted set the flags of a holder of this kind.
+    /// Notes that the result of the current instruction left the flags of a holder of this kind.
     pub fn flags_are(&mut self, kind: FlagKind, args: [Value; 3]) {
         self.flags = HostFlags {
             kind,
@@ -139,7 +139,11 @@ impl Gen<'_> {
             }
             _ => {}
         }
-        self.flags_are(flag_kind(i.op), i.args);
+        self.flags = HostFlags {
+            kind: flag_kind(i.op),
+            args: i.args,
+            inverted: false,
+        };
         // Registers that only this needed may be used otherwise.
         self.pinned = pinned;
     }

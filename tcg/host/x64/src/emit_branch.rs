@@ -110,11 +110,20 @@ impl Gen<'_> {
             return;
         }
         let end = self.live.info[self.pos as usize].mate as usize;
+        for m in self.live_merges(end) {
+            let old = self.b.def(m).args[0];
+            if self.val[old.index()].home != 0xffff {
+                self.reg(old);
+                self.pinned = 0;
+            }
+        }
+        self.keep_merge_operands(end, 0);
         self.prepare_state(end);
-        let test_merges = self.live_merges(end);
-        for m in test_merges {
+        self.keep_merge_operands(end, 0);
+        for m in self.live_merges(end) {
             self.settle_test(self.b.def(m).args[0]);
         }
+        self.keep_merge_operands(end, 0);
         self.pin(i.args[0]);
         let cc = self.branch_cond(i.args[0]);
         self.begin_merges(end);
@@ -157,6 +166,14 @@ impl Gen<'_> {
             }
         }
         out
+    }
+
+    /// The merges' operands are used here although they are not this instruction's: they must not be evicted
+    /// without being saved.
+    fn keep_merge_operands(&mut self, end: usize, arg: usize) {
+        for m in self.live_merges(end) {
+            self.pin_soft(self.b.def(m).args[arg]);
+        }
     }
 
     /// State that the region stores to must not be the only place of a value of the other way.
@@ -236,6 +253,7 @@ impl Gen<'_> {
             self.restore_dirty();
             return;
         }
+        self.keep_merge_operands(self.pos as usize, 1);
         self.end_merges();
         self.restore_values(&snap);
         while self.journal.len() > snap.journal {

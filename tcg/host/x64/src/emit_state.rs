@@ -56,7 +56,9 @@ impl Gen<'_> {
             return;
         }
         // Only if the note is still about this value: views of several sizes may have followed each other.
-        let needed = self.next_use(h) != 0 || self.is_current_operand(h);
+        let needed = self.next_use(h) != 0
+            || self.live.info[h.index()].live_to >= self.pos
+            || self.is_current_operand(h);
         if needed && val.reg == NOREG && val.spill == 0xff {
             self.reg(h);
         }
@@ -260,15 +262,18 @@ impl Gen<'_> {
                 continue;
             }
             let v = Value(h);
+            let at_branch = self.b.insts[self.pos as usize].op == Op::CondBegin
+                && self.live.info[v.index()].live_to >= self.pos;
+            if self.next_use(v) == 0 && !at_branch {
+                continue;
+            }
             let val = self.val[v.index()];
-            if val.home != NOHOME && val.spill == 0xff && val.reg == NOREG && self.next_use(v) != 0
-            {
+            if val.home != NOHOME && val.spill == 0xff && val.reg == NOREG {
                 self.reg(v);
                 self.pinned = pinned;
             }
             let val = self.val[v.index()];
-            if val.home != NOHOME && val.spill == 0xff && val.reg != NOREG && self.next_use(v) != 0
-            {
+            if val.home != NOHOME && val.spill == 0xff && val.reg != NOREG {
                 self.spill(v);
             }
         }

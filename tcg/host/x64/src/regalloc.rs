@@ -156,7 +156,8 @@ impl Gen<'_> {
 
     /// Frees the slots of values that have died.
     fn reclaim_spills(&mut self) {
-        if self.journaling {
+        let op = self.b.insts[self.pos as usize].op;
+        if self.journaling || matches!(op, Op::CondBegin | Op::CondEnd) {
             return;
         }
         for k in 0..self.val.len() {
@@ -348,7 +349,7 @@ impl Gen<'_> {
     }
 
     /// Operands of tests stay in registers if possible.
-    fn pin_soft(&mut self, v: Value) {
+    pub fn pin_soft(&mut self, v: Value) {
         let r = self.reg_of(v);
         if r != NOREG {
             self.soft_pinned |= 1 << r;
