@@ -1,1 +1,24 @@
-//! The translator's intermediate representation: types, operations, builder, text form, verifier, interpreter.
+//! The translator's intermediate representation (IR).
+//!
+//! A [`Block`] is a straight line of typed SSA instructions with side exits and predicated regions. It is made
+//! by a guest ISA's front end through the [`Builder`], and read by the host backend and by the reference
+//! interpreter. `docs/ir.md` has the full semantics; the operation table is [`Op`].
+
+mod block;
+mod builder;
+mod fold;
+mod fpmode;
+mod helper;
+mod inst;
+mod op;
+mod slots;
+mod ty;
+
+pub use block::{Block, ExitInfo, ExitKind, IndirectHint};
+pub use builder::{Addr, Builder, RegionKind};
+pub use fpmode::{FpMode, FpNan, FpRound};
+pub use helper::{Effects, HelperDef, HelperFn, HelperId};
+pub use inst::{Cond, Inst, MemFlags, Order, Value};
+pub use op::{Op, OpClass};
+pub use slots::{Slot, StateLayout};
+pub use ty::Ty;

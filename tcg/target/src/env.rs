@@ -1,0 +1,79 @@
+//! The environment: one allocation per virtual CPU.
+//!
+//! Layout, low to high: the jump cache, the [`EnvHeader`], the ISA's state block. Generated code holds the
+//! address of the state block (`rbp` on x86-64); hot guest registers lie in its first 128 bytes so that they
+//! have 8-bit displacements; header and jump cache are at negative displacements.
+
+use std::sync::atomic::AtomicU32;
+
+/// Spill slots of 16 bytes in the header.
+pub const SPILL_SLOTS: usize = 64;
+
+/// Entries of the jump cache (a power of two).
+pub const JUMP_CACHE_ENTRIES: usize = 4096;
+
+/// One entry of the per-CPU jump cache: guest address and mode to host code.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct JumpCacheEntry {
+    /// `pc ^ (mode << 48)`; `u64::MAX` if empty.
+    pub tag: u64,
+    /// Host address of the block's code.
+    pub code: u64,
+}
+
+/// The jump cache entry for a guest address.
+pub const fn jump_cache_index(pc: u64) -> usize {
+    (pc >> 1) as usize & (JUMP_CACHE_ENTRIES - 1)
+}
+
+/// The ISA-independent part of the environment, directly below the state block.
+#[repr(C, align(64))]
+pub struct EnvHeader {
+    /// Vector arguments of helpers, in argument order; a vector result comes back in `scratch[0]`.
+    pub scratch: [u128; 4],
+    /// The register allocator's spill slots.
+    pub spill: [u128; SPILL_SLOTS],
+    /// Helper functions by `HelperId`.
+    pub helpers: *const tcg_ir::HelperFn,
+    /// The engine's own entry points reached from generated code, by number (see tcg-exec).
+    pub runtime: *const u64,
+    /// The engine's per-CPU data (for the runtime functions).
+    pub vcpu: *mut u8,
+    /// Rust stack pointer while guest code runs.
+    pub host_rsp: u64,
+    /// Stack pointer of the paired-return stack while Rust runs.
+    pub jit_rsp: u64,
+    /// Base (highest address) of the paired-return stack.
+    pub jit_base: u64,
+    /// Host address of guest address 0.
+    pub guest_base: u64,
+    /// Guest program counter (with the ISA's tag bits): exact whenever Rust code of a front end runs.
+    pub pc: u64,
+    /// Block mode at `pc`.
+    pub mode: u32,
+    /// Set asynchronously to make the CPU return to its front end.
+    pub interrupt: AtomicU32,
+    /// Why generated code returned (tcg-exec's numbers), or, set by a `StateMayExit` helper, that it must: 0 is "go on".
+    pub exit_kind: u32,
+    /// Trap code or fault kind of the exit.
+    pub exit_code: u32,
+    /// Argument of the exit.
+    pub exit_info: u64,
+    /// Sticky floating-point flags (tcg-softfloat's `Flags` layout) besides those in the host's MXCSR.
+    pub fp_flags: u32,
+    /// The host's own MXCSR.
+    pub mxcsr_host: u32,
+    /// MXCSR control bits (no sticky flags) for the two floating-point regimes of the current mode.
+    pub mxcsr_guest: [u32; 2],
+    /// MXCSR sticky flags of the guest while Rust code runs.
+    pub mxcsr_sticky: u32,
+    /// Scratch for ldmxcsr/stmxcsr.
+    pub mxcsr_tmp: u32,
+}
+
+/// A guest register block.
+///
+/// # Safety
+/// The type must be `repr(C)`, valid for every bit pattern, without padding that matters, and at most 16-byte aligned.
+pub unsafe trait StateBlock: 'static {}

@@ -1,0 +1,74 @@
+//! The interface of an instruction set.
+
+use tcg_ir::{Block, HelperDef, StateLayout};
+use tcg_mem::{Access, GuestVa, MemFault};
+
+/// What a translation may look at besides the code itself.
+pub struct TranslateCtx<'a> {
+    /// Reads guest code: fills the buffer from an address, gives the number of bytes that are executable there.
+    pub fetch: &'a mut dyn FnMut(GuestVa, &mut [u8]) -> Result<usize, MemFault>,
+    /// Longest block in guest instructions (1 for `-one-insn-per-tb` and single steps).
+    pub max_insns: u32,
+    /// Whether other threads (or processes through shared memory) may run: atomics and barriers must be real.
+    pub parallel: bool,
+}
+
+/// A guest instruction set with one CPU model and one byte order chosen.
+pub trait Isa: Send + Sync {
+    /// Name for messages, such as `arm`.
+    fn name(&self) -> &'static str;
+
+    /// Layout of the state block.
+    fn layout(&self) -> &'static StateLayout;
+
+    /// Size of the whole state block in bytes (at least the layout's).
+    fn state_bytes(&self) -> usize;
+
+    /// Fills a state block with the reset state of the CPU model.
+    fn reset(&self, state: &mut [u8]);
+
+    /// Helpers that translations may call; `HelperId` is the index.
+    fn helpers(&self) -> &'static [HelperDef];
+
+    /// The block mode that the state calls for (asked after exits with `mode_dynamic`), given the mode bits
+    /// that were current. At most 16 bits.
+    fn mode(&self, state: &[u8], current: u32) -> u32;
+
+    /// MXCSR-independent description of the two floating-point regimes in a mode.
+    fn fp_modes(&self, mode: u32) -> [tcg_ir::FpMode; 2];
+
+    /// Translates the block at `pc` (with tag bits) in `mode`. An instruction that cannot be fetched ends the
+    /// block before it; if it is the first, its fault is the error.
+    fn translate(&self, pc: u64, mode: u32, ctx: &mut TranslateCtx<'_>) -> Result<Block, MemFault>;
+
+    /// Disassembles the instruction at `pc`: text and length in bytes.
+    fn disassemble(&self, pc: u64, mode: u32, bytes: &[u8]) -> (String, usize);
+
+    /// Registers as text, for `-d cpu` and crash reports. `pc` and `mode` as in the environment header.
+    fn dump(&self, state: &[u8], pc: u64, mode: u32) -> String;
+}
+
+/// The engine's view of guest memory that holds code, supplied by the address space.
+pub trait CodeMemory: Send + Sync {
+    /// Copies executable bytes from `va`: at least one, stopping before the first page that is not executable.
+    fn fetch(&self, va: GuestVa, buf: &mut [u8]) -> Result<usize, MemFault>;
+
+    /// Translations of this range exist from now on: writes to it must fault. False if the guest cannot write
+    /// there anyway.
+    fn protect_code(&self, va: GuestVa, len: u64) -> bool;
+
+    /// A host fault hit a guest address. Called from the signal handler of the faulting thread.
+    fn classify(&self, va: GuestVa, access: Access) -> WriteFault;
+}
+
+/// What a host fault at a guest address means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteFault {
+    /// A page that was protected because it holds translated code: it is writable again; translations of the
+    /// page (given by address and length) are to be invalidated and the access tried again.
+    Code(GuestVa, u64),
+    /// Try again: another thread has resolved it.
+    Retry,
+    /// The guest's own fault.
+    Fault(MemFault),
+}

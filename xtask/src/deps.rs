@@ -1,0 +1,221 @@
+//! `cargo xtask deps`: which crate of the workspace may depend on which.
+//!
+//! Dependencies point down only: `emu` → front ends → guest ISAs → core. Every allowed edge is a
+//! word in [`ALLOWED`]; any other edge, and any crate without a row, is a finding. Crates from
+//! outside of the workspace are not judged here.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+/// One crate and what it may depend on, from the bottom up. A row may only name rows above it,
+/// which keeps the graph free of cycles and of upward edges.
+struct Row {
+    name: &'static str,
+    deps: &'static [&'static str],
+    /// More edges, for its tests and benches only.
+    dev: &'static [&'static str],
+}
+
+const fn row(
+    name: &'static str,
+    deps: &'static [&'static str],
+    dev: &'static [&'static str],
+) -> Row {
+    Row { name, deps, dev }
+}
+
+const ALLOWED: &[Row] = &[
+    row("xtask", &[], &[]),
+    // The core: knows no guest ISA, no operating system, no device.
+    row("tcg-mem", &[], &[]),
+    row("tcg-softfloat", &[], &[]),
+    row("tcg-decode", &[], &[]),
+    row("tcg-ir", &["tcg-softfloat"], &[]),
+    row("tcg-opt", &["tcg-ir"], &[]),
+    row("tcg-target", &["tcg-ir", "tcg-mem", "tcg-softfloat"], &[]),
+    row(
+        "tcg-x64",
+        &["tcg-ir", "tcg-mem", "tcg-opt"],
+        &["tcg-softfloat", "tcg-target"],
+    ),
+    row("tcg-debug", &["tcg-mem", "tcg-ir", "tcg-target"], &[]),
+    row(
+        "tcg-exec",
+        &[
+            "tcg-mem",
+            "tcg-ir",
+            "tcg-opt",
+            "tcg-target",
+            "tcg-x64",
+            "tcg-debug",
+        ],
+        &["tcg-softfloat"],
+    ),
+    row("tcg-uspace", &["tcg-mem", "tcg-target"], &[]),
+    // Guest ISAs: no operating system, no board, no other ISA.
+    row(
+        "target-arm",
+        &[
+            "tcg-ir",
+            "tcg-mem",
+            "tcg-target",
+            "tcg-softfloat",
+            "tcg-decode",
+        ],
+        &["tcg-opt", "tcg-x64", "tcg-exec", "tcg-debug"],
+    ),
+    // Front ends: the core, the ISAs that they have an ABI for, never each other.
+    row(
+        "linux-user",
+        &[
+            "tcg-mem",
+            "tcg-ir",
+            "tcg-target",
+            "tcg-exec",
+            "tcg-uspace",
+            "tcg-debug",
+            "target-arm",
+        ],
+        &[],
+    ),
+    // The executable: front ends only.
+    row("emu", &["linux-user"], &[]),
+];
+
+/// Reads `cargo metadata` and returns every edge that is not allowed.
+pub fn check(root: &Path) -> Result<Vec<String>> {
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args([
+            "metadata",
+            "--no-deps",
+            "--format-version",
+            "1",
+            "--manifest-path",
+        ])
+        .arg(root.join("Cargo.toml"))
+        .output()
+        .context("cannot run cargo metadata")?;
+    if !output.status.success() {
+        bail!(
+            "cargo metadata failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    let metadata: Value =
+        serde_json::from_slice(&output.stdout).context("cargo metadata's output")?;
+    judge(&metadata, ALLOWED)
+}
+
+fn judge(metadata: &Value, allowed: &[Row]) -> Result<Vec<String>> {
+    let packages = metadata["packages"]
+        .as_array()
+        .context("cargo metadata lists no packages")?;
+    let ours: BTreeSet<&str> = packages.iter().filter_map(|p| p["name"].as_str()).collect();
+    let rows: BTreeMap<&str, &Row> = allowed.iter().map(|r| (r.name, r)).collect();
+    let mut findings = order(allowed);
+    for package in packages {
+        let name = package["name"]
+            .as_str()
+            .context("a package without a name")?;
+        let Some(row) = rows.get(name) else {
+            findings.push(format!(
+                "{name}: no row in xtask/src/deps.rs says what it may depend on"
+            ));
+            continue;
+        };
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let to = dependency["name"].as_str().unwrap_or_default();
+            if !ours.contains(to) || to == name {
+                continue;
+            }
+            let dev = dependency["kind"].as_str() == Some("dev");
+            if !(row.deps.contains(&to) || dev && row.dev.contains(&to)) {
+                let kind = if dev { " (for its tests)" } else { "" };
+                findings.push(format!("{name} -> {to}{kind}: not an allowed edge"));
+            }
+        }
+    }
+    for row in allowed.iter().filter(|r| !ours.contains(r.name)) {
+        findings.push(format!(
+            "{}: a row in xtask/src/deps.rs but no such crate",
+            row.name
+        ));
+    }
+    Ok(findings)
+}
+
+/// The table itself must be in order from the bottom up.
+fn order(allowed: &[Row]) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut findings = Vec::new();
+    for row in allowed {
+        for to in row.deps.iter().chain(row.dev) {
+            if !seen.contains(to) {
+                findings.push(format!(
+                    "{} -> {to}: the allow-list itself has an upward edge",
+                    row.name
+                ));
+            }
+        }
+        seen.insert(row.name);
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn package(name: &str, deps: &[(&str, Option<&str>)]) -> Value {
+        let deps: Vec<Value> = deps
+            .iter()
+            .map(|(n, k)| json!({ "name": n, "kind": k }))
+            .collect();
+        json!({ "name": name, "dependencies": deps })
+    }
+
+    const TABLE: &[Row] = &[
+        row("low", &[], &[]),
+        row("mid", &["low"], &[]),
+        row("top", &["mid"], &["low"]),
+    ];
+
+    #[test]
+    fn allowed_edges_pass() {
+        let m = json!({ "packages": [package("low", &[("libc", None)]), package("mid", &[("low", None)]),
+            package("top", &[("mid", Some("build")), ("low", Some("dev"))])] });
+        assert!(judge(&m, TABLE).unwrap().is_empty());
+    }
+
+    #[test]
+    fn upward_and_dev_only_edges_are_found() {
+        let m = json!({ "packages": [package("low", &[("top", None)]), package("mid", &[]), package("top", &[("low", None)])] });
+        let found = judge(&m, TABLE).unwrap();
+        assert_eq!(
+            found,
+            [
+                "low -> top: not an allowed edge",
+                "top -> low: not an allowed edge"
+            ]
+        );
+    }
+
+    #[test]
+    fn unknown_and_vanished_crates_are_found() {
+        let m =
+            json!({ "packages": [package("low", &[]), package("new", &[]), package("mid", &[])] });
+        let found = judge(&m, TABLE).unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(found[0].starts_with("new: no row") && found[1].starts_with("top: a row"));
+    }
+
+    #[test]
+    fn table_is_ordered() {
+        assert!(order(ALLOWED).is_empty());
+        assert_eq!(order(&[row("a", &["b"], &[]), row("b", &[], &[])]).len(), 1);
+    }
+}
