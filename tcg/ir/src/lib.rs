@@ -6,10 +6,12 @@
 
 mod block;
 mod builder;
+pub mod eval;
 mod fold;
 mod fpmode;
 mod helper;
 mod inst;
+pub mod interp;
 mod op;
 mod slots;
 mod ty;

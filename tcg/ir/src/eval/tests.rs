@@ -1,0 +1,1 @@
+//! Hand-computed results, family by family.
