@@ -73,7 +73,9 @@ impl Hasher for PageHasher {
         }
     }
     fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0 ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+        self.0 = (self.0 ^ n)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(26);
     }
 }
 
@@ -111,7 +113,11 @@ impl PageIndex {
                 }
             }
         } else {
-            for (_, page) in self.pages.iter_mut().filter(|(p, _)| (first..=last).contains(*p)) {
+            for (_, page) in self
+                .pages
+                .iter_mut()
+                .filter(|(p, _)| (first..=last).contains(*p))
+            {
                 out.append(&mut page.blocks);
             }
         }

@@ -178,7 +178,8 @@ impl CodeMap {
     /// Appends (under the engine's lock); the block's code lies above that of all before.
     pub(crate) fn push<T>(&self, block: *const T) {
         let n = self.len.load(Ordering::Relaxed);
-        self.slot(n as usize).store(block as usize, Ordering::Relaxed);
+        self.slot(n as usize)
+            .store(block as usize, Ordering::Relaxed);
         self.len.store(n + 1, Ordering::Release);
     }
 

@@ -54,9 +54,9 @@ fn holds(range: &[AtomicUsize; 2], at: usize) -> bool {
 pub(crate) fn register(engine: &Arc<Engine>) -> io::Result<()> {
     let me = Arc::as_ptr(engine).cast_mut();
     for e in &ENGINES {
-        let free = e
-            .engine
-            .compare_exchange(ptr::null_mut(), me, Ordering::AcqRel, Ordering::Relaxed);
+        let free =
+            e.engine
+                .compare_exchange(ptr::null_mut(), me, Ordering::AcqRel, Ordering::Relaxed);
         if free.is_ok() {
             set(&e.code, engine.code.base(), engine.code.end());
             let base = engine.mem.base();

@@ -21,7 +21,12 @@ pub(crate) unsafe fn cpu_of<'a>(state: *mut u8) -> &'a Cpu {
 
 /// The block at the header's pc and mode, or `None` with the exit fields set.
 fn target(cpu: &Cpu) -> Option<&TransBlock> {
-    if cpu.env.interrupt().load(std::sync::atomic::Ordering::Relaxed) != 0 {
+    if cpu
+        .env
+        .interrupt()
+        .load(std::sync::atomic::Ordering::Relaxed)
+        != 0
+    {
         cpu.set_exit_kind(kind::INTERRUPT);
         return None;
     }

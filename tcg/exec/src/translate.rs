@@ -40,7 +40,9 @@ impl Engine {
         const PAGE: u64 = 1 << PAGE_BITS;
         let mut done = 0;
         while done < buf.len() {
-            let Some(at) = va.0.checked_add(done as u64) else { break };
+            let Some(at) = va.0.checked_add(done as u64) else {
+                break;
+            };
             let room = (PAGE - at % PAGE) as usize;
             let end = buf.len().min(done + room);
             let piece = &mut buf[done..end];
@@ -53,7 +55,8 @@ impl Engine {
             if !pages.contains(&page) {
                 pages.push(page);
                 if protect {
-                    self.code_memory.protect_code(GuestVa(page << PAGE_BITS), PAGE);
+                    self.code_memory
+                        .protect_code(GuestVa(page << PAGE_BITS), PAGE);
                     // Again, now that no change can go unnoticed.
                     got = match self.code_memory.fetch(GuestVa(at), piece) {
                         Ok(n) => n,
@@ -102,7 +105,9 @@ impl Engine {
         };
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
-            let front = self.front(pc, mode, max_insns, true).map_err(Failed::Fetch)?;
+            let front = self
+                .front(pc, mode, max_insns, true)
+                .map_err(Failed::Fetch)?;
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(front, since),
                 Backend::Jit => match compiler.compile(&front.ir, self.isa, self.is_parallel()) {
@@ -134,15 +139,10 @@ impl Engine {
         if self.ir_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.cfg.code_bytes {
             return Err(Failed::Full);
         }
-        let block = TransBlock {
-            pages: front.pages.into(),
-            ..TransBlock::bare(front.ir.pc, front.ir.mode)
-        };
+        let mut block = TransBlock::bare(front.ir.pc, front.ir.mode);
         let insns = front.ir.guest_insns;
-        let block = TransBlock {
-            ir: Some(Box::new(front.ir)),
-            ..block
-        };
+        block.pages = front.pages.into();
+        block.ir = Some(Box::new(front.ir));
         self.publish(block, insns, &[], since)
     }
 
@@ -153,12 +153,10 @@ impl Engine {
         maps: &[u8],
         since: u64,
     ) -> Result<Option<&TransBlock>, Failed> {
-        let block = TransBlock {
-            code_len: code.len(),
-            maps: maps.into(),
-            pages: front.pages.as_slice().into(),
-            ..TransBlock::bare(front.ir.pc, front.ir.mode)
-        };
+        let mut block = TransBlock::bare(front.ir.pc, front.ir.mode);
+        block.code_len = code.len();
+        block.maps = maps.into();
+        block.pages = front.pages.as_slice().into();
         self.publish(block, front.ir.guest_insns, code, since)
     }
 
@@ -204,11 +202,16 @@ impl Engine {
 
     fn report(&self, ir: &Block, code: &[u8]) {
         let wanted = log_mask::IN_ASM | log_mask::OP | log_mask::OUT_ASM;
-        let Some(observer) = self.hooks.on(wanted) else { return };
+        let Some(observer) = self.hooks.on(wanted) else {
+            return;
+        };
         let start = ir.pc & !1;
         let len = ir.end_pc.saturating_sub(start).min(4096) as usize;
         let mut bytes = vec![0; len];
-        let got = self.code_memory.fetch(GuestVa(start), &mut bytes).unwrap_or(0);
+        let got = self
+            .code_memory
+            .fetch(GuestVa(start), &mut bytes)
+            .unwrap_or(0);
         bytes.truncate(got);
         observer.translated(self.isa, ir, &bytes, code);
     }
