@@ -58,7 +58,7 @@ pub fn guest(guest: &Guest) -> String {
 fn options(text: &mut String) {
     for option in OPTIONS {
         let env = option.env.map(|e| format!("EMU_{e}")).unwrap_or_default();
-        let _ = writeln!(text, "  {:<18}{env:<21}{}", spelling(option), option.help);
+        let _ = writeln!(text, "  {:<20}{env:<21}{}", spelling(option), option.help);
     }
 }
 

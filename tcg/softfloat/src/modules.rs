@@ -16,7 +16,14 @@ use crate::status::{FloatStatus, Round};
 pub(crate) fn convert<A: Float, B: Float>(a: A::Raw, st: &mut FloatStatus) -> B::Raw {
     let u = unpack_convert::<A>(a, st);
     arith::note_denormals(&[u], st);
-    let u = if u.is_nan() { propagate1(u, st) } else { u };
+    // The alternative format makes a NaN a zero of its sign, even if NaNs are
+    // the default NaN otherwise.
+    let alternative = B::FORMAT.half && st.f16_alt;
+    let u = if u.is_nan() && !alternative {
+        propagate1(u, st)
+    } else {
+        u
+    };
     finish_convert::<B>(u.with_sig(), st)
 }
 
@@ -152,8 +159,8 @@ macro_rules! selection {
         /// if it differs and `exact` is set.
         #[inline(never)]
         pub fn round_to_int(a: Raw, round: Round, exact: bool, st: &mut FloatStatus) -> Raw {
+            // ROUNDSS does not report denormals, so neither does this.
             let a = unpack::<F>(a, st);
-            arith::note_denormals(&[a], st);
             let result = int::round_to_int(a, round, exact, st);
             repack::<F>(result)
         }

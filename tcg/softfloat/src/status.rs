@@ -59,8 +59,9 @@ pub enum NanRule {
     /// NaN and INVALID [ARMv8 FPProcessNaNs3, FPMulAdd].
     Arm,
     /// a if it is a NaN, else b; fma: a, b, c, where inf × 0 + QNaN gives that
-    /// QNaN and no INVALID. The FMA forms (132, 213, 231) order the operands
-    /// of the instruction, so their callers choose what is a and what is b.
+    /// QNaN and no INVALID. a and b are the factors in the order in which the
+    /// manual writes the form's product: VFMADD213 multiplies its second by
+    /// its first operand, and prefers the second one's NaN.
     X86Sse,
     /// The NaN with the larger significand; of a signalling and a quiet one,
     /// the quiet one; of equal significands, the positive one. fma as
