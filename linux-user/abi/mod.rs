@@ -1,0 +1,3 @@
+//! The ABIs of the guests: one folder each.
+
+pub mod arm;
