@@ -1,1 +1,5 @@
 //! Linux system calls, signals and processes for foreign programs.
+
+mod config;
+
+pub use config::{ExitStatus, GuestId, RunConfig};

