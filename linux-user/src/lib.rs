@@ -4,6 +4,8 @@ pub mod abi;
 pub mod errno;
 #[path = "../abi/mod.rs"]
 pub mod guests;
+pub mod ioctl;
+pub mod proc;
 pub mod sys;
 pub mod syscall;
 pub mod task;
