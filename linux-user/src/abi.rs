@@ -24,9 +24,13 @@ pub struct Abi {
     /// ioctl numbers that are not the host's: (guest, host).
     pub ioctls: &'static [(u32, u32)],
     /// `struct stat` of the calls without suffix.
-    pub put_stat: fn(&crate::uapi::stat::Stat, &mut Writer),
+    pub put_stat: fn(&crate::uapi::stat::Stat, &mut Writer) -> Result<(), crate::errno::Errno>,
     /// `struct stat64`.
-    pub put_stat64: fn(&crate::uapi::stat::Stat, &mut Writer),
+    pub put_stat64: fn(&crate::uapi::stat::Stat, &mut Writer) -> Result<(), crate::errno::Errno>,
+    /// `struct statfs64` has no padding at its end.
+    pub statfs64_packed: bool,
+    /// /proc/cpuinfo.
+    pub cpuinfo: fn(usize) -> String,
 }
 
 impl Abi {

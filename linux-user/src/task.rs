@@ -25,6 +25,12 @@ pub struct Process {
     pub config: Config,
     /// Absolute path of the program on the host, for /proc/self/exe.
     pub exe: Vec<u8>,
+    /// Arguments, each with its NUL, for /proc/self/cmdline.
+    pub cmdline: Vec<u8>,
+    /// The environment at the start, each string with its NUL.
+    pub environ: Vec<u8>,
+    /// The auxiliary vector in the guest's form.
+    pub auxv: Vec<u8>,
     /// Directory positions of guests with 32-bit offsets.
     pub dirs: crate::syscall::dirents::Cookies,
 }
@@ -39,7 +45,19 @@ pub struct Task {
     pub process: Arc<Process>,
 }
 
+impl Process {
+    /// Where the initial stack begins, for /proc/self/stat.
+    pub fn stack_start(&self) -> u64 {
+        0
+    }
+}
+
 impl Task {
+    /// The text of /proc/self/maps.
+    pub fn maps_text(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// The host is about to write this range of guest memory: translations of it must be given up.
     pub fn will_write(&self, _va: GuestVa, _len: u64) {}
 }

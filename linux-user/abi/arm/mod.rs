@@ -2,6 +2,7 @@
 //!
 //! Reference: the kernel's arch/arm/include/uapi/asm (fcntl.h, stat.h, unistd.h) and tools/syscall.tbl.
 
+mod cpuinfo;
 mod structs;
 
 use crate::abi::{Abi, Endian};
@@ -34,5 +35,7 @@ pub fn abi(endian: Endian) -> Abi {
         ioctls: IOCTLS,
         put_stat: structs::put_stat,
         put_stat64: structs::put_stat64,
+        statfs64_packed: true,
+        cpuinfo: cpuinfo::text,
     }
 }

@@ -1,11 +1,12 @@
 //! ARM's own layouts of `struct stat` and `struct stat64` (arch/arm/include/uapi/asm/stat.h).
 
-use crate::abi::{Layout, ULong, Writer};
+use crate::abi::{Endian, Layout, ULong, Writer};
+use crate::errno::Errno;
 use crate::layout;
 use crate::uapi::stat::Stat;
 
 layout! {
-    /// `struct stat`: device numbers are 16 bits at the front of a word.
+    /// `struct stat`. The devices are words, but in a big-endian guest 16 bits at the front of a word.
     pub struct OldStat {
         dev: [u16; 2], ino: ULong, mode: u16, nlink: u16, uid: u16, gid: u16, rdev: [u16; 2], size: ULong,
         blksize: ULong, blocks: ULong, atime: ULong, atime_nsec: ULong, mtime: ULong, mtime_nsec: ULong,
@@ -26,8 +27,14 @@ fn id16(id: u32) -> u16 {
 }
 
 /// Writes `struct stat`.
-pub fn put_stat(s: &Stat, w: &mut Writer) {
-    let dev = |d: u64| [Stat::old_dev(d), 0];
+pub fn put_stat(s: &Stat, w: &mut Writer) -> Result<(), Errno> {
+    let dev = |d: u64| match w.abi().endian {
+        Endian::Little => [d as u16, (d >> 16) as u16],
+        Endian::Big => [d as u16, 0],
+    };
+    if s.size > i64::from(i32::MAX) {
+        return Err(Errno::EOVERFLOW);
+    }
     let v = OldStat {
         dev: dev(s.dev),
         ino: ULong(s.ino),
@@ -48,19 +55,20 @@ pub fn put_stat(s: &Stat, w: &mut Writer) {
         unused: [ULong(0); 2],
     };
     v.put(w);
+    Ok(())
 }
 
 /// Writes `struct stat64`.
-pub fn put_stat64(s: &Stat, w: &mut Writer) {
+pub fn put_stat64(s: &Stat, w: &mut Writer) -> Result<(), Errno> {
     let v = Stat64 {
-        dev: Stat::huge_dev(s.dev),
+        dev: s.dev,
         pad0: [0; 4],
         ino_low: ULong(s.ino & 0xffff_ffff),
         mode: s.mode,
         nlink: s.nlink as u32,
         uid: ULong(s.uid.into()),
         gid: ULong(s.gid.into()),
-        rdev: Stat::huge_dev(s.rdev),
+        rdev: s.rdev,
         pad3: [0; 4],
         size: s.size,
         blksize: ULong(s.blksize),
@@ -74,4 +82,5 @@ pub fn put_stat64(s: &Stat, w: &mut Writer) {
         ino: s.ino,
     };
     v.put(w);
+    Ok(())
 }

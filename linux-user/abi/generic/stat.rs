@@ -6,7 +6,7 @@ use crate::layout;
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(missing_docs)]
 pub struct Stat {
-    /// In the form that user space has it (`struct statx`'s numbers joined by makedev).
+    /// In the 32-bit form that every `stat` of the kernel gives.
     pub dev: u64,
     pub ino: u64,
     pub mode: u32,
@@ -46,16 +46,6 @@ impl Stat {
             ctime: s.st_ctime,
             ctime_nsec: s.st_ctime_nsec as u64,
         }
-    }
-
-    /// A device number in 16 bits: 8 each.
-    pub fn old_dev(dev: u64) -> u16 {
-        ((libc::major(dev) & 0xff) << 8 | libc::minor(dev) & 0xff) as u16
-    }
-
-    /// A device number in 64 bits as the kernel gives it to `stat64`.
-    pub fn huge_dev(dev: u64) -> u64 {
-        dev
     }
 }
 

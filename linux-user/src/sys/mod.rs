@@ -8,6 +8,10 @@ use crate::errno::Errno;
 use crate::task::Task;
 use std::arch::asm;
 
+mod process;
+
+pub use process::*;
+
 /// One host system call, whatever it returns.
 #[inline]
 pub fn raw(nr: i64, a: [u64; 6]) -> i64 {
@@ -50,102 +54,97 @@ pub fn addr_mut<T: ?Sized>(v: &mut T) -> u64 {
     std::ptr::from_mut(v).cast::<u8>() as u64
 }
 
-/// Real and effective user and group ids: uid, euid, gid, egid.
-pub fn ids() -> [u32; 4] {
-    [libc::SYS_getuid, libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid].map(|nr| raw(nr, [0; 6]) as u32)
+/// Host structures for which all bytes zero is a value.
+///
+/// # Safety
+/// The type consists of integers, pointers and arrays of them only.
+pub unsafe trait Plain: Sized {}
+
+macro_rules! plain {
+    ($($ty:ty),*) => {$(
+        // SAFETY: a C structure of integers.
+        unsafe impl Plain for $ty {}
+    )*};
+}
+plain!(
+    libc::stat,
+    libc::statx,
+    libc::rusage,
+    libc::sysinfo,
+    libc::timex,
+    libc::sigevent,
+    libc::mq_attr,
+    libc::msghdr,
+    libc::utsname
+);
+
+/// A host structure of zeroes.
+pub fn zeroed<T: Plain>() -> T {
+    // SAFETY: what `Plain` promises.
+    unsafe { std::mem::zeroed() }
 }
 
-/// The calling thread's id.
-pub fn gettid() -> u64 {
-    raw(libc::SYS_gettid, [0; 6]) as u64
+/// getdents64 through the host's 32-bit entry: file systems then give positions that fit into 31 bits. `buf` must be
+/// the address of a buffer of `len` bytes below 4 GiB.
+pub fn getdents64_compat(fd: i32, buf: u32, len: u32) -> Result<u64, Errno> {
+    const NR_GETDENTS64_32: i64 = 220;
+    int80(NR_GETDENTS64_32, [fd as u32, buf, len])
 }
 
-/// A signal mask as the kernel has it.
-#[derive(Clone, Copy)]
-pub struct HostMask(u64);
-
-/// Blocks every signal, those that the C library keeps for itself included.
-pub fn block_all_signals() -> HostMask {
-    let all = u64::MAX;
-    let mut old = 0u64;
-    let args = [libc::SIG_SETMASK as u64, addr(&all), addr_mut(&mut old), 8];
-    let _ = call(libc::SYS_rt_sigprocmask, args);
-    HostMask(old)
-}
-
-/// Puts a mask back.
-pub fn restore_signals(mask: &HostMask) {
-    let _ = call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, addr(&mask.0), 0, 8]);
-}
-
-/// Ends the calling thread alone.
-pub fn exit_thread(status: i32) -> ! {
-    loop {
-        raw(libc::SYS_exit, [status as u64, 0, 0, 0, 0, 0]);
+fn int80(nr: i64, [a, b, c]: [u32; 3]) -> Result<u64, Errno> {
+    let ret: i64;
+    // SAFETY: the entry takes its arguments in 32-bit registers; rbx is saved around it because the compiler
+    // reserves it. The kernel may clear r8 to r11.
+    unsafe {
+        asm!("xchg rbx, {b}", "int 0x80", "xchg rbx, {b}", b = inout(reg) u64::from(a) => _,
+            inlateout("rax") nr => ret, in("rcx") u64::from(b), in("rdx") u64::from(c),
+            lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _, options(nostack));
     }
+    result(ret as i32 as i64)
 }
 
-/// Ends the process.
-pub fn exit_group(status: i32) -> ! {
-    loop {
-        raw(libc::SYS_exit_group, [status as u64, 0, 0, 0, 0, 0]);
+/// Whether the host has the 32-bit entry: a child tries it, because without it the attempt is a SIGSEGV. The child
+/// shares no memory, and its end sends no signal.
+pub fn has_int80() -> bool {
+    const NR_GETPID_32: i64 = 20;
+    // A plain fork; the child only makes system calls and ends.
+    let pid = raw(libc::SYS_clone, [0; 6]);
+    if pid == 0 {
+        let default = [0u64; 4];
+        raw(
+            libc::SYS_rt_sigaction,
+            [libc::SIGSEGV as u64, addr(&default), 0, 8, 0, 0],
+        );
+        raw(
+            libc::SYS_prctl,
+            [libc::PR_SET_DUMPABLE as u64, 0, 0, 0, 0, 0],
+        );
+        let ok = int80(NR_GETPID_32, [0; 3]).is_ok();
+        raw(libc::SYS_exit_group, [u64::from(!ok), 0, 0, 0, 0, 0]);
     }
+    let mut status = 1i32;
+    pid > 0
+        && call(
+            libc::SYS_wait4,
+            [pid as u64, addr_mut(&mut status), libc::__WALL as u64, 0],
+        )
+        .is_ok()
+        && status == 0
 }
 
-/// Forks with these clone flags (exit signal in the low byte, CLONE_PIDFD and namespaces allowed).
-pub fn fork(flags: u64, pidfd: &mut i32) -> Result<u64, Errno> {
-    if flags == libc::SIGCHLD as u64 {
-        // SAFETY: the child has one thread and goes on in Rust; locks are held by this thread (see the caller),
-        // the C library's own are handled by its fork.
-        return match unsafe { libc::fork() } {
-            -1 => Err(std::io::Error::last_os_error().into()),
-            pid => Ok(pid as u64),
-        };
-    }
-    // Without the C library's fork handlers: its locks are not held by anybody else as long as the guest has one
-    // thread, and the child of a threaded guest that unshares namespaces only executes.
-    let args = [flags, 0, addr_mut(pidfd), 0, 0, 0];
-    result(raw(libc::SYS_clone, args))
+/// Anonymous memory below 4 GiB.
+pub fn low_buffer(len: usize) -> Result<u32, Errno> {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    let at = call(
+        libc::SYS_mmap,
+        [0, len as u64, prot as u64, flags as u64, u64::MAX, 0],
+    )?;
+    u32::try_from(at).map_err(|_| Errno::ENOMEM)
 }
 
-/// The stack that a vfork child runs on.
-const VFORK_STACK: usize = 1 << 20;
-
-/// Makes a child that shares the memory and runs `body` on a stack of its own, while this thread waits until the
-/// child executes or exits. `body` must not return to a caller: the process ends behind it.
-pub fn vfork<F: FnOnce()>(flags: u64, body: F) -> Result<u64, Errno> {
-    extern "C" fn start<F: FnOnce()>(arg: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: the argument is the Option below, which outlives the child's use of it: the parent waits.
-        let body = unsafe { (*arg.cast::<Option<F>>()).take() };
-        if let Some(body) = body {
-            body();
-        }
-        exit_group(0)
-    }
-    let mut body = Some(body);
-    let mut stack: Vec<u128> = Vec::with_capacity(VFORK_STACK / 16);
-    // SAFETY: the stack is live until the child has left it, since the parent is suspended (CLONE_VFORK); the
-    // child shares this thread's thread-local storage, which nobody else uses meanwhile.
-    let pid = unsafe {
-        let top = stack.as_mut_ptr().add(VFORK_STACK / 16);
-        libc::clone(start::<F>, top.cast(), flags as libc::c_int, (&raw mut body).cast())
-    };
-    match pid {
-        -1 => Err(std::io::Error::last_os_error().into()),
-        pid => Ok(pid as u64),
-    }
-}
-
-/// execve with host strings; comes back only with an error.
-pub fn execve(path: &std::ffi::CString, argv: &[std::ffi::CString], envp: &[std::ffi::CString]) -> Errno {
-    let (argv, envp) = (pointers(argv), pointers(envp));
-    let args = [path.as_ptr() as u64, argv.as_ptr() as u64, envp.as_ptr() as u64, 0, 0, 0];
-    match result(raw(libc::SYS_execve, args)) {
-        Err(e) => e,
-        Ok(_) => Errno::EINVAL,
-    }
-}
-
-fn pointers(strings: &[std::ffi::CString]) -> Vec<u64> {
-    strings.iter().map(|s| s.as_ptr() as u64).chain([0]).collect()
+/// Copies from memory of [`low_buffer`].
+pub fn copy_low(from: u32, to: &mut [u8]) {
+    // SAFETY: the buffer is the emulator's own, mapped for ever, and at least as long as the kernel's count.
+    unsafe { std::ptr::copy_nonoverlapping(from as usize as *const u8, to.as_mut_ptr(), to.len()) }
 }

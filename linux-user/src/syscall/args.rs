@@ -18,6 +18,8 @@ pub enum ArgKind {
     Hex,
     /// Octal.
     Octal,
+    /// Flags of open in the guest's numbers.
+    OpenFlags,
     /// A descriptor.
     Fd,
     /// A directory descriptor (AT_FDCWD).

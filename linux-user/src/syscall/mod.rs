@@ -6,6 +6,11 @@
 
 pub mod args;
 pub mod dirents;
+mod fcntl;
+mod fs_io;
+mod fs_path;
+mod fs_stat;
+pub mod path;
 pub mod strace;
 pub mod table;
 
@@ -71,7 +76,13 @@ macro_rules! rows {
 }
 
 /// Every family.
-pub static FAMILIES: &[&[SysDesc]] = &[];
+pub static FAMILIES: &[&[SysDesc]] = &[
+    fs_io::FS_IO,
+    fs_path::FS_PATH,
+    fs_stat::FS_STAT,
+    fcntl::FCNTL,
+    dirents::DIRENTS,
+];
 
 /// What a system call does to the guest's registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -57,6 +57,32 @@ pub fn named(names: &Names, value: u64, out: &mut String) {
     }
 }
 
+/// Host values; O_RDONLY, O_WRONLY and O_RDWR are told apart by their two bits.
+static OPEN_FLAGS: Names = Names {
+    flags: true,
+    rows: &[
+        (libc::O_WRONLY as u64, "O_WRONLY"),
+        (libc::O_RDWR as u64, "O_RDWR"),
+        (libc::O_CREAT as u64, "O_CREAT"),
+        (libc::O_EXCL as u64, "O_EXCL"),
+        (libc::O_NOCTTY as u64, "O_NOCTTY"),
+        (libc::O_TRUNC as u64, "O_TRUNC"),
+        (libc::O_APPEND as u64, "O_APPEND"),
+        (libc::O_NONBLOCK as u64, "O_NONBLOCK"),
+        (libc::O_SYNC as u64, "O_SYNC"),
+        (libc::O_DSYNC as u64, "O_DSYNC"),
+        (libc::O_TMPFILE as u64, "O_TMPFILE"),
+        (libc::O_DIRECTORY as u64, "O_DIRECTORY"),
+        (libc::O_NOFOLLOW as u64, "O_NOFOLLOW"),
+        (libc::O_DIRECT as u64, "O_DIRECT"),
+        (0o100000, "O_LARGEFILE"),
+        (libc::O_NOATIME as u64, "O_NOATIME"),
+        (libc::O_CLOEXEC as u64, "O_CLOEXEC"),
+        (libc::O_PATH as u64, "O_PATH"),
+        (0, "O_RDONLY"),
+    ],
+};
+
 const SHOWN: usize = 48;
 
 fn one(t: &Task, kind: ArgKind, value: u64, next: u64, out: &mut String) {
@@ -69,6 +95,10 @@ fn one(t: &Task, kind: ArgKind, value: u64, next: u64, out: &mut String) {
         ArgKind::Octal => write!(out, "0{:o}", value as u32),
         ArgKind::Hex | ArgKind::Out(_) if value == 0 => write!(out, "NULL"),
         ArgKind::Hex | ArgKind::Out(_) => write!(out, "{value:#x}"),
+        ArgKind::OpenFlags => {
+            named(&OPEN_FLAGS, t.abi.open_to_host(value as u32).into(), out);
+            Ok(())
+        }
         ArgKind::Str if value == 0 => write!(out, "NULL"),
         ArgKind::Str => match t.mem.read_cstr(va, 4096) {
             Ok(Some(text)) => {
