@@ -8,6 +8,10 @@ use crate::errno::Errno;
 use crate::task::Task;
 use std::arch::asm;
 
+mod process;
+
+pub use process::*;
+
 /// One host system call, whatever it returns.
 #[inline]
 pub fn raw(nr: i64, a: [u64; 6]) -> i64 {
