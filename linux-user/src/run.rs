@@ -5,7 +5,7 @@ use crate::signal;
 use crate::syscall::{self, SysExit};
 use crate::task::Task;
 use tcg_exec::Exit;
-use tcg_mem::{Access, FaultKind, MemFault};
+use tcg_mem::{FaultKind, MemFault};
 
 /// si_code values of faults.
 const SEGV_MAPERR: i32 = 1;
@@ -21,6 +21,11 @@ pub fn thread_main(mut t: Task) {
 
 /// Runs until the thread exits; gives its exit status.
 pub fn run(t: &mut Task) -> i32 {
+    let flag = t.vcpu.interrupt_flag();
+    signal::with_guest_signals(flag, || run_loop(t))
+}
+
+fn run_loop(t: &mut Task) -> i32 {
     loop {
         if let Some(status) = t.exiting {
             return status;
@@ -64,8 +69,5 @@ fn memory_fault(t: &mut Task, fault: MemFault) {
         FaultKind::Bus => (libc::SIGBUS, BUS_ADRERR),
         FaultKind::Alignment => (libc::SIGBUS, BUS_ADRALN),
     };
-    if fault.access != Access::Exec && t.process.space.grow_stack(fault.va) {
-        return;
-    }
     signal::force(t, sig, code, fault.va.0);
 }

@@ -57,6 +57,18 @@ const HELPERS: &[Helper] = &[
     Helper { offset: 0xffc, code: &[5] },
 ];
 
+/// Offset of the code that handlers without sa_restorer return to.
+const SIGRETURN: usize = 0x500;
+
+/// mov r7, #n; svc #0 in A32 and in T32 form, for sigreturn (119) and rt_sigreturn (173).
+const SIGRETURN_CODE: &[u32] = &[0xe3a0_7077, 0xef00_0000, 0xdf00_2777, 0xe3a0_70ad, 0xef00_0000, 0xdf00_27ad];
+
+/// Where a handler without sa_restorer returns to.
+pub fn sigreturn_code(rt: bool, thumb: bool) -> u64 {
+    let word = if rt { 3 } else { 0 } + if thumb { 2 } else { 0 };
+    VECTORS + SIGRETURN as u64 + 4 * word + u64::from(thumb)
+}
+
 /// Maps the page, readable and executable. Instructions are little-endian whatever the data order.
 pub fn map(t: &mut Task) -> Result<(), Errno> {
     let mut page = vec![0u8; 0x1000];
@@ -65,5 +77,8 @@ pub fn map(t: &mut Task) -> Result<(), Errno> {
             page[h.offset + 4 * k..][..4].copy_from_slice(&word.to_le_bytes());
         }
     }
-    t.map_kernel_page(GuestVa(VECTORS), &page, b"[vectors]")
+    for (k, word) in SIGRETURN_CODE.iter().enumerate() {
+        page[SIGRETURN + 4 * k..][..4].copy_from_slice(&word.to_le_bytes());
+    }
+    t.map_kernel_page(GuestVa(VECTORS), &page, "[vectors]")
 }

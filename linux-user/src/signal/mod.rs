@@ -10,8 +10,8 @@ mod host;
 mod info;
 
 pub use action::{Action, Actions, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN};
-pub use host::{install, with_guest_signals};
-pub use info::SigInfo;
+pub use host::{host_mask, install, with_guest_signals};
+pub use info::{SIGINFO_SIZE, SigInfo};
 
 use crate::errno::Errno;
 use crate::sys;
@@ -67,6 +67,42 @@ impl AltStack {
         self.size != 0 && sp > self.sp && sp - self.sp <= self.size
     }
 }
+
+/// SS_ flags of the alternate stack as a system call reports them.
+pub fn alt_stack_flags(t: &Task) -> u32 {
+    let alt = t.signals.alt_stack;
+    if alt.size == 0 {
+        libc::SS_DISABLE as u32
+    } else if alt.contains(t.port.sp(&t.vcpu)) {
+        libc::SS_ONSTACK as u32
+    } else {
+        0
+    }
+}
+
+/// Sets the alternate stack.
+pub fn set_alt_stack(t: &mut Task, sp: u64, flags: u32, size: u64) -> Result<(), Errno> {
+    const SS_AUTODISARM: u32 = 1 << 31;
+    let mode = flags & !SS_AUTODISARM;
+    if t.signals.alt_stack.contains(t.port.sp(&t.vcpu)) {
+        return Err(Errno::EPERM);
+    }
+    if mode & libc::SS_DISABLE as u32 != 0 {
+        t.signals.alt_stack = AltStack::default();
+        return Ok(());
+    }
+    if mode != 0 && mode != libc::SS_ONSTACK as u32 {
+        return Err(Errno::EINVAL);
+    }
+    if size < MIN_ALT_STACK {
+        return Err(Errno::ENOMEM);
+    }
+    t.signals.alt_stack = AltStack { sp, flags, size };
+    Ok(())
+}
+
+/// MINSIGSTKSZ of most ABIs.
+const MIN_ALT_STACK: u64 = 2048;
 
 /// Changes the thread's mask, on the host too.
 pub fn set_mask(t: &mut Task, mask: u64) {
