@@ -480,7 +480,7 @@ impl Make<'_> {
     fn vector(&mut self) {}
 }
 
-fn random_block(seed: u64, vectors: bool) -> Block {
+fn random_block(seed: u64, vectors: bool, limit: u32) -> Block {
     let mut b = Builder::new(0x1000, 0, &LAYOUT);
     b.insn_start(0x1000, 0);
     let mut w = Vec::new();
@@ -491,7 +491,7 @@ fn random_block(seed: u64, vectors: bool) -> Block {
         x.push(b.get(Slot::new(128 + k * 8, Ty::I64)));
     }
     let mut rng = Rng(seed);
-    let n = 5 + rng.below(70);
+    let n = (5 + rng.below(70)).min(limit);
     let mut m = Make { b, rng, w, x, cc: Vec::new(), vec, in_region: false, calls_allowed: true, pc: 0x1000, vectors };
     for _ in 0..n {
         m.step();
@@ -569,7 +569,7 @@ fn check(seeds: std::ops::Range<u64>, vectors: bool) {
     let (mut runs, mut refused) = (0, 0);
     let mut kinds = std::collections::BTreeMap::new();
     for seed in seeds {
-        let block = random_block(seed, vectors);
+        let block = random_block(seed, vectors, u32::MAX);
         let mut rng = Rng(seed ^ 0x5555);
         let state: Vec<u8> = (0..STATE / 8).flat_map(|_| rng.word().to_le_bytes()).collect();
         let mem: Vec<u8> = (0..MEM_LEN / 8).flat_map(|_| rng.word().to_le_bytes()).collect();
@@ -583,14 +583,27 @@ fn check(seeds: std::ops::Range<u64>, vectors: bool) {
                     eprintln!("seed {seed} regs {max_regs} avx {}", f.avx2);
                 }
                 runs += 1;
-                let Some((mut got, asm)) = execute(&mut m, &block, f, opts, &state, &mem) else {
+                let Some((mut got, _)) = execute(&mut m, &block, f, opts, &state, &mem) else {
                     refused += 1;
                     continue;
                 };
                 clear_dead(&mut got, dead);
                 if got != want {
+                    let small = (0..80).map(|n| random_block(seed, vectors, n)).find(|b| {
+                        let (mut want, dead) = interpret(b, &state, &mem);
+                        let Some((mut got, _)) = execute(&mut m, b, f, opts, &state, &mem) else { return false };
+                        clear_dead(&mut want, dead);
+                        clear_dead(&mut got, dead);
+                        got != want
+                    });
+                    let block = small.unwrap_or(block);
+                    let (mut want, dead) = interpret(&block, &state, &mem);
+                    let Some((mut got, asm)) = execute(&mut m, &block, f, opts, &state, &mem) else { panic!() };
+                    clear_dead(&mut want, dead);
+                    clear_dead(&mut got, dead);
                     for (k, i) in block.insts.iter().enumerate() {
-                        println!("{k}: {i:?}");
+                        let a: Vec<String> = i.args.iter().filter(|v| v.is_some()).map(|v| format!("v{}", v.0)).collect();
+                        println!("{k}: {:?} {:?} lane {} aux {} {} imm {:x}", i.op, i.ty, i.lane, i.aux, a.join(" "), i.imm);
                     }
                     println!("{asm}");
                     for o in (0..STATE).step_by(4) {
