@@ -167,8 +167,7 @@ impl Liveness {
                     holder = NONE;
                 }
             }
-            let lazy = is_silent(i.op) || is_lazy_cc(i.op) || i.op == Op::ICmp;
-            let foreign = !lazy && foreign_test(block, i, holder);
+            let foreign = !is_silent(i.op) && foreign_test(block, i, holder);
             if foreign {
                 count += 1;
                 holder = NONE;
