@@ -6,6 +6,8 @@
 
 mod block;
 mod builder;
+#[cfg(test)]
+mod builder_tests;
 pub mod eval;
 mod fold;
 mod fpmode;
@@ -13,6 +15,7 @@ mod helper;
 mod inst;
 pub mod interp;
 mod op;
+pub mod random;
 mod slots;
 mod ty;
 
