@@ -188,7 +188,7 @@ impl Guest {
             access,
             kind: FaultKind::Unmapped,
         };
-        self.unaligned |= va.0 % len as u64 != 0;
+        self.unaligned |= !va.0.is_multiple_of(len as u64);
         let scratch = (va.0 as u32).wrapping_sub(SCRATCH) as usize;
         if scratch < SCRATCH_LEN {
             return self.scratch.get_mut(scratch..scratch + len).ok_or(fault);
