@@ -381,7 +381,8 @@ impl<'a> Gen<'a> {
                 if !(self.emit_arith(v, i)
                     || self.emit_shift(v, i)
                     || self.emit_bits(v, i)
-                    || self.emit_mul(v, i))
+                    || self.emit_mul(v, i)
+                    || self.emit_vec(v, i))
                 {
                     self.emit_fallback(v, i);
                 }
