@@ -270,6 +270,9 @@ impl Gen<'_> {
         }
         self.keep_merge_operands(self.pos as usize, 1);
         self.end_merges();
+        if self.regime != snap.regime {
+            self.switch_regime(snap.regime);
+        }
         self.restore_values(&snap);
         while self.journal.len() > snap.journal {
             if let Some((v, old)) = self.journal.pop() {

@@ -38,6 +38,7 @@ mod emit_atomic;
 mod emit_bits;
 mod emit_branch;
 mod emit_call;
+mod emit_fp;
 mod emit_lanes;
 mod emit_mem;
 mod emit_mul;
