@@ -2,3 +2,13 @@
 
 pub mod decode;
 pub mod disasm;
+pub mod features;
+pub mod helper;
+pub mod isa;
+pub mod state;
+mod translate;
+pub mod trap;
+
+pub use features::{CpuModel, MODELS};
+pub use isa::Arm;
+pub use state::{ArmState, Mode};

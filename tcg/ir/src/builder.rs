@@ -502,6 +502,8 @@ impl<'a> Builder<'a> {
             self.units = region.saved;
             return;
         }
+        // Constants made from here to the end of the region are not visible behind it either.
+        let visible = self.consts.len();
         let mut merges = Vec::new();
         for slot in self.disjoint(region.changed) {
             let new = self.exact(&self.units, slot);
@@ -522,6 +524,7 @@ impl<'a> Builder<'a> {
             args: [Value::NONE; 3],
             imm: 0,
         });
+        self.consts.truncate(visible);
         let inner = std::mem::replace(&mut self.units, region.saved);
         for (i, unit) in inner.iter().enumerate() {
             if (unit.value, unit.part) != (self.units[i].value, self.units[i].part) {
