@@ -18,6 +18,7 @@ mod neon_fp;
 mod neon_mem;
 mod neon_wide;
 mod operand;
+mod peek;
 mod style;
 mod system;
 mod vfp;
@@ -64,7 +65,6 @@ struct OpenRegion {
 pub(crate) struct Translator<'a> {
     pub(crate) b: Builder<'a>,
     features: FeatureSet,
-    model: &'a CpuModel,
     parallel: bool,
     thumb: bool,
     /// Mode at the current instruction.
@@ -102,7 +102,6 @@ pub(crate) fn translate(
     let mut t = Translator {
         b: Builder::new(pc, mode.0, &LAYOUT),
         features: model.features,
-        model,
         parallel: ctx.parallel,
         thumb,
         mode,
@@ -144,7 +143,11 @@ pub(crate) fn translate(
         t.b.exit(info, Value::NONE);
     }
     t.b.block.end_pc = u64::from(end);
-    Ok(t.b.finish())
+    let mut block = t.b.finish();
+    if ctx.max_insns > 1 {
+        peek::mark_dead_flags(&mut block, &mut fetcher);
+    }
+    Ok(block)
 }
 
 impl Translator<'_> {
@@ -332,6 +335,9 @@ impl Translator<'_> {
         self.mode.big_endian()
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 /// The first address of what a fetch needs.
 const fn va(pc: u32) -> GuestVa {
