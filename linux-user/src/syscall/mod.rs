@@ -5,13 +5,16 @@
 //! pointers and say how -strace shows them. No code here or in the families depends on one guest architecture.
 
 pub mod args;
+mod cred;
 pub mod dirents;
 mod fcntl;
 mod fs_io;
 mod fs_path;
 mod fs_stat;
+pub mod futex;
 pub mod path;
 mod poll;
+pub mod sched;
 pub mod strace;
 mod system;
 pub mod table;
@@ -89,6 +92,9 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     time::TIME,
     crate::ioctl::IOCTL,
     system::SYSTEM,
+    futex::FUTEX,
+    cred::CRED,
+    sched::SCHED,
 ];
 
 /// What a system call does to the guest's registers.
