@@ -1,7 +1,6 @@
 //! A guest thread and its process, as the system calls see them.
 
 use crate::abi::Abi;
-use crate::errno::Errno;
 use std::sync::Arc;
 use tcg_mem::{GuestVa, UserMem};
 
@@ -44,8 +43,6 @@ pub struct Task {
     pub mem: UserMem,
     /// The process it belongs to.
     pub process: Arc<Process>,
-    /// `struct robust_list_head` of the thread.
-    pub robust_list: u64,
 }
 
 impl Process {
@@ -59,16 +56,6 @@ impl Task {
     /// The text of /proc/self/maps.
     pub fn maps_text(&self) -> Vec<u8> {
         Vec::new()
-    }
-
-    /// A resource limit that concerns the guest's memory: reads it and, if `new` is given, sets it. `None`: the
-    /// resource is the host's business.
-    pub fn memory_limit(
-        &mut self,
-        _resource: u32,
-        _new: Option<[u64; 2]>,
-    ) -> Option<Result<[u64; 2], Errno>> {
-        None
     }
 
     /// The host is about to write this range of guest memory: translations of it must be given up.

@@ -1,4 +1,4 @@
-//! Identity: process, group and session numbers, user and group ids, capabilities.
+//! Identity: user and group ids, capabilities, namespaces.
 //!
 //! The host's C library must not notice changes of ids: it would want to change all of its threads. Guests do that
 //! themselves, so every call here is the raw one and changes one thread.
@@ -14,14 +14,6 @@ use crate::task::Task;
 use tcg_mem::GuestVa;
 
 rows! { CRED:
-    getpid() = Full;
-    gettid() = Full;
-    getppid() = Full;
-    getpgrp() = Full;
-    getpgid(pid: i32) = Full;
-    setpgid(pid: i32, group: i32) = Full;
-    getsid(pid: i32) = Full;
-    setsid() = Full;
     getuid() = Full;
     geteuid() = Full;
     getgid() = Full;
@@ -56,7 +48,6 @@ rows! { CRED:
     setgroups32(count: i32, list: Ptr) = Full;
     capget(header: In<CapHeader>, data: Ptr) = Full;
     capset(header: In<CapHeader>, data: Ptr) = Full;
-    pidfd_open(pid: i32, flags: u32) = Full;
     pidfd_getfd(pidfd: i32, fd: i32, flags: u32) = Full;
     setns(fd: i32, kind: u32) = Full;
     unshare(flags: u32) = Full;
@@ -72,38 +63,6 @@ layout! {
 
 fn none(nr: i64) -> SysResult {
     call(nr, [])
-}
-
-fn getpid(_: &mut Task) -> SysResult {
-    none(libc::SYS_getpid)
-}
-
-fn gettid(_: &mut Task) -> SysResult {
-    none(libc::SYS_gettid)
-}
-
-fn getppid(_: &mut Task) -> SysResult {
-    none(libc::SYS_getppid)
-}
-
-fn getpgrp(_: &mut Task) -> SysResult {
-    none(libc::SYS_getpgrp)
-}
-
-fn getpgid(_: &mut Task, pid: i32) -> SysResult {
-    call(libc::SYS_getpgid, [pid as u64])
-}
-
-fn setpgid(_: &mut Task, pid: i32, group: i32) -> SysResult {
-    call(libc::SYS_setpgid, [pid as u64, group as u64])
-}
-
-fn getsid(_: &mut Task, pid: i32) -> SysResult {
-    call(libc::SYS_getsid, [pid as u64])
-}
-
-fn setsid(_: &mut Task) -> SysResult {
-    none(libc::SYS_setsid)
 }
 
 /// An id for a caller of the 16-bit calls: what does not fit is the kernel's overflow id.
@@ -384,10 +343,6 @@ fn capset(t: &mut Task, header: In<CapHeader>, data: Ptr) -> SysResult {
         libc::SYS_capset,
         [addr(&[h.version, h.pid as u32]), addr(&host)],
     )
-}
-
-fn pidfd_open(_: &mut Task, pid: i32, flags: u32) -> SysResult {
-    call(libc::SYS_pidfd_open, [pid as u64, flags.into()])
 }
 
 fn pidfd_getfd(_: &mut Task, pidfd: i32, fd: i32, flags: u32) -> SysResult {

@@ -11,7 +11,6 @@ mod fcntl;
 mod fs_io;
 mod fs_path;
 mod fs_stat;
-pub mod futex;
 pub mod path;
 mod poll;
 pub mod sched;
@@ -92,7 +91,6 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     time::TIME,
     crate::ioctl::IOCTL,
     system::SYSTEM,
-    futex::FUTEX,
     cred::CRED,
     sched::SCHED,
 ];
