@@ -4,6 +4,8 @@
 
 mod cpuinfo;
 mod structs;
+#[cfg(test)]
+mod tests;
 
 use crate::abi::{Abi, Endian};
 use crate::syscall::FAMILIES;
