@@ -4,6 +4,10 @@
 //! name for each: `fn name(t: &mut Task, …) -> SysResult`. The argument types ([`args`]) decode registers and
 //! pointers and say how -strace shows them. No code here or in the families depends on one guest architecture.
 
+pub mod futex;
+pub mod memory;
+pub mod process;
+pub mod signal;
 pub mod args;
 mod cred;
 pub mod dirents;
@@ -87,6 +91,10 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     fs_stat::FS_STAT,
     fcntl::FCNTL,
     dirents::DIRENTS,
+    futex::FUTEX,
+    memory::MEMORY,
+    process::PROCESS,
+    signal::SIGNAL,
     poll::POLL,
     time::TIME,
     crate::ioctl::IOCTL,
