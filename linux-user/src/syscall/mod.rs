@@ -9,6 +9,7 @@ pub mod memory;
 pub mod process;
 pub mod signal;
 pub mod args;
+mod cred;
 pub mod dirents;
 mod fcntl;
 mod fs_io;
@@ -16,6 +17,7 @@ mod fs_path;
 mod fs_stat;
 pub mod path;
 mod poll;
+pub mod sched;
 pub mod strace;
 mod system;
 pub mod table;
@@ -97,6 +99,8 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     time::TIME,
     crate::ioctl::IOCTL,
     system::SYSTEM,
+    cred::CRED,
+    sched::SCHED,
 ];
 
 /// What a system call does to the guest's registers.
