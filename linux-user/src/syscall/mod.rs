@@ -5,12 +5,18 @@
 //! pointers and say how -strace shows them. No code here or in the families depends on one guest architecture.
 
 pub mod args;
+mod cmsg;
 pub mod dirents;
+mod event;
 mod fcntl;
 mod fs_io;
 mod fs_path;
 mod fs_stat;
+mod net;
+mod net_msg;
+mod net_opt;
 pub mod path;
+mod payload;
 mod poll;
 pub mod strace;
 mod system;
@@ -89,6 +95,10 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     time::TIME,
     crate::ioctl::IOCTL,
     system::SYSTEM,
+    event::EVENT,
+    net::NET,
+    net_msg::NET_MSG,
+    net_opt::NET_OPT,
 ];
 
 /// What a system call does to the guest's registers.
