@@ -1,6 +1,8 @@
 //! A guest thread and its process, as the system calls see them.
 
 use crate::abi::Abi;
+use crate::errno::Errno;
+use crate::syscall::SysResult;
 use std::sync::Arc;
 use tcg_mem::{GuestVa, UserMem};
 
@@ -69,4 +71,19 @@ impl Task {
 
     /// What restart_syscall is to do: sleep for the rest of the time.
     pub fn restart_sleep(&mut self, _clock: i32, _rest: libc::timespec) {}
+
+    /// shmat of a segment of `size` bytes: the address space chooses the place and maps it.
+    pub fn shm_attach(&mut self, id: i32, _va: GuestVa, _flags: i32, _size: u64) -> SysResult {
+        crate::syscall::strace::unimp(
+            self,
+            &format!("shmat of segment {id}: no address space yet"),
+        );
+        Err(Errno::ENOSYS)
+    }
+
+    /// shmdt.
+    pub fn shm_detach(&mut self, _va: GuestVa) -> SysResult {
+        crate::syscall::strace::unimp(self, "shmdt: no address space yet");
+        Err(Errno::ENOSYS)
+    }
 }

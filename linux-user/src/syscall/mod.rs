@@ -12,6 +12,8 @@ mod fcntl;
 mod fs_io;
 mod fs_path;
 mod fs_stat;
+mod ipc;
+mod mq;
 mod net;
 mod net_msg;
 mod net_opt;
@@ -96,6 +98,8 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     crate::ioctl::IOCTL,
     system::SYSTEM,
     event::EVENT,
+    ipc::IPC,
+    mq::MQ,
     net::NET,
     net_msg::NET_MSG,
     net_opt::NET_OPT,
