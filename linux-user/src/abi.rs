@@ -311,3 +311,22 @@ macro_rules! layout {
         }
     )*};
 }
+
+/// The host's own ABI, for structures that go to its kernel.
+pub fn host() -> Abi {
+    static NONE: CallTable = CallTable::parse("", &[]);
+    Abi {
+        endian: Endian::Little,
+        word: 8,
+        i64_align: 8,
+        pair_aligned: false,
+        epoll_packed: true,
+        calls: &NONE,
+        open_flags: &[],
+        ioctls: &[],
+        put_stat: |_, _| Err(crate::errno::Errno::ENOSYS),
+        put_stat64: |_, _| Err(crate::errno::Errno::ENOSYS),
+        statfs64_packed: false,
+        cpuinfo: |_| String::new(),
+    }
+}

@@ -60,4 +60,13 @@ impl Task {
 
     /// The host is about to write this range of guest memory: translations of it must be given up.
     pub fn will_write(&self, _va: GuestVa, _len: u64) {}
+
+    /// Runs a waiting call that waits with another signal mask; the mask is the guest's, and the host call gets it as
+    /// an argument.
+    pub fn with_mask<T>(&mut self, _mask: Option<u64>, f: impl FnOnce(&mut Task) -> T) -> T {
+        f(self)
+    }
+
+    /// What restart_syscall is to do: sleep for the rest of the time.
+    pub fn restart_sleep(&mut self, _clock: i32, _rest: libc::timespec) {}
 }

@@ -102,3 +102,79 @@ impl HostTime for Timespec64 {
         }
     }
 }
+
+impl HostTime for Timeval {
+    fn to_host(&self) -> libc::timespec {
+        libc::timespec {
+            tv_sec: self.sec.0,
+            tv_nsec: self.usec.0 * 1000,
+        }
+    }
+    fn from_host(t: &libc::timespec) -> Self {
+        Timeval {
+            sec: Long(t.tv_sec),
+            usec: Long(t.tv_nsec / 1000),
+        }
+    }
+}
+
+macro_rules! timex {
+    ($(#[$doc:meta])* $name:ident, $word:ty, $wrap:expr, $get:expr) => {
+        layout! {
+            $(#[$doc])*
+            pub struct $name {
+                modes: u32, offset: $word, freq: $word, maxerror: $word, esterror: $word, status: i32,
+                constant: $word, precision: $word, tolerance: $word, sec: $word, usec: $word, tick: $word,
+                ppsfreq: $word, jitter: $word, shift: i32, stabil: $word, jitcnt: $word, calcnt: $word,
+                errcnt: $word, stbcnt: $word, tai: i32, spare: [i32; 11],
+            }
+        }
+
+        impl $name {
+            /// As the host's.
+            pub fn to_host(&self) -> libc::timex {
+                let mut h: libc::timex = crate::sys::zeroed();
+                (h.modes, h.status, h.shift, h.tai) = (self.modes, self.status, self.shift, self.tai);
+                (h.offset, h.freq, h.maxerror) = ($get(self.offset), $get(self.freq), $get(self.maxerror));
+                (h.esterror, h.constant, h.tick) = ($get(self.esterror), $get(self.constant), $get(self.tick));
+                (h.time.tv_sec, h.time.tv_usec) = ($get(self.sec), $get(self.usec));
+                h
+            }
+
+            /// From the host's.
+            pub fn from_host(h: &libc::timex) -> Self {
+                $name {
+                    modes: h.modes,
+                    offset: $wrap(h.offset),
+                    freq: $wrap(h.freq),
+                    maxerror: $wrap(h.maxerror),
+                    esterror: $wrap(h.esterror),
+                    status: h.status,
+                    constant: $wrap(h.constant),
+                    precision: $wrap(h.precision),
+                    tolerance: $wrap(h.tolerance),
+                    sec: $wrap(h.time.tv_sec),
+                    usec: $wrap(h.time.tv_usec),
+                    tick: $wrap(h.tick),
+                    ppsfreq: $wrap(h.ppsfreq),
+                    jitter: $wrap(h.jitter),
+                    shift: h.shift,
+                    stabil: $wrap(h.stabil),
+                    jitcnt: $wrap(h.jitcnt),
+                    calcnt: $wrap(h.calcnt),
+                    errcnt: $wrap(h.errcnt),
+                    stbcnt: $wrap(h.stbcnt),
+                    tai: h.tai,
+                    spare: [0; 11],
+                }
+            }
+        }
+    };
+}
+
+timex!(
+    /// `struct timex` in words.
+    Timex, Long, Long, |v: Long| v.0);
+timex!(
+    /// `struct __kernel_timex`: 64-bit members.
+    Timex64, i64, |v: i64| v, |v: i64| v);

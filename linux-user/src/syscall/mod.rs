@@ -11,8 +11,11 @@ mod fs_io;
 mod fs_path;
 mod fs_stat;
 pub mod path;
+mod poll;
 pub mod strace;
+mod system;
 pub mod table;
+mod time;
 
 use crate::errno::Errno;
 use crate::task::Task;
@@ -82,6 +85,10 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     fs_stat::FS_STAT,
     fcntl::FCNTL,
     dirents::DIRENTS,
+    poll::POLL,
+    time::TIME,
+    crate::ioctl::IOCTL,
+    system::SYSTEM,
 ];
 
 /// What a system call does to the guest's registers.

@@ -205,8 +205,15 @@ pub fn leave(t: &Task, desc: Option<&SysDesc>, args: &[u64; 7], result: SysResul
 
 /// A call without a handler: one line if the user asked for it.
 pub fn unknown(t: &Task, nr: u32, entry: Option<&Entry>) {
-    if t.process.config.unimp {
-        let name = entry.map_or("?", |e| e.name);
-        emit(&format!("unimplemented system call {nr} ({name})\n"));
+    unimp(
+        t,
+        &format!("system call {nr} ({})", entry.map_or("?", |e| e.name)),
+    );
+}
+
+/// One line about something that is missing, under -d unimp or -strace.
+pub fn unimp(t: &Task, what: &str) {
+    if t.process.config.unimp || t.process.config.strace {
+        emit(&format!("unimplemented: {what}\n"));
     }
 }
