@@ -65,5 +65,33 @@ pub fn map(t: &mut Task) -> Result<(), Errno> {
             page[h.offset + 4 * k..][..4].copy_from_slice(&word.to_le_bytes());
         }
     }
-    t.map_kernel_page(GuestVa(VECTORS), &page, b"[vectors]")
+    for rt in [false, true] {
+        for thumb in [false, true] {
+            let code = return_code(rt, thumb);
+            let at = (code.address & !1) as usize - VECTORS as usize;
+            for (k, word) in code.words.iter().enumerate() {
+                page[at + 4 * k..][..4].copy_from_slice(&word.to_le_bytes());
+            }
+        }
+    }
+    t.map_kernel_page(GuestVa(VECTORS), &page, "[vectors]")
+}
+
+/// The code that a handler without sa_restorer returns to: a copy lies in the page and, for debuggers, in the frame.
+pub struct ReturnCode {
+    /// Where it lies, with the Thumb bit.
+    pub address: u64,
+    /// The instructions.
+    pub words: &'static [u32],
+}
+
+/// The code to return from a frame with or without siginfo, in either instruction set.
+pub fn return_code(rt: bool, thumb: bool) -> ReturnCode {
+    let (offset, words): (u64, &'static [u32]) = match (rt, thumb) {
+        (false, false) => (0x500, &[0xe3a0_7077, 0xef00_0000]), // mov r7, #119; svc 0
+        (false, true) => (0x508, &[0xdf00_2777]),               // movs r7, #119; svc 0
+        (true, false) => (0x510, &[0xe3a0_70ad, 0xef00_0000]),  // mov r7, #173; svc 0
+        (true, true) => (0x518, &[0xdf00_27ad]),                // movs r7, #173; svc 0
+    };
+    ReturnCode { address: VECTORS + offset + u64::from(thumb), words }
 }

@@ -7,3 +7,4 @@ pub mod signal;
 pub mod stat;
 pub mod system;
 pub mod time;
+pub mod signals;

@@ -123,7 +123,11 @@ extern "C" fn handler(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::uco
     }
     INBOX.with(|inbox| {
         let k = place(sig);
-        if inbox.full.get() & (1 << k) == 0 {
+        if inbox.full.get() & (1 << k) != 0 {
+            // The mask was opened a moment too early: back to the kernel's queue, where it waits from now on.
+            let ids = [u64::from(std::process::id()), sys::gettid(), sig as u64, info as u64];
+            let _ = sys::call(libc::SYS_rt_tgsigqueueinfo, ids);
+        } else {
             // SAFETY: siginfo_t has this size; only this thread's handlers write, and they do not nest, since all
             // signals are blocked while one runs.
             unsafe {
@@ -314,4 +318,12 @@ pub fn signal_name(sig: i32) -> &'static str {
         "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
     ];
     NAMES.get(sig as usize).copied().unwrap_or("a real-time signal")
+}
+
+/// The name as in strace's sets: without SIG.
+pub fn short_name(sig: i32) -> String {
+    match sig {
+        1..=31 => signal_name(sig).trim_start_matches("SIG").to_string(),
+        _ => format!("RT_{}", sig - 32),
+    }
 }

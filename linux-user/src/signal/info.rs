@@ -23,6 +23,8 @@ pub struct SigInfo {
     pub value: u64,
     /// si_utime and si_stime.
     pub times: [i64; 2],
+    /// Trap number and error code of a fault, for the machine-dependent part of the frame.
+    pub trap: [u32; 2],
 }
 
 /// Size of the guest's and the host's structure.

@@ -9,8 +9,10 @@ use crate::task::Task;
 use std::arch::asm;
 
 mod process;
+mod window;
 
 pub use process::*;
+pub use window::{blocking, leave_window};
 
 /// One host system call, whatever it returns.
 #[inline]
@@ -37,11 +39,6 @@ pub fn call<const N: usize>(nr: i64, args: [u64; N]) -> Result<u64, Errno> {
     let mut a = [0; 6];
     a.iter_mut().zip(args).for_each(|(to, from)| *to = from);
     result(raw(nr, a))
-}
-
-/// A host system call that may block: a signal for the guest ends it with EINTR, even if it arrives just before.
-pub fn blocking(_t: &mut Task, nr: i64, args: [u64; 6]) -> Result<u64, Errno> {
-    result(raw(nr, args))
 }
 
 /// The address of a host value, for the kernel to read.

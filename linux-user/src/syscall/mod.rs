@@ -11,6 +11,7 @@ mod fs_io;
 mod fs_path;
 mod fs_stat;
 pub mod path;
+mod signal;
 mod poll;
 pub mod strace;
 mod system;
