@@ -5,7 +5,7 @@
 //! other options for the children.
 
 use crate::errno::Errno;
-use crate::guest;
+use crate::guest::{self, GuestPort};
 use crate::sys;
 use crate::task::Task;
 use std::ffi::{CString, OsStr};
@@ -24,7 +24,7 @@ enum Kind {
     /// The host runs it (or refuses it with its own error).
     Host,
     /// A guest program for this port.
-    Guest(&'static str),
+    Guest(&'static dyn GuestPort),
     /// A script: interpreter and optional argument.
     Script(Vec<u8>, Option<Vec<u8>>),
 }
@@ -64,7 +64,7 @@ fn classify(host_path: &CString) -> Result<Kind, Errno> {
         let raw = [head[18], head[19]];
         let machine = if head[5] == 2 { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) };
         if let Some(port) = guest::port_for_machine(machine) {
-            return Ok(Kind::Guest(port.applet(head[5] == 2)));
+            return Ok(Kind::Guest(port));
         }
     }
     Ok(Kind::Host)
@@ -90,13 +90,10 @@ pub fn execute(t: &mut Task, mut r: Request) -> Errno {
         match classify(&r.host_path) {
             Err(e) => return e,
             Ok(Kind::Host) => return sys::execve(&r.host_path, &r.argv, &r.envp),
-            Ok(Kind::Guest(applet)) => return reexecute(t, applet, &r),
+            Ok(Kind::Guest(port)) => return reexecute(t, port, &r),
             Ok(Kind::Script(interpreter, arg)) => {
                 let Ok(path) = CString::new(interpreter) else { return Errno::ENOEXEC };
-                let host_path = match t.resolve(&path) {
-                    Ok(p) => p,
-                    Err(e) => return e,
-                };
+                let host_path = t.resolve(&path);
                 // argv[0] gives way to interpreter, argument and the script's path.
                 let rest = r.argv.split_off(1.min(r.argv.len()));
                 let arg = arg.and_then(|a| CString::new(a).ok());
@@ -110,15 +107,18 @@ pub fn execute(t: &mut Task, mut r: Request) -> Errno {
 }
 
 /// Runs the emulator again with the options of this run.
-fn reexecute(t: &mut Task, applet: &str, r: &Request) -> Errno {
-    let config = &t.process.config;
+fn reexecute(t: &mut Task, port: &dyn GuestPort, r: &Request) -> Errno {
     let mut argv: Vec<CString> = Vec::with_capacity(r.argv.len() + 16);
     let mut push = |bytes: &[u8]| argv.extend(CString::new(bytes));
-    push(b"emu");
-    push(applet.as_bytes());
-    for option in &config.child_options {
-        push(option);
+    match t.process.config.reexec.as_slice() {
+        [] => {
+            push(b"emu");
+            push(port.name().as_bytes());
+        }
+        options => options.iter().for_each(|o| push(o)),
     }
+    push(b"-exec-fd");
+    push(sys::exec_fd().to_string().as_bytes());
     push(b"-0");
     push(r.argv.first().map_or(b"", |a| a.as_bytes()));
     push(r.path.as_bytes());

@@ -3,9 +3,11 @@
 
 use crate::abi::Abi;
 use crate::errno::Errno;
+use crate::signal::{Action, SigInfo};
 use crate::task::Task;
 use tcg_exec::Vcpu;
 use tcg_target::Isa;
+use tcg_uspace::Geometry;
 
 /// What a trap of the translated code means to Linux.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +55,19 @@ pub trait GuestPort: Sync {
     fn abi(&self, big_endian: bool) -> Abi;
 
     /// Facts that depend on the CPU model.
-    fn aux(&self, isa: &dyn Isa) -> AuxFacts;
+    fn aux(&self, cpu: Option<&str>) -> AuxFacts;
+
+    /// Where things go in the address space.
+    fn geometry(&self) -> Geometry;
+
+    /// The thread pointer.
+    fn tls(&self, cpu: &Vcpu) -> u64;
+
+    /// Builds a signal frame on the guest's stack and sets the registers to run the handler.
+    fn push_frame(&self, t: &mut Task, info: &SigInfo, action: &Action, old_mask: u64) -> Result<(), Errno>;
+
+    /// Takes registers and mask back from the frame of a handler that returned; `rt` as the system call says.
+    fn pop_frame(&self, t: &mut Task, rt: bool) -> Result<u64, Errno>;
 
     /// Makes the pages that the kernel provides at fixed addresses.
     fn map_kernel_pages(&self, t: &mut Task) -> Result<(), Errno>;
@@ -89,7 +103,3 @@ pub fn port_for_machine(machine: u16) -> Option<&'static dyn GuestPort> {
     crate::guests::PORTS.iter().copied().find(|p| p.elf_machine() == machine)
 }
 
-/// The port with this name.
-pub fn port_by_name(name: &str) -> Option<&'static dyn GuestPort> {
-    crate::guests::PORTS.iter().copied().find(|p| p.name() == name)
-}

@@ -34,6 +34,7 @@ pub struct StartError {
 
 /// Runs a program in this process. It does not come back unless the program could not be started.
 pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
+    sys::open_self(cfg.exec_fd);
     let mut t = load::load(cfg)?;
     signal::install().map_err(|e| StartError { what: format!("cannot set signal handlers: {e}"), status: 1 })?;
     sys::enter_thread();

@@ -135,12 +135,18 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     let mut pidfd = -1i32;
     // Nobody may hold the locks of shared structures at the moment of the fork.
     let process = Arc::clone(&t.process);
-    let guard = process.fork_guard();
+    let space = process.space.hold();
+    let actions = process.actions.guard();
+    process.engine.before_fork();
     let result = sys::fork(passed, &mut pidfd);
-    drop(guard);
+    match result {
+        Ok(0) => process.engine.after_fork_child(),
+        _ => process.engine.after_fork_parent(),
+    }
+    drop(actions);
+    drop(space);
     match result? {
         0 => {
-            process.after_fork_child();
             t.tid = sys::gettid() as u32;
             t.is_leader = true;
             child_registers(t, &a);
@@ -173,7 +179,10 @@ fn vfork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     child.is_leader = true;
     child.vfork_child = true;
     let passed = a.flags & PASSED_ON | VM | VFORK | u64::from(a.exit_signal);
+    let parked = crate::signal::park();
+    let mask = parked.mask();
     let pid = sys::vfork(passed, move || {
+        crate::signal::enter_vfork_child(&child, mask);
         child.tid = sys::gettid() as u32;
         if a.flags & CHILD_SETTID != 0 {
             store_tid(&child, a.child_tid, sys::gettid());

@@ -5,7 +5,7 @@ use crate::signal;
 use crate::syscall::{self, SysExit};
 use crate::task::Task;
 use tcg_exec::Exit;
-use tcg_mem::{Access, FaultKind, MemFault};
+use tcg_mem::{FaultKind, MemFault};
 
 /// si_code values of faults.
 const SEGV_MAPERR: i32 = 1;
@@ -16,11 +16,13 @@ const BUS_ADRERR: i32 = 2;
 /// Runs a guest thread to its end; the thread's resources are released when this returns.
 pub fn thread_main(mut t: Task) {
     let status = run(&mut t);
+    signal::detach();
     crate::process::exit_thread(&mut t, status);
 }
 
 /// Runs until the thread exits; gives its exit status.
 pub fn run(t: &mut Task) -> i32 {
+    signal::attach(t);
     loop {
         if let Some(status) = t.exiting {
             return status;
@@ -64,8 +66,5 @@ fn memory_fault(t: &mut Task, fault: MemFault) {
         FaultKind::Bus => (libc::SIGBUS, BUS_ADRERR),
         FaultKind::Alignment => (libc::SIGBUS, BUS_ADRALN),
     };
-    if fault.access != Access::Exec && t.process.space.grow_stack(fault.va) {
-        return;
-    }
     signal::force(t, sig, code, fault.va.0);
 }

@@ -82,7 +82,7 @@ pub fn build(t: &Task, top: u64, s: &StackImage) -> Result<StackFacts, Errno> {
     let word = t.abi.word as u64;
     let mut facts = StackFacts::default();
     let mut at = top - word; // the last word stays zero
-    let mut put = |at: &mut u64, bytes: &[u8]| -> Result<u64, Errno> {
+    let put = |at: &mut u64, bytes: &[u8]| -> Result<u64, Errno> {
         *at = at.checked_sub(bytes.len() as u64 + 1).ok_or(Errno::E2BIG)?;
         t.mem.write(GuestVa(*at), bytes).map_err(|_| Errno::E2BIG)?;
         t.mem.fill(GuestVa(*at + bytes.len() as u64), 0, 1).map_err(|_| Errno::E2BIG)?;
@@ -124,11 +124,10 @@ pub fn build(t: &Task, top: u64, s: &StackImage) -> Result<StackFacts, Errno> {
 fn put_word(t: &Task, out: &mut Vec<u8>, value: u64) {
     let mut w = crate::abi::Writer::new(t.abi);
     w.uint(t.abi.word, value);
-    out.extend_from_slice(w.finish());
+    out.extend_from_slice(w.done());
 }
 
 fn aux_vector(s: &StackImage, execfn: u64, platform: u64, random: u64) -> Vec<(u64, u64)> {
-    // SAFETY of the ids: plain system calls without arguments.
     let ids = crate::sys::ids();
     let mut v = vec![
         (at::PHDR, s.image.phdr),

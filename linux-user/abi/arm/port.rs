@@ -4,12 +4,12 @@ use crate::abi::{Abi, Endian};
 use crate::errno::Errno;
 use crate::guest::{AuxFacts, GuestPort, TrapAction};
 use crate::task::Task;
-use std::sync::OnceLock;
-use target_arm::state::ArmState;
-use target_arm::{Arm, trap};
+use crate::signal::{Action, SigInfo};
+use target_arm::ArmState;
+use target_arm::{Arm, CpuModel, MODELS, trap};
 use tcg_exec::Vcpu;
-use tcg_mem::GuestVa;
 use tcg_target::Isa;
+use tcg_uspace::Geometry;
 
 /// The port.
 pub struct ArmPort;
@@ -17,7 +17,6 @@ pub struct ArmPort;
 /// Register numbers of the procedure call standard.
 const R7: usize = 7;
 const SP: usize = 13;
-const LR: usize = 14;
 
 /// Thumb state: bit 0 of the program counter.
 const THUMB: u64 = 1;
@@ -36,19 +35,41 @@ impl GuestPort for ArmPort {
     }
 
     fn isa(&self, cpu: Option<&str>, big_endian: bool) -> Result<&'static dyn Isa, String> {
-        static ISA: OnceLock<Arm> = OnceLock::new();
-        let arm = Arm::new(cpu.unwrap_or("max"), big_endian).map_err(|e| e.to_string())?;
-        Ok(ISA.get_or_init(|| arm))
+        let name = cpu.unwrap_or("max");
+        let model = CpuModel::find(name).ok_or_else(|| format!("unknown CPU model '{name}' (-cpu help lists them)"))?;
+        Ok(Box::leak(Box::new(Arm { model, big_endian })))
     }
 
     fn abi(&self, big_endian: bool) -> Abi {
         super::abi(if big_endian { Endian::Big } else { Endian::Little })
     }
 
-    fn aux(&self, isa: &dyn Isa) -> AuxFacts {
-        let _ = isa;
-        let (hwcap, hwcap2) = target_arm::hwcaps();
-        AuxFacts { hwcap: u64::from(hwcap), hwcap2: u64::from(hwcap2), platform: "v7l", machine: "armv7l" }
+    fn aux(&self, cpu: Option<&str>) -> AuxFacts {
+        let model = cpu.and_then(CpuModel::find).unwrap_or(&MODELS[0]);
+        let [hwcap, hwcap2] = model.hwcap();
+        let names = match model.platform {
+            "v5" => ("v5l", "armv5tejl"),
+            "v6" => ("v6l", "armv6l"),
+            "v8" => ("v8l", "armv7l"),
+            _ => ("v7l", "armv7l"),
+        };
+        AuxFacts { hwcap: u64::from(hwcap), hwcap2: u64::from(hwcap2), platform: names.0, machine: names.1 }
+    }
+
+    fn geometry(&self) -> Geometry {
+        Geometry { task_size: 0xffff_0000, stack_top: 0xfffe_f000, pie_base: 0x0040_0000, min_addr: 0x1_0000 }
+    }
+
+    fn tls(&self, cpu: &Vcpu) -> u64 {
+        u64::from(cpu.state::<ArmState>().tpidruro)
+    }
+
+    fn push_frame(&self, t: &mut Task, info: &SigInfo, action: &Action, old_mask: u64) -> Result<(), Errno> {
+        super::sigframe::push(t, info, action, old_mask)
+    }
+
+    fn pop_frame(&self, t: &mut Task, rt: bool) -> Result<u64, Errno> {
+        super::sigframe::pop(t, rt)
     }
 
     fn map_kernel_pages(&self, t: &mut Task) -> Result<(), Errno> {
@@ -118,12 +139,3 @@ fn is_breakpoint(pc: u64, opcode: u64) -> bool {
     }
 }
 
-/// The link register, for the vDSO and sigreturn code.
-pub fn set_lr(cpu: &mut Vcpu, lr: u32) {
-    cpu.state_mut::<ArmState>().r[LR] = lr;
-}
-
-/// __ARM_NR calls: private to this architecture.
-pub fn thread_pointer(t: &Task) -> GuestVa {
-    GuestVa(u64::from(t.vcpu.state::<ArmState>().tpidruro))
-}

@@ -9,7 +9,7 @@ use crate::abi::{Layout, Reader, ULong, Writer};
 use crate::errno::Errno;
 use crate::signal::{self, Action, AltStack, SA_SIGINFO, SIGINFO_SIZE, SigInfo};
 use crate::task::Task;
-use target_arm::{ArmState, EXCLUSIVE_OPEN, Mode};
+use target_arm::{ArmState, Mode};
 use tcg_mem::{Endian, GuestVa};
 
 /// Offset of the signal mask in the ucontext: flags, link, stack (3 words), sigcontext (21 words).
@@ -28,6 +28,9 @@ const VFP_BYTES: u32 = 8 + 264 + 16;
 const FPEXC_ENABLED: u32 = 1 << 30;
 /// uc_flags of a frame without siginfo.
 const OLD_FRAME: u32 = 0x5ac3_c35a;
+
+/// No exclusive monitor: an address that no exclusive access has.
+const NO_MONITOR: u32 = u32::MAX;
 
 const SP: usize = 13;
 const LR: usize = 14;
@@ -82,7 +85,7 @@ fn enter_handler(t: &mut Task, (signo, handler): (i32, u64), sp: u64, lr: u32) {
     s.r[0] = signo as u32;
     s.r[SP] = sp as u32;
     s.r[LR] = lr;
-    s.excl_addr = EXCLUSIVE_OPEN;
+    s.excl_addr = NO_MONITOR;
     t.vcpu.set_mode(mode.0);
     t.vcpu.set_pc(if thumb != 0 { handler | 1 } else { handler & !3 });
 }
@@ -161,7 +164,7 @@ pub fn pop(t: &mut Task, rt: bool) -> Result<u64, Errno> {
     let s = t.vcpu.state_mut::<ArmState>();
     s.r = saved.r;
     let (mut mode, thumb) = s.set_cpsr(saved.cpsr, mode);
-    s.excl_addr = EXCLUSIVE_OPEN;
+    s.excl_addr = NO_MONITOR;
     if let Some((vfp, fpscr)) = saved.vfp {
         s.vfp = vfp;
         let sticky = s.set_fpscr(fpscr);

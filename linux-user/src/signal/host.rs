@@ -27,6 +27,7 @@ const PASSED_ON: u64 = 3;
 
 std::arch::global_asm!(
     ".pushsection .text.emu_restorer,\"ax\",@progbits",
+    ".globl emu_linux_user_restorer",
     "emu_linux_user_restorer:",
     "mov eax, 15",
     "syscall",

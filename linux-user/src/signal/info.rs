@@ -41,7 +41,6 @@ enum Members {
     Sys,
 }
 
-const SI_QUEUE: i32 = -1;
 const SI_TIMER: i32 = -2;
 const SI_SIGIO: i32 = -5;
 const SI_TKILL: i32 = -6;
@@ -189,6 +188,3 @@ impl Layout for SigInfo {
         };
     }
 }
-
-/// The code of rt_sigqueueinfo's usual sender.
-pub const QUEUE: i32 = SI_QUEUE;

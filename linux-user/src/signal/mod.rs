@@ -96,6 +96,18 @@ pub fn attach(t: &Task) {
     host::attach(t.vcpu.interrupt_flag());
 }
 
+/// The thread ends: its virtual CPU is nobody's any more, and what it had taken from the queue goes to the others.
+pub fn detach() {
+    let _ = sys::block_all_signals();
+    host::attach(std::ptr::null());
+    while let Some(info) = host::take_pending() {
+        let raw = info.to_host();
+        let args = [u64::from(std::process::id()), info.signo as u64, sys::addr(&raw)];
+        // Nobody may be left who could take it.
+        let _ = sys::call(libc::SYS_rt_sigqueueinfo, args);
+    }
+}
+
 /// The first thing in a vfork child: its own virtual CPU, the guest's mask.
 pub fn enter_vfork_child(t: &Task, mask: sys::HostMask) {
     Parked::enter_child(mask, t.vcpu.interrupt_flag());

@@ -5,7 +5,6 @@
 //! and no Rust reference exists). Calls that map, unmap or protect memory go through `tcg_mem::UserMem` instead.
 
 use crate::errno::Errno;
-use crate::task::Task;
 use std::arch::asm;
 
 mod process;

@@ -213,3 +213,19 @@ pub fn execve_self(argv: &[CString], envp: &[CString]) -> Errno {
         Ok(_) => Errno::EINVAL,
     }
 }
+
+/// The soft limit of the stack, unless unlimited.
+pub fn stack_limit() -> Option<u64> {
+    let mut limit = [0u64; 2];
+    call(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_STACK), 0, addr_mut(&mut limit)]).ok()?;
+    (limit[0] != u64::MAX).then_some(limit[0])
+}
+
+/// Device and inode of a descriptor's file.
+pub fn fstat(fd: i32) -> Result<(u64, u64), Errno> {
+    let mut st = std::mem::MaybeUninit::<libc::stat>::uninit();
+    call(libc::SYS_fstat, [fd as u64, st.as_mut_ptr() as u64])?;
+    // SAFETY: the call succeeded, so the kernel has filled it.
+    let st = unsafe { st.assume_init() };
+    Ok((st.st_dev, st.st_ino))
+}

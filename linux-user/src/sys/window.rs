@@ -15,6 +15,7 @@ global_asm!(
     ".pushsection .text.emu_window,\"ax\",@progbits",
     ".p2align 4",
     // rdi = interrupt flag, rsi = number, rdx = six arguments
+    ".globl emu_window_call, emu_window_first, emu_window_last, emu_window_leave",
     "emu_window_call:",
     "mov rcx, rdi",
     "mov rax, rsi",

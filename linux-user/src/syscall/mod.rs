@@ -4,6 +4,10 @@
 //! name for each: `fn name(t: &mut Task, …) -> SysResult`. The argument types ([`args`]) decode registers and
 //! pointers and say how -strace shows them. No code here or in the families depends on one guest architecture.
 
+pub mod futex;
+pub mod memory;
+pub mod process;
+pub mod signal;
 pub mod args;
 pub mod dirents;
 mod fcntl;
@@ -11,7 +15,6 @@ mod fs_io;
 mod fs_path;
 mod fs_stat;
 pub mod path;
-mod signal;
 mod poll;
 pub mod strace;
 mod system;
@@ -86,6 +89,10 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     fs_stat::FS_STAT,
     fcntl::FCNTL,
     dirents::DIRENTS,
+    futex::FUTEX,
+    memory::MEMORY,
+    process::PROCESS,
+    signal::SIGNAL,
     poll::POLL,
     time::TIME,
     crate::ioctl::IOCTL,
