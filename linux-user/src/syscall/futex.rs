@@ -40,7 +40,7 @@ fn run(t: &mut Task, a: (Ptr, i32, u32, Ptr, Ptr, u32), long_time: bool) -> SysR
         return Err(Errno::EINVAL);
     }
     let host_word = t.host_out(word.0, 4)?;
-    let mut spec = [0i64; 2];
+    let spec: [i64; 2];
     let mut fourth = timeout.0.0;
     if has_timeout(cmd) {
         fourth = 0;

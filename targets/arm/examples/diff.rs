@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::Command;
 
-use target_arm::decode::{FeatureSet, a32, t16, t32};
+use target_arm::decode::{Feature, FeatureSet, a32, t16, t32};
 use target_arm::{Arm, ArmState, CpuModel, Mode};
 use tcg_decode::rt::{RowInfo, random_insn};
 use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
@@ -21,6 +21,8 @@ const SCRATCH: u32 = 0x0080_0000;
 const SCRATCH_LEN: usize = 0x4000;
 /// R0 to R14 and APSR.
 const WORDS: usize = 16;
+/// The most code that a case takes.
+const CASE_LEN: usize = 176;
 const APSR_MASK: u32 = 0xf80f_0000;
 
 /// Rows that leave the straight line, trap, depend on the machine, or are nothing to compare.
@@ -118,21 +120,62 @@ enum Set {
     T32,
 }
 
+/// An instruction of a case.
+#[derive(Clone, Copy)]
+struct Piece {
+    set: Set,
+    row: &'static RowInfo,
+    insn: u32,
+    it: Option<u16>,
+}
+
+impl Piece {
+    /// As halfwords, in order.
+    fn halves(self) -> Vec<u16> {
+        let (low, high) = (self.insn as u16, (self.insn >> 16) as u16);
+        let mut out: Vec<u16> = self.it.into_iter().collect();
+        match self.set {
+            Set::A32 => out.extend([low, high]),
+            Set::T16 => out.push(low),
+            Set::T32 => out.extend([high, low]),
+        }
+        out
+    }
+}
+
 struct Case {
     set: Set,
     row: &'static RowInfo,
     insn: u32,
     /// The IT instruction before it.
     it: Option<u16>,
+    /// Instructions that follow it.
+    tail: Vec<Piece>,
     input: [u32; WORDS],
     /// Guest address of what is translated.
     at: u32,
+    got: [u32; WORDS],
     want: Option<[u32; WORDS]>,
+}
+
+impl Case {
+    /// All instructions.
+    fn pieces(&self) -> impl Iterator<Item = Piece> + '_ {
+        let first = Piece {
+            set: self.set,
+            row: self.row,
+            insn: self.insn,
+            it: self.it,
+        };
+        std::iter::once(first).chain(self.tail.iter().copied())
+    }
 }
 
 /// Scratch memory and code.
 struct Guest {
     code: Vec<u8>,
+    /// Where the code starts.
+    base: u32,
     scratch: Vec<u8>,
     /// An access was not aligned.
     unaligned: bool,
@@ -150,7 +193,7 @@ impl Guest {
         if scratch < SCRATCH_LEN {
             return self.scratch.get_mut(scratch..scratch + len).ok_or(fault);
         }
-        let code = (va.0 as u32).wrapping_sub(BASE) as usize;
+        let code = (va.0 as u32).wrapping_sub(self.base) as usize;
         if access == Access::Write {
             return Err(fault);
         }
@@ -214,25 +257,57 @@ fn usable(row: &RowInfo, insn: u32) -> bool {
     !pop_pc && !writes_pc && regs >> 15 == 0
 }
 
-fn random_case(rng: &mut Rng, features: FeatureSet) -> Option<Case> {
-    let set = [Set::A32, Set::T16, Set::T32][rng.below(3)];
+/// A random instruction of a set, under the given condition.
+fn random_piece(rng: &mut Rng, features: FeatureSet, set: Set, cond: u64) -> Option<Piece> {
     let index = rng.below(rows(set).len());
     let row = &rows(set)[index];
     if SKIP.contains(&row.handler()) {
         return None;
     }
-    let cond = if rng.below(3) == 0 {
-        rng.below(14) as u64
-    } else {
-        14
-    };
     let decodes = |insn: u64| find(set, features, insn as u32) == Some(index as u16);
     let insn = random_insn(row, &mut || rng.next(), &[("cond", cond)], &decodes)? as u32;
-    if !usable(row, insn) {
-        return None;
+    let it = (set != Set::A32 && cond != 14).then_some(0xbf08 | (cond as u16) << 4);
+    usable(row, insn).then_some(Piece { set, row, insn, it })
+}
+
+/// Up to three instructions behind the first, half of them under the same condition.
+fn random_tail(rng: &mut Rng, features: FeatureSet, set: Set, cond: u64) -> Vec<Piece> {
+    let mut tail = Vec::new();
+    let count = rng.below(4);
+    for _ in 0..8 * count {
+        let cond = match rng.below(4) {
+            0 => rng.below(14) as u64,
+            1 => 14,
+            _ => cond,
+        };
+        let set = match set {
+            Set::A32 => Set::A32,
+            _ => [Set::T16, Set::T32][rng.below(2)],
+        };
+        // An exclusive store without a monitor need not fault if it is not aligned.
+        let aligned = |p: &Piece| !p.row.handler().contains("ex");
+        tail.extend(random_piece(rng, features, set, cond).filter(aligned));
+        if tail.len() >= count {
+            break;
+        }
     }
+    tail
+}
+
+fn random_case(rng: &mut Rng, features: FeatureSet) -> Option<Case> {
+    let set = [Set::A32, Set::T16, Set::T32][rng.below(3)];
+    let cond = match rng.below(3) {
+        0 => rng.below(14) as u64,
+        _ => 14,
+    };
+    let Piece { row, insn, it, .. } = random_piece(rng, features, set, cond)?;
+    let tail = random_tail(rng, features, set, cond);
     let mut input: [u32; WORDS] = std::array::from_fn(|_| rng.word());
-    input[15] &= APSR_MASK;
+    input[15] &= if features.has(Feature::V6) {
+        APSR_MASK
+    } else {
+        0xf800_0000
+    };
     let memory = row.syntax.contains("addr")
         || row.syntax.contains("indirect")
         || row.handler().starts_with("ldm")
@@ -242,12 +317,18 @@ fn random_case(rng: &mut Rng, features: FeatureSet) -> Option<Case> {
         for r in &mut input[..15] {
             *r = SCRATCH + 0x2000 + (rng.next() as u32 & 0x1f8);
         }
-        let loose = row.syntax.contains("addr");
+        // Before ARMv6 unaligned words rotate, which not every emulator does.
+        let rotates = !features.has(Feature::V6);
+        let imm = row.field("imm").map_or(0, |f| f.value(u64::from(insn)));
+        if rotates && imm & 3 != 0 {
+            return None;
+        }
+        let loose = row.syntax.contains("addr") && !rotates;
         if let Some(f) = row.field("rm") {
             let m = f.value(u64::from(insn)) as usize;
             let n = row.field("rn").map(|f| f.value(u64::from(insn)) as usize);
             if m < 15 && Some(m) != n {
-                input[m] = rng.next() as u32 & 0x3f;
+                input[m] = rng.next() as u32 & if rotates { 0x3c } else { 0x3f };
             }
         }
         if loose && rng.below(4) == 0 && !row.handler().contains("ex") {
@@ -256,14 +337,15 @@ fn random_case(rng: &mut Rng, features: FeatureSet) -> Option<Case> {
             }
         }
     }
-    let it = (set != Set::A32 && cond != 14).then_some(0xbf08 | (cond as u16) << 4);
     Some(Case {
         set,
         row,
         insn,
         it,
+        tail,
         input,
         at: 0,
+        got: [0; WORDS],
         want: None,
     })
 }
@@ -295,24 +377,18 @@ impl Program {
         self.arm(input);
         self.arm(0xe890_7fff); // ldm r0, {r0-r14}
         case.at = self.pc();
-        if case.set == Set::A32 {
-            self.arm(case.insn);
-        } else {
+        let mut halves: Vec<u16> = case.pieces().flat_map(Piece::halves).collect();
+        if case.set != Set::A32 {
             self.arm(0xe51f_f004); // ldr pc, [pc, #-4]
             let at = self.pc() + 4;
             self.arm(at | 1);
             case.at = at;
-            let mut halves: Vec<u16> = case.it.into_iter().collect();
-            if case.set == Set::T32 {
-                halves.push((case.insn >> 16) as u16);
-            }
-            halves.push(case.insn as u16);
             if halves.len() % 2 == 1 {
                 halves.push(0x46c0); // nop
             }
             halves.extend([0x4778, 0x46c0]); // bx pc; nop
-            halves.iter().for_each(|h| self.half(*h));
         }
+        halves.iter().for_each(|h| self.half(*h));
         self.arm(0xe58f_0014); // str r0, [pc, #20]
         self.arm(0xe59f_0014); // ldr r0, [pc, #20]
         self.arm(0xe980_7ffe); // stmib r0, {r1-r14}
@@ -326,17 +402,20 @@ impl Program {
     }
 }
 
-fn build(cases: &mut [Case], scratch: &[u8]) -> Vec<u8> {
-    let mut p = Program {
-        bytes: vec![0; HEADER],
-    };
-    // Addresses of the tables are behind everything: 160 bytes of code for each case.
-    let tables = (BASE + (HEADER + 64 + 160 * cases.len()) as u32 + 0xfff) & !0xfff;
-    let outputs = tables + (cases.len() * WORDS * 4) as u32;
-    for (i, case) in cases.iter_mut().enumerate() {
-        let step = (i * WORDS * 4) as u32;
-        p.case(case, tables + step, outputs + step);
-    }
+/// Where the tables start: behind the code of `count` cases.
+fn tables(count: usize) -> u32 {
+    (BASE + (HEADER + 64 + CASE_LEN * count) as u32 + 0xfff) & !0xfff
+}
+
+/// The bytes of one case's table entry.
+fn entries(count: usize) -> u32 {
+    (count * WORDS * 4) as u32
+}
+
+/// Completes the program: writes the results and ends.
+fn build(mut p: Program, cases: &[Case], scratch: &[u8]) -> Vec<u8> {
+    let tables = tables(cases.len());
+    let outputs = tables + entries(cases.len());
     let write = |p: &mut Program, from: u32, len: u32| {
         for word in [
             0xe3a0_0001,
@@ -399,14 +478,16 @@ fn run(
     state.set_apsr(case.input[15]);
     let thumb = case.set != Set::A32;
     let pc = u64::from(case.at) | u64::from(thumb);
-    let code = guest.code.clone();
+    let at = (case.at - guest.base) as usize;
+    let code = guest.code[at..guest.code.len().min(at + 256)].to_vec();
+    let base = case.at;
     let mut fetch = |va: GuestVa, buf: &mut [u8]| {
-        let at = (va.0 - u64::from(BASE)) as usize;
+        let at = (va.0 - u64::from(base)) as usize;
         let n = buf.len().min(code.len() - at);
         buf[..n].copy_from_slice(&code[at..at + n]);
         Ok(n)
     };
-    let max_insns = 1 + u32::from(case.it.is_some());
+    let max_insns = case.pieces().map(|p| 1 + u32::from(p.it.is_some())).sum();
     let mut ctx = TranslateCtx {
         fetch: &mut fetch,
         max_insns,
@@ -425,9 +506,13 @@ fn run(
         helpers: &mut ArmHelpers,
         fp_flags: 0,
     };
-    let outcome = interp
-        .run(&block)
-        .map_err(|b| format!("broken block: {b:?}\n{:#?}", block.insts))?;
+    let outcome = interp.run(&block).map_err(|b| {
+        format!(
+            "broken block: {b:?}
+{}",
+            text(&block)
+        )
+    })?;
     let len = block.end_pc - u64::from(case.at);
     match outcome {
         Outcome::Jump { mode, .. } if mode != 0 => return Err("Fault: byte order".into()),
@@ -438,6 +523,18 @@ fn run(
     out[..15].copy_from_slice(&state.r);
     out[15] = state.cpsr(0, Mode(0)) & APSR_MASK;
     Ok(out)
+}
+
+/// A block for the reader.
+fn text(block: &tcg_ir::Block) -> String {
+    let mut out = String::new();
+    for (i, inst) in block.insts.iter().enumerate() {
+        let args: Vec<String> = inst.operands().map(|v| format!("v{}", v.0)).collect();
+        let (op, ty) = (inst.op.name(), inst.ty.name());
+        out += &format!("  v{i} = {op}.{ty} lane {} aux {} ", inst.lane, inst.aux);
+        out += &format!("{} imm {:#x}\n", args.join(", "), inst.imm);
+    }
+    out
 }
 
 /// Instructions that want aligned addresses.
@@ -467,37 +564,55 @@ fn main() {
         big_endian: false,
     };
 
-    let scratch: Vec<u8> = (0..SCRATCH_LEN).map(|_| rng.next() as u8).collect();
+    let initial: Vec<u8> = (0..SCRATCH_LEN).map(|_| rng.next() as u8).collect();
+    let mut scratch = initial.clone();
+    let mut state = ArmState::new();
     let mut cases = Vec::new();
     let mut left_out: BTreeMap<String, u32> = BTreeMap::new();
+    let mut p = Program {
+        bytes: vec![0; HEADER],
+    };
     while cases.len() < count {
         let Some(mut case) = random_case(&mut rng, model.features) else {
             continue;
         };
-        // Dry run at an arbitrary place: cases that fault are left out.
-        let mut p = Program {
-            bytes: vec![0; HEADER],
-        };
-        p.case(&mut case, 0, 0);
-        p.bytes.resize(p.bytes.len() + 8192, 0);
+        // Dry run at the case's place in the program: cases that fault are left out.
+        let start = p.bytes.len();
+        let step = entries(cases.len());
+        let inputs = tables(count);
+        p.case(&mut case, inputs + step, inputs + entries(count) + step);
+        let end = p.bytes.len();
         let mut guest = Guest {
-            code: p.bytes,
+            // Without the literals that change.
+            code: p.bytes[start..end - 12].to_vec(),
+            base: BASE + start as u32,
             scratch: scratch.clone(),
             unaligned: false,
         };
-        match run(&isa, &mut ArmState::new(), &mut guest, &case) {
+        let kept = cases.len();
+        let mut after = state.clone();
+        match run(&isa, &mut after, &mut guest, &case) {
             // The kernel would fix these up; an emulator may raise SIGBUS.
-            Ok(_) if guest.unaligned && multiple(case.row.handler()) => {
+            Ok(_) if guest.unaligned && case.pieces().any(|p| multiple(p.row.handler())) => {
                 *left_out.entry(case.row.name.into()).or_default() += 1
             }
-            Ok(_) => cases.push(case),
+            Ok(got) => {
+                case.got = got;
+                cases.push(case);
+                p.bytes.truncate(end);
+                scratch = guest.scratch;
+                state = after;
+            }
             Err(why) if why.starts_with("Fault") || why.starts_with("Trap") => {
-                *left_out.entry(case.row.name.into()).or_default() += 1
+                *left_out.entry(case.row.name.into()).or_default() += 1;
             }
             Err(why) => panic!("{} {:08x}: {why}", case.row.name, case.insn),
         }
+        if cases.len() == kept {
+            p.bytes.truncate(start);
+        }
     }
-    let image = build(&mut cases, &scratch);
+    let image = build(p, &cases, &initial);
     let path = std::env::temp_dir().join(format!("arm-diff-{}", std::process::id()));
     std::fs::File::create(&path)
         .and_then(|mut f| f.write_all(&image))
@@ -526,30 +641,19 @@ fn main() {
         case.want = Some(want);
     }
 
-    let mut guest = Guest {
-        code: image[..(SCRATCH - BASE) as usize].to_vec(),
-        scratch,
-        unaligned: false,
-    };
-    let mut state = ArmState::new();
     let mut bad: BTreeMap<&str, u32> = BTreeMap::new();
     for case in &cases {
-        let got = run(&isa, &mut state, &mut guest, case);
-        if got.as_ref().ok() == case.want.as_ref() {
+        if Some(case.got) == case.want {
             continue;
         }
         let n = bad.entry(case.row.name).or_default();
         *n += 1;
         if *n <= 2 {
-            report(&isa, case, &got);
+            report(&isa, case);
         }
     }
     let end = &result.stdout[result.stdout.len() - SCRATCH_LEN..];
-    let memory = end
-        .iter()
-        .zip(&guest.scratch)
-        .filter(|(a, b)| a != b)
-        .count();
+    let memory = end.iter().zip(&scratch).filter(|(a, b)| a != b).count();
     println!(
         "{} cases, {} rows differ {bad:?}, {memory} bytes of memory differ",
         cases.len(),
@@ -561,23 +665,16 @@ fn main() {
     }
 }
 
-fn report(isa: &Arm, case: &Case, got: &Result<[u32; WORDS], String>) {
-    let thumb = case.set != Set::A32;
-    let bytes = if case.set == Set::T32 {
-        case.insn.rotate_left(16)
-    } else {
-        case.insn
+fn report(isa: &Arm, case: &Case) {
+    println!("{} at {:#x}:", case.row.name, case.at);
+    for piece in case.pieces() {
+        let halves = Piece { it: None, ..piece }.halves();
+        let bytes: Vec<u8> = halves.iter().flat_map(|h| h.to_le_bytes()).collect();
+        let thumb = u64::from(piece.set != Set::A32);
+        let (text, _) = isa.disassemble(u64::from(case.at) | thumb, 0, &bytes);
+        println!("   {:08x} {text} (IT {:04x?})", piece.insn, piece.it);
     }
-    .to_le_bytes();
-    let (text, _) = isa.disassemble(u64::from(case.at) | u64::from(thumb), 0, &bytes);
-    println!(
-        "{}: {:08x} {text} (IT {:04x?}) at {:#x}",
-        case.row.name, case.insn, case.it, case.at
-    );
-    let got = match got {
-        Ok(got) => got,
-        Err(why) => return println!("   {why}"),
-    };
+    let got = &case.got;
     for (i, input) in case.input.iter().enumerate() {
         let want = case.want.map_or(0, |w| w[i]);
         if got[i] != want {

@@ -95,25 +95,25 @@ impl CodeBuffer {
 
     /// Points the rel32 field at host address `site` to `target` with one store.
     pub(crate) fn patch_rel32(&self, site: usize, target: usize) {
-        assert!(self.holds(site, 4) && site & 7 <= 4, "patch site {site:#x}");
-        let rel = target.wrapping_sub(site.wrapping_add(4)) as i32;
-        // SAFETY: the four bytes are code of ours inside one aligned word, so the store is atomic on x86-64;
-        // other threads execute either the old or the new displacement.
-        unsafe { (site as *mut i32).write_volatile(rel) };
+        self.poke32(site, target.wrapping_sub(site.wrapping_add(4)) as u32);
     }
 
     /// The 32 bits at a patch site.
     pub(crate) fn peek32(&self, site: usize) -> u32 {
         assert!(self.holds(site, 4));
         // SAFETY: inside the buffer.
-        unsafe { (site as *const u32).read_volatile() }
+        unsafe { (site as *const u32).read_unaligned() }
     }
 
-    /// Stores 32 bits at a patch site (inside one aligned word).
+    /// Stores 32 bits at a patch site, which lies inside one aligned 8-byte word: x86-64 does that atomically, so other
+    /// threads execute either the old or the new bits.
     pub(crate) fn poke32(&self, site: usize, value: u32) {
         assert!(self.holds(site, 4) && site & 7 <= 4, "patch site {site:#x}");
-        // SAFETY: as for `patch_rel32`.
-        unsafe { (site as *mut u32).write_volatile(value) };
+        // SAFETY: code of ours. In assembly because the field need not be 4-aligned and the store must be one.
+        unsafe {
+            std::arch::asm!("mov dword ptr [{at}], {value:e}", at = in(reg) site, value = in(reg) value,
+                options(nostack, preserves_flags));
+        }
     }
 
     /// Overwrites the first five bytes of a block's entry by `opcode rel32` (jmp or call), keeping the other

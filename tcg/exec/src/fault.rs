@@ -239,7 +239,10 @@ fn in_code(engine: &Engine, rip: usize, fault: &HostFault, uc: &mut libc::uconte
         Verdict::Guest(f) => Some(f),
     };
     let (gprs, xmms) = saved_registers(uc);
-    let at = jit::restore(&block.maps, rip - block.entry, &gprs, &xmms, cpu.state());
+    // SAFETY: this thread's header; generated code is stopped.
+    let header = unsafe { &*cpu.env.header() };
+    let offset = rip - block.entry;
+    let at = jit::restore(&block.maps, offset, &gprs, &xmms, header, cpu.state());
     let Some((pc, mode)) = at else {
         return false;
     };

@@ -1,16 +1,18 @@
-//! The translator to host code behind the engine. Not linked yet: this build interprets.
+//! The seam to the code generator, tcg-x64.
 
 use tcg_ir::{Block, HelperFn};
-use tcg_target::Isa;
+use tcg_target::{EnvHeader, Isa};
+use tcg_x64::{Features, Opts};
 
-/// The table behind `EnvHeader::helpers`: the ISA's own.
+/// The table behind `EnvHeader::helpers`: the ISA's own, then the code generator's evaluator.
 pub(crate) fn helper_table(isa: &dyn Isa) -> Box<[HelperFn]> {
-    isa.helpers().iter().map(|h| h.func).collect()
+    let own = isa.helpers().iter().map(|h| h.func);
+    own.chain([tcg_x64::fallback as HelperFn]).collect()
 }
 
-/// A thread's compiler.
+/// A thread's compiler: made when it is first needed.
 #[derive(Default)]
-pub(crate) struct Compiler;
+pub(crate) struct Compiler(Option<tcg_x64::Compiler>);
 
 /// Host code of a block.
 pub(crate) struct Compiled<'a> {
@@ -22,23 +24,37 @@ impl Compiler {
     /// Compiles a block; `None` if it is too complex and has to be shorter.
     pub(crate) fn compile(
         &mut self,
-        _block: &Block,
-        _isa: &dyn Isa,
-        _parallel: bool,
+        block: &Block,
+        isa: &dyn Isa,
+        parallel: bool,
     ) -> Option<Compiled<'_>> {
-        panic!("this build has no code generator: use the interpreter")
+        let compiler = self
+            .0
+            .get_or_insert_with(|| tcg_x64::Compiler::new(Features::detect()));
+        let opts = Opts {
+            parallel,
+            max_regs: 0,
+        };
+        let out = compiler
+            .compile(block, isa.layout(), isa.helpers(), &opts)
+            .ok()?;
+        Some(Compiled {
+            code: &out.code,
+            maps: &out.maps,
+        })
     }
 }
 
-/// Rebuilds the guest registers of a fault inside a block.
+/// Rebuilds the guest registers of a fault inside a block, `offset` bytes into its code. Gives pc and mode.
 pub(crate) fn restore(
-    _maps: &[u8],
-    _offset: usize,
-    _gprs: &[u64; 16],
-    _xmms: &[u128; 16],
-    _state: &mut [u8],
+    maps: &[u8],
+    offset: usize,
+    gprs: &[u64; 16],
+    xmms: &[u128; 16],
+    header: &EnvHeader,
+    state: &mut [u8],
 ) -> Option<(u64, u32)> {
-    None
+    tcg_x64::restore_state(maps, offset as u32, gprs, xmms, &header.spill, state)
 }
 
 /// MXCSR's sticky flags in softfloat's layout.

@@ -533,7 +533,7 @@ fn threads_survive_code_that_changes_under_them() {
                     let mut cpu = g.cpu.fork_state();
                     s.spawn(move || {
                         prepare_thread();
-                        for _ in 0..300 {
+                        while !stop.load(Ordering::SeqCst) {
                             let r = &mut cpu.state_mut::<Regs>().r;
                             (r[0], r[3]) = (100, 0);
                             cpu.set_pc(TEXT);
@@ -547,19 +547,17 @@ fn threads_survive_code_that_changes_under_them() {
                 .collect();
             s.spawn(move || {
                 prepare_thread();
-                let mut k = 0;
-                while !stop.load(Ordering::SeqCst) {
-                    k ^= 1;
+                for k in 0..400 {
                     // An ordinary write by the host: faults on the protected page, in the accessor.
-                    let insn = addi(3, 3, 1 + k);
+                    let insn = addi(3, 3, 1 + (k & 1));
                     mem.store_u32(GuestVa(TEXT2), Endian::Little, insn).unwrap();
                     std::thread::sleep(Duration::from_micros(50));
                 }
+                stop.store(true, Ordering::SeqCst);
             });
             for r in runs {
                 r.join().unwrap();
             }
-            stop.store(true, Ordering::SeqCst);
         });
         assert!(g.engine.stats().code_write_faults > 10);
     });

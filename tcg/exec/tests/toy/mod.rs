@@ -525,4 +525,4 @@ pub fn config(backend: Backend) -> EngineConfig {
 }
 
 /// What every test runs on.
-pub const BACKENDS: &[Backend] = &[Backend::Interp];
+pub const BACKENDS: &[Backend] = &[Backend::Interp, Backend::Jit];

@@ -314,10 +314,7 @@ impl<'a> Gen<'a> {
             }
             self.pos = p as u32;
             let i = &self.b.insts[p];
-            if matches!(
-                i.op,
-                Op::Const | Op::ConstV | Op::CcTest | Op::Merge
-            ) {
+            if matches!(i.op, Op::Const | Op::ConstV | Op::CcTest | Op::Merge) {
                 continue;
             }
             self.pinned = self.region.pins;

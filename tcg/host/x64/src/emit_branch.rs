@@ -110,13 +110,6 @@ impl Gen<'_> {
             return;
         }
         let end = self.live.info[self.pos as usize].mate as usize;
-        for m in self.live_merges(end) {
-            let old = self.b.def(m).args[0];
-            if self.val[old.index()].home != 0xffff {
-                self.reg(old);
-                self.pinned = 0;
-            }
-        }
         self.keep_merge_operands(end, 0);
         self.prepare_state(end);
         self.keep_merge_operands(end, 0);
@@ -176,6 +169,19 @@ impl Gen<'_> {
         }
     }
 
+    /// Whether a merge at this start or end of a region takes `v`.
+    pub fn is_merge_operand(&self, v: Value) -> bool {
+        let (end, arg) = match self.b.insts[self.pos as usize].op {
+            Op::CondBegin => (self.live.info[self.pos as usize].mate as usize, 0),
+            Op::CondEnd => (self.pos as usize, 1),
+            _ => return false,
+        };
+        self.b.insts[end + 1..]
+            .iter()
+            .take_while(|m| m.op == Op::Merge)
+            .any(|m| m.args[arg] == v)
+    }
+
     /// State that the region stores to must not be the only place of a value of the other way.
     fn prepare_state(&mut self, end: usize) {
         for k in self.pos as usize + 1..end {
@@ -208,7 +214,7 @@ impl Gen<'_> {
         let merges = self.live_merges(end);
         self.region.merges.clear();
         self.region.pins = 0;
-        for m in merges {
+        for (k, m) in merges.iter().copied().enumerate() {
             let old = self.b.def(m).args[0];
             let ty = self.ty(m);
             let class = if ty.is_vec_class() {
@@ -218,7 +224,10 @@ impl Gen<'_> {
             };
             let of_class = (self.usable & class).count_ones();
             if (self.region.pins & class).count_ones() * 3 < of_class.saturating_sub(5) {
-                let steal = self.reg_of(old) != NOREG && self.dies(old);
+                let shared = merges[k + 1..]
+                    .iter()
+                    .any(|m| self.b.def(*m).args[0] == old);
+                let steal = self.reg_of(old) != NOREG && !shared && self.dies(old);
                 let r = if steal {
                     self.def_reuse(m, old)
                 } else {

@@ -292,8 +292,7 @@ impl Gen<'_> {
 
     fn leave_interrupt(&mut self, mode: u32) {
         self.store_mode(mode);
-        self.a
-            .store_imm(false, Mem::env(EXIT_KIND), KIND_INTERRUPT);
+        self.a.store_imm(false, Mem::env(EXIT_KIND), KIND_INTERRUPT);
         self.jump_runtime(Runtime::Exit);
     }
 

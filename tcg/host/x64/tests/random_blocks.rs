@@ -45,7 +45,10 @@ fn touch(state: &mut [u8], a: u32) -> u32 {
 
 unsafe extern "C" fn h_state(env: *mut u8, a: u64, _b: u64, _c: u64, _d: u64) -> u64 {
     // SAFETY: the state block.
-    u64::from(touch(unsafe { std::slice::from_raw_parts_mut(env, STATE) }, a as u32))
+    u64::from(touch(
+        unsafe { std::slice::from_raw_parts_mut(env, STATE) },
+        a as u32,
+    ))
 }
 
 unsafe extern "C" fn h_exit(env: *mut u8, a: u64, _b: u64, _c: u64, _d: u64) -> u64 {
@@ -60,9 +63,27 @@ unsafe extern "C" fn h_exit(env: *mut u8, a: u64, _b: u64, _c: u64, _d: u64) -> 
 }
 
 static HELPERS: [HelperDef; 3] = [
-    HelperDef { name: "pure", args: &[Ty::I32, Ty::I64], ret: Ty::I64, effects: Effects::Pure, func: h_pure },
-    HelperDef { name: "state", args: &[Ty::I32], ret: Ty::I32, effects: Effects::State, func: h_state },
-    HelperDef { name: "exit", args: &[Ty::I32], ret: Ty::Void, effects: Effects::StateMayExit, func: h_exit },
+    HelperDef {
+        name: "pure",
+        args: &[Ty::I32, Ty::I64],
+        ret: Ty::I64,
+        effects: Effects::Pure,
+        func: h_pure,
+    },
+    HelperDef {
+        name: "state",
+        args: &[Ty::I32],
+        ret: Ty::I32,
+        effects: Effects::State,
+        func: h_state,
+    },
+    HelperDef {
+        name: "exit",
+        args: &[Ty::I32],
+        ret: Ty::Void,
+        effects: Effects::StateMayExit,
+        func: h_exit,
+    },
 ];
 
 struct Calls;
@@ -88,9 +109,17 @@ struct Ram(Vec<u8>);
 
 impl Ram {
     fn at(&self, va: GuestVa, len: usize, access: Access) -> Result<usize, MemFault> {
-        let fault = MemFault { va, access, kind: FaultKind::Unmapped };
+        let fault = MemFault {
+            va,
+            access,
+            kind: FaultKind::Unmapped,
+        };
         let off = va.0.checked_sub(u64::from(MEM)).ok_or(fault)? as usize;
-        if off + len <= MEM_LEN { Ok(off) } else { Err(fault) }
+        if off + len <= MEM_LEN {
+            Ok(off)
+        } else {
+            Err(fault)
+        }
     }
 }
 
@@ -154,13 +183,44 @@ struct Make<'a> {
 }
 
 const BIN: &[Op] = &[
-    Op::Add, Op::Sub, Op::And, Op::Or, Op::Xor, Op::AndNot, Op::Mul, Op::MulHiU, Op::MulHiS, Op::DivU, Op::DivS,
-    Op::MinS, Op::MaxS, Op::MinU, Op::MaxU,
+    Op::Add,
+    Op::Sub,
+    Op::And,
+    Op::Or,
+    Op::Xor,
+    Op::AndNot,
+    Op::Mul,
+    Op::MulHiU,
+    Op::MulHiS,
+    Op::DivU,
+    Op::DivS,
+    Op::MinS,
+    Op::MaxS,
+    Op::MinU,
+    Op::MaxU,
 ];
-const SHIFT: &[Op] = &[Op::Shl, Op::Shr, Op::Sar, Op::Rotr, Op::ShlSat, Op::ShrSat, Op::SarSat];
+const SHIFT: &[Op] = &[
+    Op::Shl,
+    Op::Shr,
+    Op::Sar,
+    Op::Rotr,
+    Op::ShlSat,
+    Op::ShrSat,
+    Op::SarSat,
+];
 const UN: &[Op] = &[
-    Op::Not, Op::Neg, Op::Clz, Op::Ctz, Op::Popcnt, Op::Bswap, Op::Bswap16, Op::Rbit, Op::Sext8, Op::Sext16,
-    Op::Zext8, Op::Zext16,
+    Op::Not,
+    Op::Neg,
+    Op::Clz,
+    Op::Ctz,
+    Op::Popcnt,
+    Op::Bswap,
+    Op::Bswap16,
+    Op::Rbit,
+    Op::Sext8,
+    Op::Sext16,
+    Op::Zext8,
+    Op::Zext16,
 ];
 
 impl Make<'_> {
@@ -203,13 +263,21 @@ impl Make<'_> {
             let cond = self.rng.pick(&Cond::ALL);
             return self.b.icmp(cond, a, c);
         }
-        let cc = if self.rng.below(2) == 0 { *self.cc.last().unwrap() } else { self.rng.pick(&self.cc) };
+        let cc = if self.rng.below(2) == 0 {
+            *self.cc.last().unwrap()
+        } else {
+            self.rng.pick(&self.cc)
+        };
         let cond = self.rng.pick(&Cond::ALL);
         self.b.cc_test(cc, cond)
     }
 
     fn put(&mut self, ty: Ty, v: Value) {
-        if ty == Ty::I32 { self.w.push(v) } else { self.x.push(v) }
+        if ty == Ty::I32 {
+            self.w.push(v)
+        } else {
+            self.x.push(v)
+        }
         if self.rng.below(2) == 0 {
             self.set(ty, v);
         }
@@ -226,7 +294,11 @@ impl Make<'_> {
 
     fn arith(&mut self) {
         let ty = self.rng.pick(&[Ty::I32, Ty::I32, Ty::I64]);
-        let [a, c] = if ty == Ty::I32 { [self.i32v(), self.i32v()] } else { [self.i64v(), self.i64v()] };
+        let [a, c] = if ty == Ty::I32 {
+            [self.i32v(), self.i32v()]
+        } else {
+            [self.i64v(), self.i64v()]
+        };
         let v = match self.rng.below(9) {
             0..=2 => {
                 let op = self.rng.pick(BIN);
@@ -301,16 +373,25 @@ impl Make<'_> {
     fn flags(&mut self) {
         let wide = self.rng.below(5) == 0;
         let ty = if wide { Ty::I64 } else { Ty::I32 };
-        let [a, c] = if wide { [self.i64v(), self.i64v()] } else { [self.i32v(), self.i32v()] };
+        let [a, c] = if wide {
+            [self.i64v(), self.i64v()]
+        } else {
+            [self.i32v(), self.i32v()]
+        };
         let k = self.rng.below(5) as usize;
         let (op, ccop) = [
-            (Op::Add, Op::CcAdd), (Op::Sub, Op::CcSub), (Op::Adc, Op::CcAdc), (Op::Sbc, Op::CcSbc),
+            (Op::Add, Op::CcAdd),
+            (Op::Sub, Op::CcSub),
+            (Op::Adc, Op::CcAdc),
+            (Op::Sbc, Op::CcSbc),
             (Op::And, Op::CcLogic),
         ][k];
         let cc = match k {
             4 => {
                 let v = self.b.bin(op, ty, a, c);
-                if self.rng.below(2) == 0 { self.put(ty, v) }
+                if self.rng.below(2) == 0 {
+                    self.put(ty, v)
+                }
                 self.b.un(ccop, Ty::Cc, v)
             }
             _ => {
@@ -320,13 +401,18 @@ impl Make<'_> {
                     v = self.b.tri(op, ty, a, c, carry);
                 }
                 let cc = self.b.tri(ccop, Ty::Cc, a, c, carry);
-                if v.is_some() { self.put(ty, v) }
+                if v.is_some() {
+                    self.put(ty, v)
+                }
                 cc
             }
         };
         self.cc.push(cc);
         if self.rng.below(2) == 0 {
-            for (slot, cond) in FLAGS.into_iter().zip([Cond::Mi, Cond::Eq, Cond::Hs, Cond::Vs]) {
+            for (slot, cond) in FLAGS
+                .into_iter()
+                .zip([Cond::Mi, Cond::Eq, Cond::Hs, Cond::Vs])
+            {
                 let t = self.b.cc_test(cc, cond);
                 self.b.set(slot, t);
             }
@@ -346,15 +432,30 @@ impl Make<'_> {
             shift = self.rng.below(4) as u8;
         }
         let disp = MEM as i32 + self.rng.below(64) as i32;
-        let base = if self.rng.below(8) == 0 { Value::NONE } else { base };
-        Addr { base, index, shift, disp }
+        let base = if self.rng.below(8) == 0 {
+            Value::NONE
+        } else {
+            base
+        };
+        Addr {
+            base,
+            index,
+            shift,
+            disp,
+        }
     }
 
     fn mem_flags(&mut self, max: u32) -> MemFlags {
         let mut f = MemFlags::size(self.rng.below(max + 1) as u8);
-        if self.rng.below(4) == 0 { f = f.big_endian(true) }
-        if self.rng.below(16) == 0 { f = f.align(1 + self.rng.below(2) as u8) }
-        if self.rng.below(8) == 0 { f = f.order(self.rng.pick(&[Order::AcqRel, Order::SeqCst])) }
+        if self.rng.below(4) == 0 {
+            f = f.big_endian(true)
+        }
+        if self.rng.below(16) == 0 {
+            f = f.align(1 + self.rng.below(2) as u8)
+        }
+        if self.rng.below(8) == 0 {
+            f = f.order(self.rng.pick(&[Order::AcqRel, Order::SeqCst]))
+        }
         f
     }
 
@@ -365,7 +466,9 @@ impl Make<'_> {
         let mut f = self.mem_flags(2 + wide as u32);
         match self.rng.below(8) {
             0..=3 => {
-                if self.rng.below(3) == 0 { f = f.signed() }
+                if self.rng.below(3) == 0 {
+                    f = f.signed()
+                }
                 let v = self.b.load(ty, addr, f);
                 self.put(ty, v);
             }
@@ -374,7 +477,9 @@ impl Make<'_> {
                 self.b.store(addr, v, f);
             }
             n => {
-                if !addr.base.is_some() { return }
+                if !addr.base.is_some() {
+                    return;
+                }
                 let v = if wide { self.i64v() } else { self.i32v() };
                 let old = if n == 6 {
                     let what = self.rng.below(10) as u8;
@@ -389,7 +494,11 @@ impl Make<'_> {
     }
 
     fn call(&mut self) {
-        let k = if self.calls_allowed { self.rng.below(3) } else { 0 };
+        let k = if self.calls_allowed {
+            self.rng.below(3)
+        } else {
+            0
+        };
         let a = self.i32v();
         let id = HelperId(k as u16);
         match k {
@@ -410,7 +519,12 @@ impl Make<'_> {
 
     fn region(&mut self) {
         let cond = self.bool();
-        let kind = self.rng.pick(&[RegionKind::Leaves, RegionKind::Leaves, RegionKind::Simple, RegionKind::Calls]);
+        let kind = self.rng.pick(&[
+            RegionKind::Leaves,
+            RegionKind::Leaves,
+            RegionKind::Simple,
+            RegionKind::Calls,
+        ]);
         let marks = (self.w.len(), self.x.len(), self.cc.len(), self.vec.len());
         let calls = self.calls_allowed;
         self.b.begin_if(cond, kind);
@@ -435,7 +549,12 @@ impl Make<'_> {
         let pc = self.rng.bits() & 0xffff_fffe;
         let dead = if self.rng.below(2) == 0 { 15 } else { 0 };
         let mut info = ExitInfo {
-            kind: ExitKind::Direct, pc, mode: 0, mode_dynamic: false, ret_pc: pc ^ 4, dead,
+            kind: ExitKind::Direct,
+            pc,
+            mode: 0,
+            mode_dynamic: false,
+            ret_pc: pc ^ 4,
+            dead,
             check: self.rng.below(2) == 0,
         };
         let mut operand = Value::NONE;
@@ -443,14 +562,22 @@ impl Make<'_> {
             0 => info.kind = ExitKind::DirectCall,
             1 => {
                 let hint = self.rng.pick(&[
-                    IndirectHint::Jump, IndirectHint::Table, IndirectHint::Call, IndirectHint::Return,
+                    IndirectHint::Jump,
+                    IndirectHint::Table,
+                    IndirectHint::Call,
+                    IndirectHint::Return,
                 ]);
                 info.kind = ExitKind::Indirect(hint);
                 operand = self.rng.pick(&self.w);
             }
             2 => {
-                info.kind = ExitKind::Trap { code: 77, info: self.rng.word() };
-                if self.rng.below(2) == 0 { operand = self.i32v() }
+                info.kind = ExitKind::Trap {
+                    code: 77,
+                    info: self.rng.word(),
+                };
+                if self.rng.below(2) == 0 {
+                    operand = self.i32v()
+                }
             }
             _ => {}
         }
@@ -480,7 +607,7 @@ impl Make<'_> {
     fn vector(&mut self) {}
 }
 
-fn random_block(seed: u64, vectors: bool) -> Block {
+fn random_block(seed: u64, vectors: bool, limit: u32) -> Block {
     let mut b = Builder::new(0x1000, 0, &LAYOUT);
     b.insn_start(0x1000, 0);
     let mut w = Vec::new();
@@ -491,8 +618,19 @@ fn random_block(seed: u64, vectors: bool) -> Block {
         x.push(b.get(Slot::new(128 + k * 8, Ty::I64)));
     }
     let mut rng = Rng(seed);
-    let n = 5 + rng.below(70);
-    let mut m = Make { b, rng, w, x, cc: Vec::new(), vec, in_region: false, calls_allowed: true, pc: 0x1000, vectors };
+    let n = (5 + rng.below(70)).min(limit);
+    let mut m = Make {
+        b,
+        rng,
+        w,
+        x,
+        cc: Vec::new(),
+        vec,
+        in_region: false,
+        calls_allowed: true,
+        pc: 0x1000,
+        vectors,
+    };
     for _ in 0..n {
         m.step();
     }
@@ -511,15 +649,39 @@ struct End {
 fn interpret(block: &Block, state: &[u8], mem: &[u8]) -> (End, u32) {
     let mut state = state.to_vec();
     let mut ram = Ram(mem.to_vec());
-    let mut i = Interp { state: &mut state, mem: &mut ram, helpers: &mut Calls, fp_flags: 0 };
-    let out = i.run(block).expect("a sound block");
+    let mut i = Interp {
+        state: &mut state,
+        mem: &mut ram,
+        helpers: &mut Calls,
+        fp_flags: 0,
+    };
+    let out = i.run(block).unwrap_or_else(|e| {
+        for (k, i) in block.insts.iter().enumerate().take(70) {
+            println!(
+                "{k}: {:?} {:?} lane {} aux {} {:?} imm {:x}",
+                i.op,
+                i.ty,
+                i.lane,
+                i.aux,
+                i.args.map(|v| v.0 as i32),
+                i.imm
+            );
+        }
+        panic!("unsound block: {e:?}")
+    });
     let mut dead = 0;
     let what = match out {
         Outcome::Jump { exit, pc, mode } => {
             dead = block.exits[exit].dead;
             format!("jump {pc:x} {mode:x}")
         }
-        Outcome::Trap { exit, code, info, pc, mode } => {
+        Outcome::Trap {
+            exit,
+            code,
+            info,
+            pc,
+            mode,
+        } => {
             dead = block.exits[exit].dead;
             format!("trap {code} {info:x} {pc:x} {mode:x}")
         }
@@ -530,10 +692,24 @@ fn interpret(block: &Block, state: &[u8], mem: &[u8]) -> (End, u32) {
         Outcome::Fault { pc, mode, .. } => format!("fault {pc:x} {mode:x}"),
         Outcome::Left { pc, mode } => format!("left {pc:x} {mode:x}"),
     };
-    (End { what, state, mem: ram.0 }, dead)
+    (
+        End {
+            what,
+            state,
+            mem: ram.0,
+        },
+        dead,
+    )
 }
 
-fn execute(m: &mut Machine, block: &Block, f: tcg_x64::Features, opts: Opts, state: &[u8], mem: &[u8]) -> Option<(End, String)> {
+fn execute(
+    m: &mut Machine,
+    block: &Block,
+    f: tcg_x64::Features,
+    opts: Opts,
+    state: &[u8],
+    mem: &[u8],
+) -> Option<(End, String)> {
     let c = match tcg_x64::compile(block, &LAYOUT, &HELPERS, &f, &opts) {
         Ok(c) => c,
         // Long chains of conditions need more registers than some tests allow.
@@ -546,12 +722,22 @@ fn execute(m: &mut Machine, block: &Block, f: tcg_x64::Features, opts: Opts, sta
     let what = match l.kind {
         KIND_JUMP => format!("jump {:x} {:x}", l.pc, l.mode),
         1 => format!("trap {} {:x} {:x} {:x}", l.code, l.info, l.pc, l.mode),
-        2 => format!("misaligned {:x} {} {:x} {:x}", l.info, l.code >> 8, l.pc, l.mode),
+        2 => format!(
+            "misaligned {:x} {} {:x} {:x}",
+            l.info,
+            l.code >> 8,
+            l.pc,
+            l.mode
+        ),
         9 => format!("left {:x} {:x}", l.pc, l.mode),
         KIND_HOST_FAULT => format!("fault {:x} {:x}", l.pc, l.mode),
         k => format!("kind {k}"),
     };
-    let end = End { what, state: m.state().to_vec(), mem: m.guest_mem(MEM, MEM_LEN).to_vec() };
+    let end = End {
+        what,
+        state: m.state().to_vec(),
+        mem: m.guest_mem(MEM, MEM_LEN).to_vec(),
+    };
     Some((end, disassemble(&c)))
 }
 
@@ -569,37 +755,84 @@ fn check(seeds: std::ops::Range<u64>, vectors: bool) {
     let (mut runs, mut refused) = (0, 0);
     let mut kinds = std::collections::BTreeMap::new();
     for seed in seeds {
-        let block = random_block(seed, vectors);
+        let block = random_block(seed, vectors, u32::MAX);
         let mut rng = Rng(seed ^ 0x5555);
-        let state: Vec<u8> = (0..STATE / 8).flat_map(|_| rng.word().to_le_bytes()).collect();
-        let mem: Vec<u8> = (0..MEM_LEN / 8).flat_map(|_| rng.word().to_le_bytes()).collect();
+        let state: Vec<u8> = (0..STATE / 8)
+            .flat_map(|_| rng.word().to_le_bytes())
+            .collect();
+        let mem: Vec<u8> = (0..MEM_LEN / 8)
+            .flat_map(|_| rng.word().to_le_bytes())
+            .collect();
         let (mut want, dead) = interpret(&block, &state, &mem);
         clear_dead(&mut want, dead);
-        *kinds.entry(want.what.split(' ').next().unwrap_or("").to_string()).or_insert(0) += 1;
+        *kinds
+            .entry(want.what.split(' ').next().unwrap_or("").to_string())
+            .or_insert(0) += 1;
         for f in feature_sets() {
             for max_regs in [0, 8] {
-                let opts = Opts { parallel: seed & 1 == 0, max_regs };
+                let opts = Opts {
+                    parallel: seed & 1 == 0,
+                    max_regs,
+                };
                 if std::env::var("X64_TRACE").is_ok() {
                     eprintln!("seed {seed} regs {max_regs} avx {}", f.avx2);
                 }
                 runs += 1;
-                let Some((mut got, asm)) = execute(&mut m, &block, f, opts, &state, &mem) else {
+                let Some((mut got, _)) = execute(&mut m, &block, f, opts, &state, &mem) else {
                     refused += 1;
                     continue;
                 };
                 clear_dead(&mut got, dead);
                 if got != want {
+                    let small = (0..80).map(|n| random_block(seed, vectors, n)).find(|b| {
+                        let (mut want, dead) = interpret(b, &state, &mem);
+                        let Some((mut got, _)) = execute(&mut m, b, f, opts, &state, &mem) else {
+                            return false;
+                        };
+                        clear_dead(&mut want, dead);
+                        clear_dead(&mut got, dead);
+                        got != want
+                    });
+                    let block = small.unwrap_or(block);
+                    let (mut want, dead) = interpret(&block, &state, &mem);
+                    let Some((mut got, asm)) = execute(&mut m, &block, f, opts, &state, &mem)
+                    else {
+                        panic!()
+                    };
+                    clear_dead(&mut want, dead);
+                    clear_dead(&mut got, dead);
                     for (k, i) in block.insts.iter().enumerate() {
-                        println!("{k}: {i:?}");
+                        let a: Vec<String> = i
+                            .args
+                            .iter()
+                            .filter(|v| v.is_some())
+                            .map(|v| format!("v{}", v.0))
+                            .collect();
+                        println!(
+                            "{k}: {:?} {:?} lane {} aux {} {} imm {:x}",
+                            i.op,
+                            i.ty,
+                            i.lane,
+                            i.aux,
+                            a.join(" "),
+                            i.imm
+                        );
                     }
                     println!("{asm}");
                     for o in (0..STATE).step_by(4) {
                         let w = |s: &[u8]| u32::from_le_bytes(s[o..o + 4].try_into().unwrap());
                         if w(&want.state) != w(&got.state) {
-                            println!("state {o}: want {:x} got {:x}", w(&want.state), w(&got.state));
+                            println!(
+                                "state {o}: want {:x} got {:x}",
+                                w(&want.state),
+                                w(&got.state)
+                            );
                         }
                     }
-                    panic!("seed {seed} regs {max_regs} avx2 {}: want {} got {}", f.avx2, want.what, got.what);
+                    panic!(
+                        "seed {seed} regs {max_regs} avx2 {}: want {} got {}",
+                        f.avx2, want.what, got.what
+                    );
                 }
             }
         }
@@ -611,7 +844,13 @@ fn check(seeds: std::ops::Range<u64>, vectors: bool) {
 
 #[test]
 fn random_integer_blocks_agree_with_interpreter() {
-    let first = std::env::var("X64_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0);
-    let n = std::env::var("X64_COUNT").ok().and_then(|s| s.parse().ok()).unwrap_or(3000);
+    let first = std::env::var("X64_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(0);
+    let n = std::env::var("X64_COUNT")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(3000);
     check(first..first + n, false);
 }
