@@ -1,9 +1,9 @@
 //! A guest thread and its process, as the system calls see them.
 
-use crate::abi::{Abi, Writer};
+use crate::abi::{Abi, Layout, Writer};
 use crate::errno::Errno;
 use crate::guest::GuestPort;
-use crate::signal::{self, Actions, SigInfo, ThreadSignals};
+use crate::signal::{Actions, SigInfo, ThreadSignals};
 use crate::start::StackFacts;
 use crate::syscall::args::Path;
 use std::collections::HashMap;
@@ -84,8 +84,6 @@ pub struct Task {
     pub exiting: Option<i32>,
     /// What `personality` tells.
     pub personality: u32,
-    /// What restart_syscall is to do: clock and remaining time.
-    pub sleep_rest: Option<(i32, libc::timespec)>,
 }
 
 impl Process {
@@ -145,7 +143,7 @@ impl Task {
             process,
             port,
             vcpu,
-            signals: ThreadSignals { mask: signal::host_mask(), ..ThreadSignals::default() },
+            signals: ThreadSignals::inherited(),
             tid: crate::sys::gettid() as u32,
             clear_child_tid: 0,
             robust_list: 0,
@@ -153,7 +151,6 @@ impl Task {
             vfork_child: false,
             exiting: None,
             personality: 0,
-            sleep_rest: None,
         }
     }
 
@@ -165,7 +162,7 @@ impl Task {
             process,
             port: self.port,
             vcpu: self.vcpu.fork_state(),
-            signals: ThreadSignals { mask: self.signals.mask, ..ThreadSignals::default() },
+            signals: self.signals.for_child(true),
             tid: 0,
             clear_child_tid: 0,
             robust_list: 0,
@@ -173,7 +170,6 @@ impl Task {
             vfork_child: false,
             exiting: None,
             personality: self.personality,
-            sleep_rest: None,
         }
     }
 
@@ -185,26 +181,6 @@ impl Task {
     /// The host is about to write this range of guest memory: translations of it must be given up.
     pub fn will_write(&self, va: GuestVa, len: u64) {
         self.process.space.prepare_write(va, len);
-    }
-
-    /// Runs a waiting call that waits with another signal mask; the mask is the guest's, and the host call gets it
-    /// as an argument. A signal that it lets in is delivered with the old mask to go back to.
-    pub fn with_mask<T>(&mut self, mask: Option<u64>, f: impl FnOnce(&mut Task) -> Result<T, Errno>) -> Result<T, Errno> {
-        let Some(mask) = mask else { return f(self) };
-        let old = self.signals.mask;
-        self.signals.mask = mask & !signal::UNSTOPPABLE;
-        let r = f(self);
-        match &r {
-            // The handler runs with the temporary mask's view, and restores the old one on return.
-            Err(e) if *e == Errno::EINTR || e.0 >= 512 => self.signals.saved_mask = Some(old),
-            _ => self.signals.mask = old,
-        }
-        r
-    }
-
-    /// What restart_syscall is to do: sleep for the rest of the time.
-    pub fn restart_sleep(&mut self, clock: i32, rest: libc::timespec) {
-        self.sleep_rest = Some((clock, rest));
     }
 
     /// Maps a page that the kernel provides, with contents, readable and executable.

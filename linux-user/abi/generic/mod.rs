@@ -9,3 +9,4 @@ pub mod signal;
 pub mod stat;
 pub mod system;
 pub mod time;
+pub mod signals;
