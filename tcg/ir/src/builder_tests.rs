@@ -49,7 +49,7 @@ fn execute(block: &Block, state: &mut [u8]) {
         fp_flags: 0,
     };
     if let Err(broken) = interp.run(block) {
-        panic!("{broken:?} in {:#?}", block.insts);
+        panic!("{broken:?} in {}", lines(block));
     }
 }
 
@@ -93,7 +93,7 @@ fn check_laziness(block: &Block) {
             Op::Get => {
                 let (lo, hi) = (inst.imm, inst.imm + i64::from(inst.ty.bytes()));
                 let stale = dirty.iter().find(|(a, b)| *a < hi && lo < *b);
-                assert_eq!(stale, None, "v{i} reads a dirty slot in {:#?}", block.insts);
+                assert_eq!(stale, None, "v{i} reads a dirty slot in {}", lines(block));
             }
             Op::Set | Op::Sync => {
                 let (lo, hi) = (inst.imm, inst.imm + bytes(inst.args[0]));
@@ -178,7 +178,7 @@ fn one_round(seed: u64) {
     let block = b.finish();
     check_laziness(&block);
     execute(&block, &mut state);
-    assert_eq!(state, model, "seed {seed}: {:#?}", block.insts);
+    assert_eq!(state, model, "seed {seed}: {}", lines(&block));
 }
 
 fn close(b: &mut Builder<'_>, region: Open, model: &mut Vec<u8>) {
@@ -301,4 +301,18 @@ fn fold_icmp_knows_all_conditions() {
         .collect();
     // eq ne hs lo mi pl vs vc hi ls ge lt gt le
     assert_eq!(holds, [0, 1, 1, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 1]);
+}
+
+/// A block in one line per instruction, for failures.
+fn lines(block: &Block) -> String {
+    let line = |(k, i): (usize, &crate::Inst)| {
+        let args: Vec<i32> = i.operands().map(|v| v.0 as i32).collect();
+        format!(
+            "\nv{k} = {}.{} {args:?} {:#x}",
+            i.op.name(),
+            i.ty.name(),
+            i.imm
+        )
+    };
+    block.insts.iter().enumerate().map(line).collect()
 }

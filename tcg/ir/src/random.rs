@@ -20,7 +20,7 @@ impl Prng {
 
     /// A number below `n` (0 if n is 0).
     pub fn below(&mut self, n: u32) -> u32 {
-        ((self.bits() >> 32) * u64::from(n) >> 32) as u32
+        (((self.bits() >> 32) * u64::from(n)) >> 32) as u32
     }
 
     /// True once in `n`.

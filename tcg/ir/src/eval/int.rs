@@ -43,6 +43,7 @@ fn arithmetic(d: &OpDesc, a: u128, b: u128, c: u128) -> Option<u128> {
 
 fn bitwise(d: &OpDesc, a: u128, b: u128) -> Option<u128> {
     let n = bits(d.ty);
+    let a = low(a, n);
     let unused = 128 - n;
     Some(match d.op {
         Op::And => a & b,
@@ -126,6 +127,7 @@ pub fn nzcv(n: bool, z: bool, c: bool, v: bool) -> u128 {
 /// against the truncated result.
 fn add_flags(a: u128, b: u128, carry: u128, n: u32) -> u128 {
     let n = n.min(64);
+    let (a, b) = (low(a, n), low(b, n));
     let unsigned = a + b + carry;
     let exact = signed(a, n) + signed(b, n) + carry as i128;
     let result = low(unsigned, n);
