@@ -185,7 +185,7 @@ impl Task {
     /// Maps a page that the kernel provides, with contents, readable and executable.
     pub fn map_kernel_page(&mut self, va: GuestVa, data: &[u8], label: &'static str) -> Result<(), Errno> {
         let len = data.len() as u64;
-        self.process.space.map_special(va, len, Prot::RW, label)?;
+        self.process.space.map_special(va, len, Prot::RX, label)?;
         self.mem.write(va, data)?;
         self.process.space.seal_special(va, len, Prot::RX)?;
         Ok(())
