@@ -121,7 +121,7 @@ fn reexecute(t: &mut Task, port: &dyn GuestPort, r: &Request) -> Errno {
     push(sys::exec_fd().to_string().as_bytes());
     push(b"-0");
     push(r.argv.first().map_or(b"", |a| a.as_bytes()));
-    push(r.path.as_bytes());
+    push(r.host_path.as_bytes());
     argv.extend(r.argv.iter().skip(1).cloned());
     sys::execve_self(&argv, &r.envp)
 }

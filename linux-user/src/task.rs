@@ -11,6 +11,7 @@ use std::ffi::CString;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use tcg_exec::{Engine, Vcpu};
+use crate::syscall::SysResult;
 use tcg_mem::{GuestVa, UserMem};
 use tcg_uspace::{AddressSpace, MapRequest, Prot};
 
@@ -214,5 +215,20 @@ impl Task {
     pub fn map_anonymous(&self, len: u64, prot: Prot) -> Result<GuestVa, Errno> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         Ok(self.process.space.mmap(&MapRequest { addr: 0, len, prot, flags, file: None })?)
+    }
+
+    /// shmat of a segment of `size` bytes: the address space chooses the place and maps it.
+    pub fn shm_attach(&mut self, id: i32, _va: GuestVa, _flags: i32, _size: u64) -> SysResult {
+        crate::syscall::strace::unimp(
+            self,
+            &format!("shmat of segment {id}: no address space yet"),
+        );
+        Err(Errno::ENOSYS)
+    }
+
+    /// shmdt.
+    pub fn shm_detach(&mut self, _va: GuestVa) -> SysResult {
+        crate::syscall::strace::unimp(self, "shmdt: no address space yet");
+        Err(Errno::ENOSYS)
     }
 }

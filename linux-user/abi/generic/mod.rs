@@ -2,6 +2,8 @@
 
 pub mod fs;
 pub mod ioctl;
+pub mod ipc;
+pub mod net;
 pub mod poll;
 pub mod signal;
 pub mod stat;

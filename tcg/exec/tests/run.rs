@@ -68,6 +68,15 @@ fn recursion_with_paired_returns_gives_the_right_answer() {
         g.set(0, 15);
         assert_eq!(g.run_to(TEXT, 1), 610);
         assert_eq!(g.r(6), STACK as u32);
+        if b == Backend::Jit {
+            // Linked once and for all: nearly two thousand calls, but a handful of lookups.
+            let s = (g.engine.stats(), g.cpu.stats());
+            assert!(s.0.links > 8 && s.1.lookups < 40, "{s:?}");
+            assert_eq!(s.1.indirect_lookups, 0, "{s:?}");
+            g.set(0, 15);
+            assert_eq!(g.run_to(TEXT, 1), 610);
+            assert!(g.cpu.stats().lookups <= s.1.lookups + 4);
+        }
     });
 }
 
@@ -100,6 +109,8 @@ fn recursion_deeper_than_the_return_stack_comes_back() {
         );
         g.set(0, 10_000);
         assert_eq!(g.run_to(TEXT, 1), 50_005_000);
+        let overflows = g.cpu.stats().return_overflows;
+        assert_eq!(overflows > 30, b == Backend::Jit, "{overflows}");
     });
 }
 
@@ -151,6 +162,12 @@ fn indirect_jumps_and_calls_go_where_the_register_says() {
         g.set(2, TEXT2 as u32 + 0x100);
         g.set(5, TEXT2 as u32 + 0x200);
         assert_eq!(g.run_to(TEXT, 1), 5 + 50 + 1000);
+        if b == Backend::Jit {
+            // Two calls and one jump have a cache of their own; the rest is in the jump cache.
+            let s = (g.engine.stats(), g.cpu.stats());
+            assert_eq!(s.0.inline_caches, 3, "{s:?}");
+            assert!(s.1.indirect_lookups < 12, "{s:?}");
+        }
     });
 }
 

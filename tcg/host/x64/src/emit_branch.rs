@@ -227,11 +227,17 @@ impl Gen<'_> {
                 let shared = merges[k + 1..]
                     .iter()
                     .any(|m| self.b.def(*m).args[0] == old);
-                let steal = self.reg_of(old) != NOREG && !shared && self.dies(old);
+                // Not the registers that shifts, multiplication and division may take away.
+                let fixed = 1 << RCX | 1 << RDX;
+                let movable = self.reg_of(old) != NOREG && 1 << self.reg_of(old) & fixed == 0;
+                let steal = movable && !shared && self.dies(old);
                 let r = if steal {
                     self.def_reuse(m, old)
                 } else {
+                    let pinned = self.pinned;
+                    self.pinned |= fixed;
                     let r = self.def(m);
+                    self.pinned = pinned | 1 << r;
                     self.load_into(old, r);
                     r
                 };
@@ -264,6 +270,9 @@ impl Gen<'_> {
         }
         self.keep_merge_operands(self.pos as usize, 1);
         self.end_merges();
+        if self.regime != snap.regime {
+            self.switch_regime(snap.regime);
+        }
         self.restore_values(&snap);
         while self.journal.len() > snap.journal {
             if let Some((v, old)) = self.journal.pop() {

@@ -588,10 +588,10 @@ impl Make<'_> {
         match self.rng.below(20) {
             0..=7 => self.arith(),
             8..=11 => self.flags(),
+            13 | 14 | 18 if self.vectors => self.vector(),
             12..=15 => self.memory(),
             16 => self.call(),
             17 if !self.in_region => self.region(),
-            18 if self.vectors => self.vector(),
             19 => {
                 let v = self.i32v();
                 self.set(Ty::I32, v);
@@ -604,7 +604,184 @@ impl Make<'_> {
         }
     }
 
-    fn vector(&mut self) {}
+    fn vslot(&mut self, ty: Ty) -> Slot {
+        let n = self.rng.below(8) as usize;
+        match ty {
+            Ty::V128 => Slot::new(256 + 16 * n, ty),
+            _ => Slot::new(256 + 8 * n, ty),
+        }
+    }
+
+    fn vval(&mut self, ty: Ty) -> Value {
+        let known: Vec<Value> = self
+            .vec
+            .iter()
+            .copied()
+            .filter(|v| self.b.block.ty(*v) == ty)
+            .collect();
+        if known.is_empty() || self.rng.below(4) == 0 {
+            if self.rng.below(3) == 0 {
+                let bits = u128::from(self.rng.word()) << 64 | u128::from(self.rng.word());
+                let bits = if ty == Ty::V64 {
+                    bits as u64 as u128
+                } else {
+                    bits
+                };
+                return self.b.vconst(ty, bits);
+            }
+            let s = self.vslot(ty);
+            return self.b.get(s);
+        }
+        self.rng.pick(&known)
+    }
+
+    fn vector(&mut self) {
+        for _ in 0..3 {
+            self.vector_op();
+        }
+    }
+
+    fn vector_op(&mut self) {
+        const TWO: &[Op] = &[
+            Op::VAnd,
+            Op::VOr,
+            Op::VXor,
+            Op::VAndNot,
+            Op::VAdd,
+            Op::VSub,
+            Op::VMul,
+            Op::VAbdS,
+            Op::VAbdU,
+            Op::VMinS,
+            Op::VMaxS,
+            Op::VMinU,
+            Op::VMaxU,
+            Op::VCmpEq,
+            Op::VCmpGtS,
+            Op::VCmpGeS,
+            Op::VCmpGtU,
+            Op::VCmpGeU,
+            Op::VTst,
+            Op::VAddSatS,
+            Op::VAddSatU,
+            Op::VSubSatS,
+            Op::VSubSatU,
+            Op::VHaddS,
+            Op::VHaddU,
+            Op::VRhaddU,
+            Op::VZipLo,
+            Op::VZipHi,
+            Op::VUzpEven,
+            Op::VUzpOdd,
+            Op::VTrnEven,
+            Op::VTrnOdd,
+            Op::VPadd,
+        ];
+        const ONE: &[Op] = &[Op::VNot, Op::VNeg, Op::VAbs, Op::VCnt, Op::VClz];
+        let ty = self.rng.pick(&[Ty::V64, Ty::V128]);
+        let lane = self.rng.below(if ty == Ty::V64 { 3 } else { 4 }) as u8;
+        let bits = 8i64 << lane;
+        let (a, c) = (self.vval(ty), self.vval(ty));
+        let v = match self.rng.below(16) {
+            0..=4 => {
+                let op = self.rng.pick(TWO);
+                self.b.vbin(op, ty, lane, a, c, 0)
+            }
+            5 => {
+                let op = self.rng.pick(ONE);
+                let lane = if op == Op::VCnt { 0 } else { lane.min(2) };
+                self.b.vun(op, ty, lane, a, 0)
+            }
+            6 => {
+                let op = self.rng.pick(&[Op::VShlI, Op::VShrI, Op::VSarI]);
+                let n = i64::from(self.rng.below(bits as u32)) + i64::from(op != Op::VShlI);
+                self.b.vun(op, ty, lane, a, n)
+            }
+            7 => {
+                let (x, y) = (self.vval(Ty::V64), self.vval(Ty::V64));
+                let op = self.rng.pick(&[Op::VMullS, Op::VMullU]);
+                self.b.vbin(op, Ty::V128, lane.min(2), x, y, 0)
+            }
+            8 => {
+                let x = self.vval(Ty::V64);
+                let op = self.rng.pick(&[Op::VWidenS, Op::VWidenU]);
+                self.b.vun(op, Ty::V128, lane.min(2), x, 0)
+            }
+            9 => {
+                let x = self.vval(Ty::V128);
+                let op = self.rng.pick(&[
+                    Op::VNarrow,
+                    Op::VNarrowSatS,
+                    Op::VNarrowSatU,
+                    Op::VNarrowSatSU,
+                ]);
+                self.b.vun(op, Ty::V64, lane.min(2), x, 0)
+            }
+            10 => {
+                let n = i64::from(self.rng.below(ty.bytes()));
+                match self.rng.below(3) {
+                    0 => self.b.vbin(Op::VExt, ty, 0, a, c, n),
+                    1 => {
+                        let group =
+                            i64::from(lane) + i64::from(self.rng.below(4 - u32::from(lane)));
+                        self.b.vun(Op::VRev, ty, lane, a, group)
+                    }
+                    _ => self.b.vun(Op::VDupLane, ty, lane, a, n >> lane),
+                }
+            }
+            11 => {
+                let n = i64::from(self.rng.below(ty.bytes() >> lane));
+                if self.rng.below(2) == 0 {
+                    let aux = self.rng.below(2) as u8;
+                    let to = if lane == 3 || self.rng.below(4) == 0 {
+                        Ty::I64
+                    } else {
+                        Ty::I32
+                    };
+                    let g = self
+                        .b
+                        .op(Op::VGet, to, lane, aux, [a, Value::NONE, Value::NONE], n);
+                    return self.put(to, g);
+                }
+                let x = if lane == 3 { self.i64v() } else { self.i32v() };
+                self.b.vbin(Op::VSet, ty, lane, a, x, n)
+            }
+            12 => {
+                let x = if lane == 3 { self.i64v() } else { self.i32v() };
+                self.b.vun(Op::VDup, ty, lane, x, 0)
+            }
+            13 => {
+                let (x, y) = (self.vval(Ty::V64), self.vval(Ty::V64));
+                match self.rng.below(4) {
+                    0 => self.b.bin(Op::VConcat, Ty::V128, x, y),
+                    1 => {
+                        let big = self.vval(Ty::V128);
+                        self.b.un(Op::VHigh, Ty::V64, big)
+                    }
+                    2 => self.b.bitcast(Ty::V128, x),
+                    _ => self.b.tri(Op::VBsl, ty, a, c, a),
+                }
+            }
+            14 => {
+                let addr = self.addr();
+                let f = MemFlags::size(if ty == Ty::V64 { 3 } else { 4 })
+                    .big_endian(self.rng.below(4) == 0);
+                self.b.load(ty, addr, f)
+            }
+            _ => {
+                let addr = self.addr();
+                let f = MemFlags::size(if ty == Ty::V64 { 3 } else { 4 })
+                    .big_endian(self.rng.below(4) == 0);
+                return self.b.store(addr, a, f);
+            }
+        };
+        self.vec.push(v);
+        if self.rng.below(2) == 0 {
+            let ty = self.b.block.ty(v);
+            let s = self.vslot(ty);
+            self.b.set(s, v);
+        }
+    }
 }
 
 fn random_block(seed: u64, vectors: bool, limit: u32) -> Block {
@@ -853,4 +1030,17 @@ fn random_integer_blocks_agree_with_interpreter() {
         .and_then(|s| s.parse().ok())
         .unwrap_or(3000);
     check(first..first + n, false);
+}
+
+#[test]
+fn random_vector_blocks_agree_with_interpreter() {
+    let first = std::env::var("X64_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(0);
+    let n = std::env::var("X64_COUNT")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(3000);
+    check(first..first + n, true);
 }
