@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::Command;
 
-use target_arm::decode::{Feature, FeatureSet, a32, t16, t32};
+use target_arm::decode::{Feature, FeatureSet, a32, neon, t16, t32, vfp};
 use target_arm::{Arm, ArmState, CpuModel, Mode};
 use tcg_decode::rt::{RowInfo, random_insn};
 use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
@@ -17,12 +17,12 @@ use tcg_target::{Isa, TranslateCtx};
 
 const BASE: u32 = 0x0010_0000;
 const HEADER: usize = 0x54;
-const SCRATCH: u32 = 0x0080_0000;
+const SCRATCH: u32 = 0x0180_0000;
 const SCRATCH_LEN: usize = 0x4000;
-/// R0 to R14 and APSR.
-const WORDS: usize = 16;
+/// R0 to R14, APSR, FPSCR, D0 to D31.
+const WORDS: usize = 17 + 64;
 /// The most code that a case takes.
-const CASE_LEN: usize = 176;
+const CASE_LEN: usize = 240;
 const APSR_MASK: u32 = 0xf80f_0000;
 
 /// Rows that leave the straight line, trap, depend on the machine, or are nothing to compare.
@@ -76,6 +76,8 @@ const SKIP: &[&str] = &[
     "dbg",
     "hint",
     "mrs",
+    "vmsr",
+    "vmrs",
 ];
 
 struct Rng(u64);
@@ -90,6 +92,56 @@ impl Rng {
 
     fn below(&mut self, n: usize) -> usize {
         (self.next() >> 33) as usize % n
+    }
+
+    /// A pair of single-precision numbers or a double, often special.
+    fn double(&mut self) -> u64 {
+        const SINGLE: [u32; 16] = [
+            0,
+            1,
+            0x007f_ffff,
+            0x0080_0000,
+            0x3f80_0000,
+            0x3f80_0001,
+            0x4f00_0000,
+            0x7f7f_ffff,
+            0x7f80_0000,
+            0x7f80_0001,
+            0x7fc0_0001,
+            0x3f00_0000,
+            0x5f00_0000,
+            0x3400_0000,
+            0x4b00_0001,
+            0x4020_0000,
+        ];
+        const DOUBLE: [u64; 14] = [
+            0,
+            1,
+            0x000f_ffff_ffff_ffff,
+            0x0010_0000_0000_0000,
+            0x3ff0_0000_0000_0000,
+            0x3ff0_0000_0000_0001,
+            0x41e0_0000_0000_0000,
+            0x7fef_ffff_ffff_ffff,
+            0x7ff0_0000_0000_0000,
+            0x7ff0_0000_0000_0001,
+            0x7ff8_0000_0000_0001,
+            0x3fe0_0000_0000_0000,
+            0x3810_0000_0000_0000,
+            0x47ef_ffff_f000_0000,
+        ];
+        let sign = self.next();
+        let mut single = || match self.below(3) {
+            0 => self.next() as u32,
+            1 => 0x3f00_0000 + (self.next() as u32 & 0x01ff_ffff),
+            _ => SINGLE[self.below(SINGLE.len())] | (self.next() as u32 & 1 << 31),
+        };
+        let (low, high) = (single(), single());
+        match self.below(3) {
+            0 => u64::from(high) << 32 | u64::from(low),
+            1 => DOUBLE[self.below(DOUBLE.len())] | (sign & 1 << 63),
+            _ => 0x3fe0_0000_0000_0000 + (self.next() >> 10) | (sign & 1 << 63),
+        }
     }
 
     fn word(&mut self) -> u32 {
@@ -118,6 +170,8 @@ enum Set {
     A32,
     T16,
     T32,
+    Vfp,
+    Neon,
 }
 
 /// An instruction of a case.
@@ -135,7 +189,7 @@ impl Piece {
         let (low, high) = (self.insn as u16, (self.insn >> 16) as u16);
         let mut out: Vec<u16> = self.it.into_iter().collect();
         match self.set {
-            Set::A32 => out.extend([low, high]),
+            Set::A32 | Set::Vfp | Set::Neon => out.extend([low, high]),
             Set::T16 => out.push(low),
             Set::T32 => out.extend([high, low]),
         }
@@ -188,7 +242,7 @@ impl Guest {
             access,
             kind: FaultKind::Unmapped,
         };
-        self.unaligned |= va.0 % len as u64 != 0;
+        self.unaligned |= !va.0.is_multiple_of(len as u64);
         let scratch = (va.0 as u32).wrapping_sub(SCRATCH) as usize;
         if scratch < SCRATCH_LEN {
             return self.scratch.get_mut(scratch..scratch + len).ok_or(fault);
@@ -236,6 +290,8 @@ fn rows(set: Set) -> &'static [RowInfo] {
         Set::A32 => &a32::ROWS,
         Set::T16 => &t16::ROWS,
         Set::T32 => &t32::ROWS,
+        Set::Vfp => &vfp::ROWS,
+        Set::Neon => &neon::ROWS,
     }
 }
 
@@ -244,7 +300,18 @@ fn find(set: Set, features: FeatureSet, insn: u32) -> Option<u16> {
         Set::A32 => a32::find(features, insn),
         Set::T16 => t16::find(features, insn),
         Set::T32 => t32::find(features, insn),
+        Set::Vfp => vfp::find(features, insn),
+        Set::Neon => neon::find(features, insn),
     }
+}
+
+fn thumb(set: Set) -> bool {
+    matches!(set, Set::T16 | Set::T32)
+}
+
+/// Whether cases have floating-point registers.
+fn fp(features: FeatureSet) -> bool {
+    features.has(Feature::D32)
 }
 
 /// Every register number that the instruction names is not R15, unless it is only read.
@@ -261,12 +328,13 @@ fn usable(row: &RowInfo, insn: u32) -> bool {
 fn random_piece(rng: &mut Rng, features: FeatureSet, set: Set, cond: u64) -> Option<Piece> {
     let index = rng.below(rows(set).len());
     let row = &rows(set)[index];
-    if SKIP.contains(&row.handler()) {
+    let crypto = ["aes", "sha"].iter().any(|p| row.name.starts_with(p));
+    if crypto || SKIP.contains(&row.handler()) {
         return None;
     }
     let decodes = |insn: u64| find(set, features, insn as u32) == Some(index as u16);
     let insn = random_insn(row, &mut || rng.next(), &[("cond", cond)], &decodes)? as u32;
-    let it = (set != Set::A32 && cond != 14).then_some(0xbf08 | (cond as u16) << 4);
+    let it = (thumb(set) && cond != 14).then_some(0xbf08 | (cond as u16) << 4);
     usable(row, insn).then_some(Piece { set, row, insn, it })
 }
 
@@ -281,8 +349,8 @@ fn random_tail(rng: &mut Rng, features: FeatureSet, set: Set, cond: u64) -> Vec<
             _ => cond,
         };
         let set = match set {
-            Set::A32 => Set::A32,
-            _ => [Set::T16, Set::T32][rng.below(2)],
+            Set::T16 | Set::T32 => [Set::T16, Set::T32][rng.below(2)],
+            _ => [Set::A32, Set::Vfp, Set::Neon][rng.below(if fp(features) { 3 } else { 1 })],
         };
         // An exclusive store without a monitor need not fault if it is not aligned.
         let aligned = |p: &Piece| !p.row.handler().contains("ex");
@@ -295,7 +363,8 @@ fn random_tail(rng: &mut Rng, features: FeatureSet, set: Set, cond: u64) -> Vec<
 }
 
 fn random_case(rng: &mut Rng, features: FeatureSet) -> Option<Case> {
-    let set = [Set::A32, Set::T16, Set::T32][rng.below(3)];
+    let sets = [Set::A32, Set::T16, Set::T32, Set::Vfp, Set::Neon, Set::Neon];
+    let set = sets[rng.below(if fp(features) { 6 } else { 3 })];
     let cond = match rng.below(3) {
         0 => rng.below(14) as u64,
         _ => 14,
@@ -308,14 +377,22 @@ fn random_case(rng: &mut Rng, features: FeatureSet) -> Option<Case> {
     } else {
         0xf800_0000
     };
-    let memory = row.syntax.contains("addr")
+    input[16] =
+        (rng.next() as u32 & 0x0f << 22 | rng.next() as u32 & 0xf << 28) * rng.below(2) as u32;
+    for pair in input[17..].chunks_exact_mut(2) {
+        let d = rng.double();
+        pair.copy_from_slice(&[d as u32, (d >> 32) as u32]);
+    }
+    let vector = row.name.starts_with("vld") || row.name.starts_with("vst");
+    let memory = vector
+        || row.syntax.contains("addr")
         || row.syntax.contains("indirect")
         || row.handler().starts_with("ldm")
         || row.handler().starts_with("stm");
     if memory {
         // Any register may be the base; the index is small.
         for r in &mut input[..15] {
-            *r = SCRATCH + 0x2000 + (rng.next() as u32 & 0x1f8);
+            *r = SCRATCH + 0x2000 + (rng.next() as u32 & if vector { 0x1e0 } else { 0x1f8 });
         }
         // Before ARMv6 unaligned words rotate, which not every emulator does.
         let rotates = !features.has(Feature::V6);
@@ -323,7 +400,7 @@ fn random_case(rng: &mut Rng, features: FeatureSet) -> Option<Case> {
         if rotates && imm & 3 != 0 {
             return None;
         }
-        let loose = row.syntax.contains("addr") && !rotates;
+        let loose = row.syntax.contains("addr") && !rotates && !vector;
         if let Some(f) = row.field("rm") {
             let m = f.value(u64::from(insn)) as usize;
             let n = row.field("rn").map(|f| f.value(u64::from(insn)) as usize);
@@ -353,6 +430,7 @@ fn random_case(rng: &mut Rng, features: FeatureSet) -> Option<Case> {
 /// The program: code, then tables.
 struct Program {
     bytes: Vec<u8>,
+    fp: bool,
 }
 
 impl Program {
@@ -369,16 +447,23 @@ impl Program {
     }
 
     /// One case: loads the registers, runs the instruction, stores the registers.
-    fn case(&mut self, case: &mut Case, input: u32, output: u32) {
-        self.arm(0xe59f_0008); // ldr r0, [pc, #8]
-        self.arm(0xe590_103c); // ldr r1, [r0, #60]
-        self.arm(0xe12c_f001); // msr APSR_nzcvqg, r1
+    fn case(&mut self, case: &mut Case, input: u32, output: u32) -> usize {
+        self.arm(0xe59f_0000); // ldr r0, [pc]
         self.arm(0xea00_0000); // b over the literal
         self.arm(input);
+        if self.fp {
+            self.arm(0xe590_1040); // ldr r1, [r0, #64]
+            self.arm(0xeee1_1a10); // vmsr fpscr, r1
+            self.arm(0xe280_1044); // add r1, r0, #68
+            self.arm(0xecb1_0b20); // vldm r1!, {d0-d15}
+            self.arm(0xecf1_0b20); // vldm r1!, {d16-d31}
+        }
+        self.arm(0xe590_103c); // ldr r1, [r0, #60]
+        self.arm(0xe12c_f001); // msr APSR_nzcvqg, r1
         self.arm(0xe890_7fff); // ldm r0, {r0-r14}
         case.at = self.pc();
         let mut halves: Vec<u16> = case.pieces().flat_map(Piece::halves).collect();
-        if case.set != Set::A32 {
+        if thumb(case.set) {
             self.arm(0xe51f_f004); // ldr pc, [pc, #-4]
             let at = self.pc() + 4;
             self.arm(at | 1);
@@ -396,9 +481,18 @@ impl Program {
         self.arm(0xe580_1000); // str r1, [r0]
         self.arm(0xe10f_1000); // mrs r1, cpsr
         self.arm(0xea00_0001); // b over the literals
+        let literals = self.bytes.len();
         self.arm(0);
         self.arm(output);
         self.arm(0xe580_103c); // str r1, [r0, #60]
+        if self.fp {
+            self.arm(0xeef1_1a10); // vmrs r1, fpscr
+            self.arm(0xe580_1040); // str r1, [r0, #64]
+            self.arm(0xe280_1044); // add r1, r0, #68
+            self.arm(0xeca1_0b20); // vstm r1!, {d0-d15}
+            self.arm(0xece1_0b20); // vstm r1!, {d16-d31}
+        }
+        literals
     }
 }
 
@@ -476,8 +570,12 @@ fn run(
 ) -> Result<[u32; WORDS], String> {
     state.r.copy_from_slice(&case.input[..15]);
     state.set_apsr(case.input[15]);
-    let thumb = case.set != Set::A32;
-    let pc = u64::from(case.at) | u64::from(thumb);
+    let sticky = state.set_fpscr(case.input[16]);
+    let mode = Mode(0).with_fpscr(case.input[16]).0;
+    for (d, w) in state.vfp.iter_mut().zip(case.input[17..].chunks_exact(2)) {
+        *d = u64::from(w[1]) << 32 | u64::from(w[0]);
+    }
+    let pc = u64::from(case.at) | u64::from(thumb(case.set));
     let at = (case.at - guest.base) as usize;
     let code = guest.code[at..guest.code.len().min(at + 256)].to_vec();
     let base = case.at;
@@ -494,7 +592,7 @@ fn run(
         parallel: true,
     };
     let block = isa
-        .translate(pc, 0, &mut ctx)
+        .translate(pc, mode, &mut ctx)
         .map_err(|f| format!("{f:?}"))?;
     // SAFETY: the state is plain integers.
     let bytes = unsafe {
@@ -504,7 +602,7 @@ fn run(
         state: bytes,
         mem: guest,
         helpers: &mut ArmHelpers,
-        fp_flags: 0,
+        fp_flags: sticky,
     };
     let outcome = interp.run(&block).map_err(|b| {
         format!(
@@ -515,13 +613,18 @@ fn run(
     })?;
     let len = block.end_pc - u64::from(case.at);
     match outcome {
-        Outcome::Jump { mode, .. } if mode != 0 => return Err("Fault: byte order".into()),
+        Outcome::Jump { mode: now, .. } if mode != now => return Err("Fault: byte order".into()),
         Outcome::Jump { pc: to, .. } if to == pc + len => {}
         other => return Err(format!("{other:?}")),
     }
+    let sticky = interp.fp_flags;
     let mut out = [0; WORDS];
     out[..15].copy_from_slice(&state.r);
     out[15] = state.cpsr(0, Mode(0)) & APSR_MASK;
+    out[16] = state.fpscr(sticky);
+    for (w, d) in out[17..].chunks_exact_mut(2).zip(state.vfp) {
+        w.copy_from_slice(&[d as u32, (d >> 32) as u32]);
+    }
     Ok(out)
 }
 
@@ -571,6 +674,7 @@ fn main() {
     let mut left_out: BTreeMap<String, u32> = BTreeMap::new();
     let mut p = Program {
         bytes: vec![0; HEADER],
+        fp: fp(model.features),
     };
     while cases.len() < count {
         let Some(mut case) = random_case(&mut rng, model.features) else {
@@ -580,11 +684,11 @@ fn main() {
         let start = p.bytes.len();
         let step = entries(cases.len());
         let inputs = tables(count);
-        p.case(&mut case, inputs + step, inputs + entries(count) + step);
+        let literals = p.case(&mut case, inputs + step, inputs + entries(count) + step);
         let end = p.bytes.len();
         let mut guest = Guest {
             // Without the literals that change.
-            code: p.bytes[start..end - 12].to_vec(),
+            code: p.bytes[start..literals].to_vec(),
             base: BASE + start as u32,
             scratch: scratch.clone(),
             unaligned: false,
@@ -638,6 +742,9 @@ fn main() {
     for (case, out) in cases.iter_mut().zip(words.chunks_exact(WORDS)) {
         let mut want: [u32; WORDS] = std::array::from_fn(|i| out[i]);
         want[15] &= APSR_MASK;
+        if !fp(model.features) {
+            want[16..].copy_from_slice(&case.input[16..]);
+        }
         case.want = Some(want);
     }
 
@@ -670,7 +777,7 @@ fn report(isa: &Arm, case: &Case) {
     for piece in case.pieces() {
         let halves = Piece { it: None, ..piece }.halves();
         let bytes: Vec<u8> = halves.iter().flat_map(|h| h.to_le_bytes()).collect();
-        let thumb = u64::from(piece.set != Set::A32);
+        let thumb = u64::from(thumb(piece.set));
         let (text, _) = isa.disassemble(u64::from(case.at) | thumb, 0, &bytes);
         println!("   {:08x} {text} (IT {:04x?})", piece.insn, piece.it);
     }

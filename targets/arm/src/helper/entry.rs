@@ -1,7 +1,7 @@
-//! Entry points of helpers with vector operands: they are in the environment header's scratch area, where the
-//! result goes, too. Part of the unsafe islands.
+//! Entry points of the helpers. Vector operands are in the environment header's scratch area, where the result
+//! goes, too. Part of the unsafe islands.
 
-use super::crypto;
+use super::{crc, crypto};
 use tcg_target::EnvHeader;
 
 macro_rules! entries {
@@ -35,3 +35,17 @@ entries! {
     aesimc(0);
     sha1h(0);
 }
+
+macro_rules! integer_entries {
+    ($($name:ident)*) => {$(
+        /// See the function of the same name in `crc`.
+        ///
+        /// # Safety
+        /// None needed: the environment is not looked at.
+        pub unsafe extern "C" fn $name(_: *mut u8, acc: u64, data: u64, bytes: u64, _: u64) -> u64 {
+            u64::from(crc::$name(acc as u32, data as u32, bytes as u32))
+        }
+    )*};
+}
+
+integer_entries! { crc32 crc32c }

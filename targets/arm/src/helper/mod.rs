@@ -1,6 +1,6 @@
 //! Functions that translated code calls.
 
-mod crc;
+pub mod crc;
 pub mod crypto;
 mod entry;
 
@@ -47,14 +47,14 @@ pub static HELPERS: &[HelperDef] = &[
         args: &[Ty::I32, Ty::I32, Ty::I32],
         ret: Ty::I32,
         effects: Effects::Pure,
-        func: crc::crc32,
+        func: entry::crc32,
     },
     HelperDef {
         name: "crc32c",
         args: &[Ty::I32, Ty::I32, Ty::I32],
         ret: Ty::I32,
         effects: Effects::Pure,
-        func: crc::crc32c,
+        func: entry::crc32c,
     },
     vector("sha1c", &[Ty::V128, Ty::V128, Ty::V128], entry::sha1c),
     vector("sha1p", &[Ty::V128, Ty::V128, Ty::V128], entry::sha1p),
@@ -62,7 +62,11 @@ pub static HELPERS: &[HelperDef] = &[
     vector("sha1su0", &[Ty::V128, Ty::V128, Ty::V128], entry::sha1su0),
     vector("sha256h", &[Ty::V128, Ty::V128, Ty::V128], entry::sha256h),
     vector("sha256h2", &[Ty::V128, Ty::V128, Ty::V128], entry::sha256h2),
-    vector("sha256su1", &[Ty::V128, Ty::V128, Ty::V128], entry::sha256su1),
+    vector(
+        "sha256su1",
+        &[Ty::V128, Ty::V128, Ty::V128],
+        entry::sha256su1,
+    ),
     vector("aese", &[Ty::V128, Ty::V128], entry::aese),
     vector("aesd", &[Ty::V128, Ty::V128], entry::aesd),
     vector("sha1su1", &[Ty::V128, Ty::V128], entry::sha1su1),
@@ -79,5 +83,11 @@ pub fn def(id: HelperId) -> &'static HelperDef {
 
 /// A pure helper on 128-bit vectors.
 const fn vector(name: &'static str, args: &'static [Ty], func: HelperFn) -> HelperDef {
-    HelperDef { name, args, ret: Ty::V128, effects: Effects::Pure, func }
+    HelperDef {
+        name,
+        args,
+        ret: Ty::V128,
+        effects: Effects::Pure,
+        func,
+    }
 }

@@ -1,4 +1,4 @@
-//! Exclusives, swaps, load-acquire and store-release. [ARMv7 A3.4, DDI 0487 E2.3]
+//! Exclusives, swaps, load-acquire and store-release. [ARMv7 A3.4, ARMv8 E2.3]
 //!
 //! An exclusive load notes its address and value; an exclusive store is a compare-and-swap against that value.
 //! DEVIATES: a store by another thread of the same value in between goes unnoticed (ABA).
