@@ -1,7 +1,16 @@
 //! Guest memory: address types, faults, and access to a user-mode guest's memory that recovers from host faults.
 
 mod fault;
+mod hostmap;
+mod uaccess;
+mod user;
 mod va;
 
 pub use fault::{Access, FaultKind, MemFault};
+pub use hostmap::{HostProt, MapSource};
+pub use uaccess::recover;
+pub use user::{Endian, ReserveError, UserMem, lazy_bytes};
 pub use va::GuestVa;
+
+/// The size of a page, of the host's and of every guest's.
+pub const PAGE: u64 = 4096;

@@ -1,0 +1,37 @@
+//! Entry points of helpers with vector operands: they are in the environment header's scratch area, where the
+//! result goes, too. Part of the unsafe islands.
+
+use super::crypto;
+use tcg_target::EnvHeader;
+
+macro_rules! entries {
+    ($($name:ident($($k:literal)*);)*) => {$(
+        /// See the function of the same name in `crypto`.
+        ///
+        /// # Safety
+        /// `env` is a state block with its header below, as the code generator passes it.
+        pub unsafe extern "C" fn $name(env: *mut u8, _: u64, _: u64, _: u64, _: u64) -> u64 {
+            // SAFETY: the header lies directly below the state block and is not otherwise borrowed during the call.
+            let header = unsafe { &mut *env.cast::<EnvHeader>().sub(1) };
+            header.scratch[0] = crypto::$name($(header.scratch[$k]),*);
+            0
+        }
+    )*};
+}
+
+entries! {
+    sha1c(0 1 2);
+    sha1p(0 1 2);
+    sha1m(0 1 2);
+    sha1su0(0 1 2);
+    sha256h(0 1 2);
+    sha256h2(0 1 2);
+    sha256su1(0 1 2);
+    aese(0 1);
+    aesd(0 1);
+    sha1su1(0 1);
+    sha256su0(0 1);
+    aesmc(0);
+    aesimc(0);
+    sha1h(0);
+}

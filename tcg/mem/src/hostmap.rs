@@ -1,0 +1,173 @@
+//! Host mappings inside the guest's window: the only place that maps, protects and unmaps guest memory.
+//!
+//! Every function checks that the range is page-aligned and inside the window, so that no call can touch the
+//! emulator's own memory. What is "unmapped" for the guest stays reserved here (PROT_NONE).
+
+use crate::{GuestVa, PAGE, UserMem};
+use std::io;
+
+/// Host protection of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostProt {
+    /// No access.
+    None,
+    /// Read only (also for guest code: the host never executes guest memory).
+    Read,
+    /// Read and write.
+    ReadWrite,
+}
+
+impl HostProt {
+    fn bits(self) -> i32 {
+        match self {
+            HostProt::None => libc::PROT_NONE,
+            HostProt::Read => libc::PROT_READ,
+            HostProt::ReadWrite => libc::PROT_READ | libc::PROT_WRITE,
+        }
+    }
+}
+
+/// What is behind a new mapping.
+#[derive(Clone, Copy, Debug)]
+pub enum MapSource {
+    /// Zeroes.
+    Anonymous,
+    /// A file's pages from an offset.
+    File {
+        /// The host descriptor.
+        fd: i32,
+        /// The offset, a multiple of the page size.
+        offset: u64,
+    },
+}
+
+fn check(rc: i32) -> io::Result<()> {
+    if rc == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+impl UserMem {
+    fn range(&self, va: GuestVa, len: u64) -> io::Result<(*mut libc::c_void, usize)> {
+        let inside = va.0.checked_add(len).is_some_and(|end| end <= self.limit());
+        if !inside || !va.0.is_multiple_of(PAGE) || !len.is_multiple_of(PAGE) || len == 0 {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        Ok((
+            (self.base() + va.0 as usize) as *mut libc::c_void,
+            len as usize,
+        ))
+    }
+
+    /// Maps `len` bytes at `va`, replacing what was there. `extra` are further host MAP_ flags (MAP_NORESERVE,
+    /// MAP_LOCKED, MAP_SYNC, …). When the host refuses, the range is left as it was or reserved without access.
+    pub fn map(
+        &self,
+        va: GuestVa,
+        len: u64,
+        prot: HostProt,
+        shared: bool,
+        extra: i32,
+        src: MapSource,
+    ) -> io::Result<()> {
+        let (at, len) = self.range(va, len)?;
+        let (kind, fd, offset) = match src {
+            MapSource::Anonymous => (libc::MAP_ANONYMOUS, -1, 0),
+            MapSource::File { fd, offset } => (0, fd, offset),
+        };
+        let share = if shared {
+            libc::MAP_SHARED
+        } else {
+            libc::MAP_PRIVATE
+        };
+        let flags = (extra & !libc::MAP_FIXED_NOREPLACE) | kind | share | libc::MAP_FIXED;
+        // SAFETY: `range` checked that only the guest's window is replaced, and nobody holds a reference into it.
+        let got = unsafe { libc::mmap(at, len, prot.bits(), flags, fd, offset as i64) };
+        if got != libc::MAP_FAILED {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        // A refused MAP_FIXED may already have unmapped the range: claim such a hole before somebody else does.
+        // SAFETY: MAP_FIXED_NOREPLACE changes nothing that exists.
+        unsafe {
+            libc::mmap(
+                at,
+                len,
+                libc::PROT_NONE,
+                RESERVE | libc::MAP_FIXED_NOREPLACE,
+                -1,
+                0,
+            );
+        }
+        Err(error)
+    }
+
+    /// Gives the range back: reserved, without access, its memory freed.
+    pub fn unmap(&self, va: GuestVa, len: u64) -> io::Result<()> {
+        let (at, len) = self.range(va, len)?;
+        // SAFETY: as in `map`.
+        let got = unsafe { libc::mmap(at, len, libc::PROT_NONE, RESERVE | libc::MAP_FIXED, -1, 0) };
+        if got == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Changes the host protection. Async-signal-safe.
+    pub fn protect(&self, va: GuestVa, len: u64, prot: HostProt) -> io::Result<()> {
+        let (at, len) = self.range(va, len)?;
+        // SAFETY: only the window is changed; accesses to it recover from faults.
+        check(unsafe { libc::mprotect(at, len, prot.bits()) })
+    }
+
+    /// Moves (or copies, for `old_len` 0) a mapping inside the window; the old place stays reserved.
+    pub fn remap(
+        &self,
+        old: GuestVa,
+        old_len: u64,
+        new: GuestVa,
+        new_len: u64,
+        extra: i32,
+    ) -> io::Result<()> {
+        let (from, _) = self.range(old, old_len.max(PAGE))?;
+        let (to, new_len) = self.range(new, new_len)?;
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | extra;
+        // SAFETY: both ranges are inside the window.
+        let got = unsafe { libc::mremap(from, old_len as usize, new_len, flags, to) };
+        if got == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        if old_len > 0 && extra & libc::MREMAP_DONTUNMAP == 0 {
+            return self.unmap(old, old_len);
+        }
+        Ok(())
+    }
+
+    /// `madvise` on the range.
+    pub fn advise(&self, va: GuestVa, len: u64, advice: i32) -> io::Result<()> {
+        let (at, len) = self.range(va, len)?;
+        // SAFETY: advice changes contents of the window at most.
+        check(unsafe { libc::madvise(at, len, advice) })
+    }
+
+    /// `msync` on the range.
+    pub fn sync(&self, va: GuestVa, len: u64, flags: i32) -> io::Result<()> {
+        let (at, len) = self.range(va, len)?;
+        // SAFETY: writes back, changes nothing in memory.
+        check(unsafe { libc::msync(at, len, flags) })
+    }
+
+    /// `mincore`: one byte per page.
+    pub fn resident(&self, va: GuestVa, len: u64) -> io::Result<Vec<u8>> {
+        let (at, len) = self.range(va, len)?;
+        let mut out = vec![0u8; len / PAGE as usize];
+        // SAFETY: `out` has one byte for each page.
+        check(unsafe { libc::mincore(at, len, out.as_mut_ptr()) })?;
+        Ok(out)
+    }
+}
+
+pub(crate) const RESERVE: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
