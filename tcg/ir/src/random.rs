@@ -65,6 +65,8 @@ pub struct Config<'a> {
     pub memory: u32,
     /// Operations that may be used, of those in the signature table.
     pub allow: fn(Op) -> bool,
+    /// Whether the sticky floating-point flags are read and replaced.
+    pub sticky: bool,
     /// Number of steps; fewer steps with the same seed give a prefix of the block.
     pub steps: u32,
 }
@@ -134,7 +136,8 @@ impl Generator<'_> {
             23..=26 => self.access(),
             27..=28 => self.atomic(),
             29 => self.call(),
-            30 => self.sticky(),
+            30 if self.config.sticky => self.sticky(),
+            30 => self.set_slot(),
             _ => self.b.fence(),
         }
     }

@@ -102,6 +102,7 @@ fn random_blocks_verify_run_and_use_everything() {
             helpers: &helpers,
             memory: WINDOW,
             allow: |_| true,
+            sticky: true,
             steps: 60,
         };
         let block = block(seed, &config);

@@ -13,6 +13,7 @@ fn text_random_blocks_come_back_equal() {
         helpers: &helpers,
         memory: 0x1_0000,
         allow: |_| true,
+        sticky: true,
         steps: 60,
     };
     for seed in 0..2_000 {
