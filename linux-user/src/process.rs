@@ -179,7 +179,10 @@ fn vfork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     child.is_leader = true;
     child.vfork_child = true;
     let passed = a.flags & PASSED_ON | VM | VFORK | u64::from(a.exit_signal);
+    let parked = crate::signal::park();
+    let mask = parked.mask();
     let pid = sys::vfork(passed, move || {
+        crate::signal::enter_vfork_child(&child, mask);
         child.tid = sys::gettid() as u32;
         if a.flags & CHILD_SETTID != 0 {
             store_tid(&child, a.child_tid, sys::gettid());

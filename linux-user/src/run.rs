@@ -16,16 +16,13 @@ const BUS_ADRERR: i32 = 2;
 /// Runs a guest thread to its end; the thread's resources are released when this returns.
 pub fn thread_main(mut t: Task) {
     let status = run(&mut t);
+    signal::detach();
     crate::process::exit_thread(&mut t, status);
 }
 
 /// Runs until the thread exits; gives its exit status.
 pub fn run(t: &mut Task) -> i32 {
-    let flag = t.vcpu.interrupt_flag();
-    signal::with_guest_signals(flag, || run_loop(t))
-}
-
-fn run_loop(t: &mut Task) -> i32 {
+    signal::attach(t);
     loop {
         if let Some(status) = t.exiting {
             return status;

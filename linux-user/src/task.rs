@@ -1,9 +1,9 @@
 //! A guest thread and its process, as the system calls see them.
 
-use crate::abi::{Abi, Writer};
+use crate::abi::{Abi, Layout, Writer};
 use crate::errno::Errno;
 use crate::guest::GuestPort;
-use crate::signal::{self, Actions, SigInfo, ThreadSignals};
+use crate::signal::{Actions, SigInfo, ThreadSignals};
 use crate::start::StackFacts;
 use crate::syscall::args::Path;
 use std::collections::HashMap;
@@ -11,6 +11,7 @@ use std::ffi::CString;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use tcg_exec::{Engine, Vcpu};
+use crate::syscall::SysResult;
 use tcg_mem::{GuestVa, UserMem};
 use tcg_uspace::{AddressSpace, MapRequest, Prot};
 
@@ -83,8 +84,6 @@ pub struct Task {
     pub exiting: Option<i32>,
     /// What `personality` tells.
     pub personality: u32,
-    /// What restart_syscall is to do: clock and remaining time.
-    pub sleep_rest: Option<(i32, libc::timespec)>,
 }
 
 impl Process {
@@ -144,7 +143,7 @@ impl Task {
             process,
             port,
             vcpu,
-            signals: ThreadSignals { mask: signal::host_mask(), ..ThreadSignals::default() },
+            signals: ThreadSignals::inherited(),
             tid: crate::sys::gettid() as u32,
             clear_child_tid: 0,
             robust_list: 0,
@@ -152,7 +151,6 @@ impl Task {
             vfork_child: false,
             exiting: None,
             personality: 0,
-            sleep_rest: None,
         }
     }
 
@@ -164,7 +162,7 @@ impl Task {
             process,
             port: self.port,
             vcpu: self.vcpu.fork_state(),
-            signals: ThreadSignals { mask: self.signals.mask, ..ThreadSignals::default() },
+            signals: self.signals.for_child(true),
             tid: 0,
             clear_child_tid: 0,
             robust_list: 0,
@@ -172,7 +170,6 @@ impl Task {
             vfork_child: false,
             exiting: None,
             personality: self.personality,
-            sleep_rest: None,
         }
     }
 
@@ -186,30 +183,10 @@ impl Task {
         self.process.space.prepare_write(va, len);
     }
 
-    /// Runs a waiting call that waits with another signal mask; the mask is the guest's, and the host call gets it
-    /// as an argument. A signal that it lets in is delivered with the old mask to go back to.
-    pub fn with_mask<T>(&mut self, mask: Option<u64>, f: impl FnOnce(&mut Task) -> Result<T, Errno>) -> Result<T, Errno> {
-        let Some(mask) = mask else { return f(self) };
-        let old = self.signals.mask;
-        self.signals.mask = mask & !signal::UNSTOPPABLE;
-        let r = f(self);
-        match &r {
-            // The handler runs with the temporary mask's view, and restores the old one on return.
-            Err(e) if *e == Errno::EINTR || e.0 >= 512 => self.signals.saved_mask = Some(old),
-            _ => self.signals.mask = old,
-        }
-        r
-    }
-
-    /// What restart_syscall is to do: sleep for the rest of the time.
-    pub fn restart_sleep(&mut self, clock: i32, rest: libc::timespec) {
-        self.sleep_rest = Some((clock, rest));
-    }
-
     /// Maps a page that the kernel provides, with contents, readable and executable.
     pub fn map_kernel_page(&mut self, va: GuestVa, data: &[u8], label: &'static str) -> Result<(), Errno> {
         let len = data.len() as u64;
-        self.process.space.map_special(va, len, Prot::RW, label)?;
+        self.process.space.map_special(va, len, Prot::RX, label)?;
         self.mem.write(va, data)?;
         self.process.space.seal_special(va, len, Prot::RX)?;
         Ok(())
@@ -238,5 +215,20 @@ impl Task {
     pub fn map_anonymous(&self, len: u64, prot: Prot) -> Result<GuestVa, Errno> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         Ok(self.process.space.mmap(&MapRequest { addr: 0, len, prot, flags, file: None })?)
+    }
+
+    /// shmat of a segment of `size` bytes: the address space chooses the place and maps it.
+    pub fn shm_attach(&mut self, id: i32, _va: GuestVa, _flags: i32, _size: u64) -> SysResult {
+        crate::syscall::strace::unimp(
+            self,
+            &format!("shmat of segment {id}: no address space yet"),
+        );
+        Err(Errno::ENOSYS)
+    }
+
+    /// shmdt.
+    pub fn shm_detach(&mut self, _va: GuestVa) -> SysResult {
+        crate::syscall::strace::unimp(self, "shmdt: no address space yet");
+        Err(Errno::ENOSYS)
     }
 }

@@ -57,18 +57,6 @@ const HELPERS: &[Helper] = &[
     Helper { offset: 0xffc, code: &[5] },
 ];
 
-/// Offset of the code that handlers without sa_restorer return to.
-const SIGRETURN: usize = 0x500;
-
-/// mov r7, #n; svc #0 in A32 and in T32 form, for sigreturn (119) and rt_sigreturn (173).
-const SIGRETURN_CODE: &[u32] = &[0xe3a0_7077, 0xef00_0000, 0xdf00_2777, 0xe3a0_70ad, 0xef00_0000, 0xdf00_27ad];
-
-/// Where a handler without sa_restorer returns to.
-pub fn sigreturn_code(rt: bool, thumb: bool) -> u64 {
-    let word = if rt { 3 } else { 0 } + if thumb { 2 } else { 0 };
-    VECTORS + SIGRETURN as u64 + 4 * word + u64::from(thumb)
-}
-
 /// Maps the page, readable and executable. Instructions are little-endian whatever the data order.
 pub fn map(t: &mut Task) -> Result<(), Errno> {
     let mut page = vec![0u8; 0x1000];
@@ -77,8 +65,33 @@ pub fn map(t: &mut Task) -> Result<(), Errno> {
             page[h.offset + 4 * k..][..4].copy_from_slice(&word.to_le_bytes());
         }
     }
-    for (k, word) in SIGRETURN_CODE.iter().enumerate() {
-        page[SIGRETURN + 4 * k..][..4].copy_from_slice(&word.to_le_bytes());
+    for rt in [false, true] {
+        for thumb in [false, true] {
+            let code = return_code(rt, thumb);
+            let at = (code.address & !1) as usize - VECTORS as usize;
+            for (k, word) in code.words.iter().enumerate() {
+                page[at + 4 * k..][..4].copy_from_slice(&word.to_le_bytes());
+            }
+        }
     }
     t.map_kernel_page(GuestVa(VECTORS), &page, "[vectors]")
+}
+
+/// The code that a handler without sa_restorer returns to: a copy lies in the page and, for debuggers, in the frame.
+pub struct ReturnCode {
+    /// Where it lies, with the Thumb bit.
+    pub address: u64,
+    /// The instructions.
+    pub words: &'static [u32],
+}
+
+/// The code to return from a frame with or without siginfo, in either instruction set.
+pub fn return_code(rt: bool, thumb: bool) -> ReturnCode {
+    let (offset, words): (u64, &'static [u32]) = match (rt, thumb) {
+        (false, false) => (0x500, &[0xe3a0_7077, 0xef00_0000]), // mov r7, #119; svc 0
+        (false, true) => (0x508, &[0xdf00_2777]),               // movs r7, #119; svc 0
+        (true, false) => (0x510, &[0xe3a0_70ad, 0xef00_0000]),  // mov r7, #173; svc 0
+        (true, true) => (0x518, &[0xdf00_27ad]),                // movs r7, #173; svc 0
+    };
+    ReturnCode { address: VECTORS + offset + u64::from(thumb), words }
 }

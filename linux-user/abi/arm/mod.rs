@@ -7,6 +7,8 @@ mod kuser;
 mod port;
 mod sigframe;
 mod structs;
+#[cfg(test)]
+mod tests;
 
 pub use port::ArmPort;
 

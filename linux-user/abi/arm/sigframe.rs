@@ -1,150 +1,193 @@
-//! Signal frames of 32-bit ARM: struct sigframe and rt_sigframe with the VFP record.
+//! Signal frames of 32-bit ARM: what a handler finds on its stack, and the way back.
 //! [Linux arch/arm/include/uapi/asm/{sigcontext,ucontext}.h, arch/arm/kernel/signal.c]
+//!
+//! A frame is `struct sigframe` (ucontext, return code) or, with SA_SIGINFO, `struct rt_sigframe` (siginfo before
+//! it). Behind the ucontext's mask follow 128 unused-mask bytes and the coprocessor area, which holds one VFP record.
 
-use crate::abi::{Reader, Writer};
+use super::kuser;
+use crate::abi::{Layout, Reader, ULong, Writer};
 use crate::errno::Errno;
-use crate::signal::{self, Action, SA_ONSTACK, SA_SIGINFO, SIGINFO_SIZE, SigInfo};
+use crate::signal::{self, Action, AltStack, SA_SIGINFO, SIGINFO_SIZE, SigInfo};
 use crate::task::Task;
 use target_arm::{ArmState, Mode};
-use tcg_mem::GuestVa;
+use tcg_mem::{Endian, GuestVa};
 
-/// Size of struct ucontext: flags, link, stack, registers, mask with its reserve, 128 words for coprocessors.
-const UCONTEXT: u64 = 744;
-/// Offset of uc_mcontext.
-const MCONTEXT: u64 = 20;
-/// Offset of uc_sigmask.
-const SIGMASK: u64 = 104;
-/// Offset of uc_regspace.
-const REGSPACE: u64 = 232;
-/// The two words behind ucontext in struct sigframe hold return code when there is no sa_restorer.
-const RETCODE: u64 = 16;
+/// Offset of the signal mask in the ucontext: flags, link, stack (3 words), sigcontext (21 words).
+const MASK_AT: usize = 4 + 4 + 12 + 21 * 4;
+/// Offset of the coprocessor area: 128 bytes are reserved for the mask, then 8-byte alignment.
+const REGSPACE_AT: usize = MASK_AT + 128;
+/// The coprocessor area: 128 words.
+const UCONTEXT_BYTES: usize = REGSPACE_AT + 512;
+/// Two instructions each to return from the two kinds of frame, in either instruction set.
+const RETCODE_BYTES: usize = 16;
 
-const VFP_MAGIC: u64 = 0x5646_5001;
-/// Size of struct vfp_sigframe.
-const VFP_SIZE: u64 = 288;
+/// `VFP_MAGIC` and the size of its record: header, 32 registers, FPSCR and padding, exception registers.
+const VFP_MAGIC: u32 = 0x5646_5001;
+const VFP_BYTES: u32 = 8 + 264 + 16;
+/// FPEXC.EN.
+const FPEXC_ENABLED: u32 = 1 << 30;
+/// uc_flags of a frame without siginfo.
+const OLD_FRAME: u32 = 0x5ac3_c35a;
 
-/// sa_flags: sa_restorer is valid.
-const SA_RESTORER: u64 = 0x0400_0000;
+/// No exclusive monitor: an address that no exclusive access has.
+const NO_MONITOR: u32 = u32::MAX;
 
 const SP: usize = 13;
 const LR: usize = 14;
-const THUMB: u64 = 1;
+/// NZCVQ and the top of the IT state: a handler starts without them.
+const PSR_FLAGS: u32 = 0xff00_0000;
+const PSR_T: u32 = 1 << 5;
+const PSR_E: u32 = 1 << 9;
+const PSR_IT_LOW: u32 = 0xfc00;
+/// sa_flags: sa_restorer is valid.
+const SA_RESTORER: u64 = 0x0400_0000;
 
-/// Builds the frame and sets the registers.
+fn state(t: &Task) -> &ArmState {
+    t.vcpu.state::<ArmState>()
+}
+
+/// Builds the frame of a handler and points the registers at it.
 pub fn push(t: &mut Task, info: &SigInfo, action: &Action, old_mask: u64) -> Result<(), Errno> {
     let rt = action.flags & SA_SIGINFO != 0;
-    let size = UCONTEXT + RETCODE + if rt { SIGINFO_SIZE as u64 } else { 0 };
-    let sp = u64::from(t.vcpu.state::<ArmState>().r[SP]);
-    let alt = t.signals.alt_stack;
-    let top = match action.flags & SA_ONSTACK != 0 && alt.size != 0 && !alt.contains(sp) {
-        true => alt.sp + alt.size,
-        false => sp,
-    };
-    let frame = top.wrapping_sub(size) & 0xffff_fff8;
-    let uc = frame + if rt { SIGINFO_SIZE as u64 } else { 0 };
+    let before = if rt { SIGINFO_SIZE } else { 0 };
+    let size = (before + UCONTEXT_BYTES + RETCODE_BYTES) as u64;
+    let old_sp = u64::from(state(t).r[SP]);
+    let sp = signal::frame_top(t, action, old_sp).checked_sub(size).ok_or(Errno::EFAULT)? & !7;
+    let mut w = Writer::new(t.abi);
     if rt {
-        t.put_siginfo(GuestVa(frame), info)?;
+        info.put(&mut w);
     }
-    let context = context(t, info, old_mask, rt);
-    t.put_bytes(GuestVa(uc), &context)?;
-    let restorer = match action.flags & SA_RESTORER != 0 {
-        true => action.restorer,
-        false => super::kuser::sigreturn_code(rt, action.handler & THUMB != 0),
-    };
-    let big = t.abi.endian == tcg_mem::Endian::Big;
-    let mode = Mode(t.vcpu.mode()).with_it(0).with_big_endian(big);
-    let s = t.vcpu.state_mut::<ArmState>();
-    s.r[0] = info.signo as u32;
+    put_ucontext(t, &mut w, (info, old_mask), if rt { 0 } else { OLD_FRAME });
+    let thumb = action.handler & 1 != 0;
+    let code = kuser::return_code(rt, thumb);
+    // Instructions are little-endian whatever the data order.
+    code.words.iter().for_each(|word| w.bytes(&word.to_le_bytes()));
+    w.bytes(&vec![0; (size as usize).saturating_sub(w.done().len())]);
+    t.put_bytes(GuestVa(sp), w.done())?;
+    let lr = if action.flags & SA_RESTORER != 0 { action.restorer } else { code.address };
+    enter_handler(t, (info.signo, action.handler), sp, lr as u32);
     if rt {
-        s.r[1] = frame as u32;
-        s.r[2] = uc as u32;
+        let r = &mut t.vcpu.state_mut::<ArmState>().r;
+        r[1] = sp as u32;
+        r[2] = (sp + SIGINFO_SIZE as u64) as u32;
     }
-    s.r[SP] = frame as u32;
-    s.r[LR] = restorer as u32;
-    t.vcpu.set_pc(action.handler);
-    t.vcpu.set_mode(mode.0);
     Ok(())
 }
 
-/// struct ucontext.
-fn context(t: &Task, info: &SigInfo, old_mask: u64, rt: bool) -> Vec<u8> {
+fn enter_handler(t: &mut Task, (signo, handler): (i32, u64), sp: u64, lr: u32) {
+    let thumb = handler & 1;
     let (pc, mode) = (t.vcpu.pc(), Mode(t.vcpu.mode()));
-    let s = t.vcpu.state::<ArmState>();
-    let mut w = Writer::new(t.abi);
-    // A frame of the old kind is marked, as sigreturn expects its mask in another place.
-    w.uint(4, if rt { 0 } else { 0x5ac3_c35a });
-    w.uint(4, 0);
-    let alt = t.signals.alt_stack;
-    w.uint(4, alt.sp);
-    w.uint(4, u64::from(signal::alt_stack_flags(t)));
-    w.uint(4, alt.size);
-    w.uint(4, 0); // trap_no
-    w.uint(4, 0); // error_code
-    w.uint(4, old_mask & 0xffff_ffff);
-    for r in s.r {
-        w.uint(4, u64::from(r));
-    }
-    w.uint(4, pc & !THUMB);
-    w.uint(4, u64::from(s.cpsr(pc, mode)));
-    w.uint(4, info.addr);
-    w.uint(4, old_mask & 0xffff_ffff);
-    w.uint(4, old_mask >> 32);
-    w.bytes(&[0; (REGSPACE - SIGMASK - 8) as usize]);
-    w.uint(4, VFP_MAGIC);
-    w.uint(4, VFP_SIZE);
-    for d in s.vfp {
-        w.uint(8, d);
-    }
-    w.uint(4, u64::from(s.fpscr(t.vcpu.fp_flags())));
-    w.uint(4, 0);
-    w.uint(4, 1 << 30); // fpexc: enabled
-    w.bytes(&[0; 12]); // fpinst, fpinst2, padding
-    w.uint(4, 0); // end
-    let mut bytes = w.done().to_vec();
-    bytes.resize((UCONTEXT + RETCODE) as usize, 0);
-    bytes
+    let big = t.abi.endian == Endian::Big;
+    let s = t.vcpu.state_mut::<ArmState>();
+    let cpsr = s.cpsr(pc, mode) & !(PSR_FLAGS | PSR_E | PSR_T | PSR_IT_LOW);
+    let cpsr = cpsr | if thumb != 0 { PSR_T } else { 0 } | if big { PSR_E } else { 0 };
+    let (mode, _) = s.set_cpsr(cpsr, mode);
+    s.r[0] = signo as u32;
+    s.r[SP] = sp as u32;
+    s.r[LR] = lr;
+    s.excl_addr = NO_MONITOR;
+    t.vcpu.set_mode(mode.0);
+    t.vcpu.set_pc(if thumb != 0 { handler | 1 } else { handler & !3 });
 }
 
-/// Takes everything back; the result is what r0 becomes.
+fn put_ucontext(t: &Task, w: &mut Writer, (info, old_mask): (&SigInfo, u64), flags: u32) {
+    let start = w.done().len();
+    let s = state(t);
+    let (pc, mode) = (t.vcpu.pc(), Mode(t.vcpu.mode()));
+    flags.put(w);
+    0u32.put(w); // uc_link
+    let alt = t.signals.alt_stack.reported(u64::from(s.r[SP]));
+    ULong(alt.sp).put(w);
+    alt.flags.put(w);
+    ULong(alt.size).put(w);
+    for word in [info.trap[0], info.trap[1], old_mask as u32] {
+        word.put(w);
+    }
+    s.r.iter().for_each(|r| r.put(w));
+    (pc as u32 & !1).put(w);
+    s.cpsr(pc, mode).put(w);
+    let fault_address = if info.trap == [0; 2] { 0 } else { info.addr as u32 };
+    fault_address.put(w);
+    signal::put_mask(w, old_mask);
+    w.bytes(&[0; 128][8..]);
+    put_vfp(t, w);
+    let used = w.done().len() - start;
+    w.bytes(&[0; UCONTEXT_BYTES][used.min(UCONTEXT_BYTES)..]);
+}
+
+fn put_vfp(t: &Task, w: &mut Writer) {
+    let s = state(t);
+    VFP_MAGIC.put(w);
+    VFP_BYTES.put(w);
+    s.vfp.iter().for_each(|d| d.put(w));
+    s.fpscr(t.vcpu.fp_flags()).put(w);
+    0u32.put(w);
+    for word in [FPEXC_ENABLED, 0, 0, 0] {
+        word.put(w);
+    }
+}
+
+/// The registers of a frame.
+struct Saved {
+    alt: AltStack,
+    r: [u32; 15],
+    pc: u32,
+    cpsr: u32,
+    mask: u64,
+    vfp: Option<([u64; 32], u32)>,
+}
+
+fn read(t: &Task, at: u64) -> Result<Saved, Errno> {
+    let mut buf = [0u8; UCONTEXT_BYTES];
+    t.mem.read(GuestVa(at), &mut buf)?;
+    let mut r = Reader::new(t.abi, &buf);
+    let _ = [u32::get(&mut r), u32::get(&mut r)];
+    let alt = AltStack { sp: u32::get(&mut r).into(), flags: u32::get(&mut r), size: u32::get(&mut r).into() };
+    let _ = [u32::get(&mut r), u32::get(&mut r), u32::get(&mut r)];
+    let regs = <[u32; 15]>::get(&mut r);
+    let (pc, cpsr, _) = (u32::get(&mut r), u32::get(&mut r), u32::get(&mut r));
+    let mask = signal::get_mask(&mut r);
+    let mut r = Reader::new(t.abi, buf.get(REGSPACE_AT..).unwrap_or_default());
+    let (magic, size) = (u32::get(&mut r), u32::get(&mut r));
+    let vfp = (magic == VFP_MAGIC && size == VFP_BYTES).then(|| (<[u64; 32]>::get(&mut r), u32::get(&mut r)));
+    Ok(Saved { alt, r: regs, pc, cpsr, mask, vfp })
+}
+
+/// sigreturn and rt_sigreturn: the registers of the frame at the stack pointer come back; gives the mask to set.
 pub fn pop(t: &mut Task, rt: bool) -> Result<u64, Errno> {
-    let sp = u64::from(t.vcpu.state::<ArmState>().r[SP]);
-    if sp % 8 != 0 {
+    let sp = u64::from(state(t).r[SP]);
+    if sp & 7 != 0 {
         return Err(Errno::EFAULT);
     }
-    let uc = sp + if rt { SIGINFO_SIZE as u64 } else { 0 };
-    let mut bytes = vec![0; UCONTEXT as usize];
-    t.mem.read(GuestVa(uc), &mut bytes)?;
-    let mut r = Reader::new(t.abi, bytes.get(MCONTEXT as usize..).unwrap_or_default());
-    let _ = (r.uint(4), r.uint(4), r.uint(4));
-    let mut regs = [0u32; 16];
-    for reg in &mut regs {
-        *reg = r.uint(4) as u32;
-    }
-    let cpsr = r.uint(4) as u32;
-    let mut r = Reader::new(t.abi, bytes.get(SIGMASK as usize..).unwrap_or_default());
-    let mask = r.uint(4) | r.uint(4) << 32;
+    let saved = read(t, sp + if rt { SIGINFO_SIZE as u64 } else { 0 })?;
     let mode = Mode(t.vcpu.mode());
     let s = t.vcpu.state_mut::<ArmState>();
-    s.r.copy_from_slice(&regs[..15]);
-    let (mut mode, thumb) = s.set_cpsr(cpsr, mode);
-    let mut r = Reader::new(t.abi, bytes.get(REGSPACE as usize..).unwrap_or_default());
-    if r.uint(4) == VFP_MAGIC && r.uint(4) == VFP_SIZE {
-        for d in &mut s.vfp {
-            *d = r.uint(8);
-        }
-        let fpscr = r.uint(4) as u32;
+    s.r = saved.r;
+    let (mut mode, thumb) = s.set_cpsr(saved.cpsr, mode);
+    s.excl_addr = NO_MONITOR;
+    if let Some((vfp, fpscr)) = saved.vfp {
+        s.vfp = vfp;
         let sticky = s.set_fpscr(fpscr);
         mode = mode.with_fpscr(fpscr);
         t.vcpu.set_fp_flags(sticky);
     }
-    t.vcpu.set_pc(u64::from(regs[15]) & !THUMB | u64::from(thumb));
+    let pc = u64::from(saved.pc);
     t.vcpu.set_mode(mode.0);
-    t.vcpu.mode_changed();
-    signal::set_mask(t, mask);
+    t.vcpu.set_pc(if thumb { pc | 1 } else { pc & !3 });
     if rt {
-        let mut r = Reader::new(t.abi, bytes.get(8..).unwrap_or_default());
-        let (sp, flags, size) = (r.uint(4), r.uint(4), r.uint(4));
-        let _ = signal::set_alt_stack(t, sp, flags as u32, size);
+        t.signals.alt_stack.restore(saved.alt, u64::from(saved.r[SP]));
     }
-    Ok(u64::from(regs[0]))
+    Ok(saved.mask)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layout_matches_the_kernels_offsets() {
+        // offsetof in gcc for arm-linux-gnueabihf: uc_sigmask 104, uc_regspace 232, sizeof(ucontext_t) 744.
+        assert_eq!((MASK_AT, REGSPACE_AT, UCONTEXT_BYTES), (104, 232, 744));
+        assert_eq!(VFP_BYTES, 288);
+    }
 }

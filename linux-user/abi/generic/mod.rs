@@ -2,8 +2,11 @@
 
 pub mod fs;
 pub mod ioctl;
+pub mod ipc;
+pub mod net;
 pub mod poll;
 pub mod signal;
 pub mod stat;
 pub mod system;
 pub mod time;
+pub mod signals;

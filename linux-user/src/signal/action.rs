@@ -18,6 +18,10 @@ pub const SA_RESTART: u64 = 0x1000_0000;
 pub const SA_NODEFER: u64 = 0x4000_0000;
 /// Back to the default action before the handler runs.
 pub const SA_RESETHAND: u64 = 0x8000_0000;
+/// SA_NOCLDSTOP, SA_NOCLDWAIT, SA_RESTORER: known, and of no concern to delivery.
+const SA_OTHERS: u64 = 1 | 2 | 0x0400_0000;
+/// What sigaction keeps; the kernel clears other bits, so that programs can find out what it knows.
+pub const SA_KNOWN: u64 = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND | SA_OTHERS;
 
 /// One signal's action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,7 +73,9 @@ impl Actions {
     /// Sets an action here and on the host; gives the old one.
     pub fn set(&self, sig: i32, action: Action) -> Action {
         let mut all = self.lock();
-        let Some(place) = all.get_mut(sig as usize) else { return Action::default() };
+        let Some(place) = all.get_mut(sig as usize) else {
+            return Action::default();
+        };
         let old = std::mem::replace(place, action);
         if SYNCHRONOUS & bit(sig) == 0 {
             host::set_host_action(sig, &action);
@@ -81,5 +87,14 @@ impl Actions {
     pub fn reset(&self, sig: i32) {
         let old = self.get(sig);
         self.set(sig, Action { handler: SIG_DFL, ..old });
+    }
+
+    /// CLONE_CLEAR_SIGHAND: handlers become the default action.
+    pub fn clear_handlers(&self) {
+        for sig in 1..=64 {
+            if self.get(sig).handler > SIG_IGN {
+                self.set(sig, Action::default());
+            }
+        }
     }
 }

@@ -6,13 +6,19 @@
 //! then builds the guest's frame at a safe point. Signals with the default action are left to the host.
 
 mod action;
+mod altstack;
 mod host;
 mod info;
+mod report;
 
-pub use action::{Action, Actions, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN};
-pub use host::{host_mask, install, with_guest_signals};
+pub use action::{
+    Action, Actions, SA_KNOWN, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN,
+};
+pub use altstack::AltStack;
+pub use host::{Parked, host_mask, install, park, short_name};
 pub use info::{SIGINFO_SIZE, SigInfo};
 
+use crate::abi::{Reader, Writer};
 use crate::errno::Errno;
 use crate::sys;
 use crate::task::Task;
@@ -23,6 +29,9 @@ pub const SYNCHRONOUS: u64 =
 
 /// Signals that cannot be blocked or caught.
 pub const UNSTOPPABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
+
+/// si_code of signals that the kernel sends without more information.
+const SI_KERNEL: i32 = 128;
 
 /// A signal's bit in a mask.
 pub const fn bit(sig: i32) -> u64 {
@@ -36,78 +45,93 @@ pub struct ThreadSignals {
     pub mask: u64,
     /// The mask to go back to after a handler that interrupted sigsuspend, ppoll and the like.
     pub saved_mask: Option<u64>,
-    /// sigaltstack: base, size, flags.
+    /// sigaltstack.
     pub alt_stack: AltStack,
     /// A system call that a signal interrupted: what it answered and its first argument.
     pub interrupted: Option<(Errno, u64)>,
+    /// What restart_syscall sleeps for: clock and time left.
+    pub sleep: Option<(i32, [i64; 2])>,
     /// Signals that arrived while the guest blocks them but the host cannot (synchronous numbers sent by kill).
     pub held: Vec<SigInfo>,
 }
 
-/// The alternate signal stack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AltStack {
-    /// Lowest address.
-    pub sp: u64,
-    /// SS_ flags.
-    pub flags: u32,
-    /// Bytes.
-    pub size: u64,
-}
+impl ThreadSignals {
+    /// What a new program starts with: the mask that this process was given.
+    pub fn inherited() -> ThreadSignals {
+        ThreadSignals { mask: host_mask(), ..ThreadSignals::default() }
+    }
 
-impl Default for AltStack {
-    fn default() -> AltStack {
-        AltStack { sp: 0, flags: libc::SS_DISABLE as u32, size: 0 }
+    /// What a new thread (`thread`) or a forked process starts with.
+    pub fn for_child(&self, thread: bool) -> ThreadSignals {
+        let alt_stack = if thread { AltStack::default() } else { self.alt_stack };
+        ThreadSignals { mask: self.mask, alt_stack, ..ThreadSignals::default() }
     }
 }
 
-impl AltStack {
-    /// Whether a stack pointer lies on it.
-    pub fn contains(&self, sp: u64) -> bool {
-        self.size != 0 && sp > self.sp && sp - self.sp <= self.size
+/// Where a handler's frame begins, growing down: the alternate stack if the handler wants it and it is not in use.
+pub fn frame_top(t: &Task, action: &Action, sp: u64) -> u64 {
+    let alt = &t.signals.alt_stack;
+    let use_alt = action.flags & SA_ONSTACK != 0 && alt.size != 0 && !alt.in_use(sp);
+    if use_alt { alt.sp.saturating_add(alt.size) } else { sp }
+}
+
+/// A mask in a structure: words in order, each in the guest's byte order.
+pub fn put_mask(w: &mut Writer, mask: u64) {
+    let word = w.abi().word;
+    w.align(word);
+    for k in 0..8 / word.max(1) {
+        w.uint(word, mask >> (8 * word * k));
     }
 }
 
-/// SS_ flags of the alternate stack as a system call reports them.
-pub fn alt_stack_flags(t: &Task) -> u32 {
-    let alt = t.signals.alt_stack;
-    if alt.size == 0 {
-        libc::SS_DISABLE as u32
-    } else if alt.contains(t.port.sp(&t.vcpu)) {
-        libc::SS_ONSTACK as u32
-    } else {
-        0
+/// The same, read.
+pub fn get_mask(r: &mut Reader) -> u64 {
+    let word = r.abi().word;
+    r.align(word);
+    (0..8 / word.max(1)).fold(0, |mask, k| mask | r.uint(word) << (8 * word * k))
+}
+
+/// This thread's signals interrupt the task's virtual CPU from now on.
+pub fn attach(t: &Task) {
+    host::attach(t.vcpu.interrupt_flag());
+}
+
+/// The thread ends: its virtual CPU is nobody's any more, and what it had taken from the queue goes to the others.
+pub fn detach() {
+    let _ = sys::block_all_signals();
+    host::attach(std::ptr::null());
+    while let Some(info) = host::take_pending() {
+        let raw = info.to_host();
+        let args = [u64::from(std::process::id()), info.signo as u64, sys::addr(&raw)];
+        // Nobody may be left who could take it.
+        let _ = sys::call(libc::SYS_rt_sigqueueinfo, args);
     }
 }
 
-/// Sets the alternate stack.
-pub fn set_alt_stack(t: &mut Task, sp: u64, flags: u32, size: u64) -> Result<(), Errno> {
-    const SS_AUTODISARM: u32 = 1 << 31;
-    let mode = flags & !SS_AUTODISARM;
-    if t.signals.alt_stack.contains(t.port.sp(&t.vcpu)) {
-        return Err(Errno::EPERM);
-    }
-    if mode & libc::SS_DISABLE as u32 != 0 {
-        t.signals.alt_stack = AltStack::default();
-        return Ok(());
-    }
-    if mode != 0 && mode != libc::SS_ONSTACK as u32 {
-        return Err(Errno::EINVAL);
-    }
-    if size < MIN_ALT_STACK {
-        return Err(Errno::ENOMEM);
-    }
-    t.signals.alt_stack = AltStack { sp, flags, size };
-    Ok(())
+/// The first thing in a vfork child: its own virtual CPU, the guest's mask.
+pub fn enter_vfork_child(t: &Task, mask: sys::HostMask) {
+    Parked::enter_child(mask, t.vcpu.interrupt_flag());
 }
-
-/// MINSIGSTKSZ of most ABIs.
-const MIN_ALT_STACK: u64 = 2048;
 
 /// Changes the thread's mask, on the host too.
 pub fn set_mask(t: &mut Task, mask: u64) {
     t.signals.mask = mask & !UNSTOPPABLE;
-    host::set_host_mask(t.signals.mask & !SYNCHRONOUS);
+    // With a signal in hand all others stay blocked until it has been delivered; then the mask is set again.
+    if !host::has_pending() {
+        host::set_host_mask(t.signals.mask & !SYNCHRONOUS);
+    }
+}
+
+/// Signals that wait for the thread to unblock them.
+pub fn pending(t: &Task) -> u64 {
+    let held = t.signals.held.iter().fold(0, |m, i| m | bit(i.signo));
+    (host::host_pending() | host::pending_mask() | held) & t.signals.mask
+}
+
+/// Takes a signal of `set` that this thread holds although the guest blocks it.
+pub fn take_held_of(t: &mut Task, set: u64) -> Option<SigInfo> {
+    let at = t.signals.held.iter().position(|i| set & bit(i.signo) != 0)?;
+    Some(t.signals.held.remove(at))
 }
 
 /// Notes that a system call was interrupted; [`deliver_pending`] decides what comes of it.
@@ -117,31 +141,39 @@ pub fn restart(t: &mut Task, errno: Errno, first_arg: u64) {
 
 /// Delivers what has arrived. At most one handler frame is built per call; the loop of the thread calls again.
 pub fn deliver_pending(t: &mut Task) {
-    let next = host::take_pending().or_else(|| take_held(t));
+    let mask = t.signals.mask;
+    let next = host::take_pending().or_else(|| take_held_of(t, !mask));
     if let Some(info) = next {
-        if t.signals.mask & bit(info.signo) != 0 && SYNCHRONOUS & bit(info.signo) != 0 {
-            t.signals.held.push(info);
+        if mask & bit(info.signo) & SYNCHRONOUS != 0 {
+            hold(t, info);
         } else {
             deliver(t, info);
         }
         // Others may arrive from here on.
-        host::set_host_mask(t.signals.mask & !SYNCHRONOUS);
+        if !host::has_pending() {
+            host::set_host_mask(t.signals.mask & !SYNCHRONOUS);
+        }
     }
-    settle_interrupted(t, None);
+    if t.signals.interrupted.is_some() {
+        settle_interrupted(t, None);
+    }
     if let Some(mask) = t.signals.saved_mask.take() {
         set_mask(t, mask);
     }
 }
 
-fn take_held(t: &mut Task) -> Option<SigInfo> {
-    let mask = t.signals.mask;
-    let at = t.signals.held.iter().position(|i| mask & bit(i.signo) == 0)?;
-    Some(t.signals.held.remove(at))
+/// Keeps a blocked signal. Standard signals do not queue.
+fn hold(t: &mut Task, info: SigInfo) {
+    if !t.signals.held.iter().any(|i| i.signo == info.signo) {
+        t.signals.held.push(info);
+    }
 }
 
 /// Result of an interrupted call: run again, or EINTR. `handler` has the flags of the handler that runs now.
 fn settle_interrupted(t: &mut Task, handler: Option<u64>) {
-    let Some((errno, first_arg)) = t.signals.interrupted.take() else { return };
+    let Some((errno, first_arg)) = t.signals.interrupted.take() else {
+        return;
+    };
     let again = match (errno, handler) {
         (Errno::ERESTARTNOINTR, _) | (_, None) => true,
         (Errno::ERESTARTSYS, Some(flags)) => flags & SA_RESTART != 0,
@@ -149,11 +181,15 @@ fn settle_interrupted(t: &mut Task, handler: Option<u64>) {
     };
     let port = t.port;
     if again {
-        let nr = (errno == Errno::ERESTART_RESTARTBLOCK).then_some(t.abi.restart_syscall);
+        let nr = (errno == Errno::ERESTART_RESTARTBLOCK).then(|| restart_syscall_number(t)).flatten();
         port.restart(&mut t.vcpu, first_arg, nr);
     } else {
         port.set_result(&mut t.vcpu, (-i64::from(libc::EINTR)) as u64);
     }
+}
+
+fn restart_syscall_number(t: &Task) -> Option<u32> {
+    t.abi.calls.number("restart_syscall")
 }
 
 /// Delivers one signal according to its action.
@@ -174,9 +210,9 @@ fn run_handler(t: &mut Task, info: SigInfo, action: Action) {
     let old_mask = t.signals.saved_mask.take().unwrap_or(t.signals.mask);
     let port = t.port;
     if port.push_frame(t, &info, &action, old_mask).is_err() {
-        fatal(t, &SigInfo::fault(libc::SIGSEGV, 128, 0));
-        return;
+        return frame_failed(t, info.signo);
     }
+    t.signals.alt_stack.disarm_for_handler();
     let mut mask = t.signals.mask | action.mask;
     if action.flags & SA_NODEFER == 0 {
         mask |= bit(info.signo);
@@ -185,11 +221,32 @@ fn run_handler(t: &mut Task, info: SigInfo, action: Action) {
     t.vcpu.mode_changed();
 }
 
+/// There is no stack for the frame: SIGSEGV, deadly if that is the signal already.
+fn frame_failed(t: &mut Task, sig: i32) {
+    if sig == libc::SIGSEGV {
+        t.process.actions.reset(libc::SIGSEGV);
+    }
+    force(t, libc::SIGSEGV, SI_KERNEL, 0);
+}
+
+/// A bad frame at sigreturn.
+pub fn bad_frame(t: &mut Task) {
+    force(t, libc::SIGSEGV, SI_KERNEL, 0);
+}
+
 /// A synchronous signal of the guest's own making: cannot be ignored or blocked.
 pub fn force(t: &mut Task, sig: i32, code: i32, addr: u64) {
-    let info = SigInfo::fault(sig, code, addr);
+    force_trap(t, sig, code, addr, [0; 2]);
+}
+
+/// As [`force`], with the trap number and error code that the frame shows.
+pub fn force_trap(t: &mut Task, sig: i32, code: i32, addr: u64, trap: [u32; 2]) {
+    let info = SigInfo { trap, ..SigInfo::fault(sig, code, addr) };
     let action = t.process.actions.get(sig);
     let blocked = t.signals.mask & bit(sig) != 0;
+    if t.process.config.strace {
+        strace_line(&info);
+    }
     if blocked || action.handler == SIG_IGN || action.handler == SIG_DFL {
         fatal(t, &info);
     } else {
@@ -197,33 +254,70 @@ pub fn force(t: &mut Task, sig: i32, code: i32, addr: u64) {
     }
 }
 
+fn strace_line(info: &SigInfo) {
+    use crate::abi::Layout;
+    let mut text = format!("--- {} ", host::signal_name(info.signo));
+    info.show(&mut text);
+    eprintln!("{text} ---");
+}
+
 /// The default action of a signal that came through a host handler nevertheless (the guest changed the action
 /// between its arrival and now, or it is a synchronous number).
 fn default_action(t: &mut Task, info: &SigInfo) {
     match info.signo {
         libc::SIGCHLD | libc::SIGURG | libc::SIGWINCH | libc::SIGCONT => {}
-        libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => sys::stop_self(),
+        libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => sys::stop_self(),
         _ => fatal(t, info),
     }
 }
 
 /// The process dies by a signal: says so when a fault is the reason, and dies on the host by the same signal.
-fn fatal(t: &mut Task, info: &SigInfo) {
+fn fatal(t: &mut Task, info: &SigInfo) -> ! {
     if SYNCHRONOUS & bit(info.signo) != 0 {
-        report(t, info);
+        report::report(t, info);
     }
-    host::die(info.signo);
+    host::die(info.signo)
 }
 
-/// What happened, for the user: signal, place, instruction, registers.
-fn report(t: &Task, info: &SigInfo) {
-    let isa = t.process.engine.isa();
-    let (pc, mode) = (t.vcpu.pc(), t.vcpu.mode());
-    let name = host::signal_name(info.signo);
-    let mut code = [0; 16];
-    let n = t.mem.read_some(tcg_mem::GuestVa(pc & !1), &mut code);
-    let (text, _) = isa.disassemble(pc, mode, &code[..n]);
-    let exe = String::from_utf8_lossy(&t.process.exe).into_owned();
-    eprintln!("emu: {exe}: killed by {name} (si_code {}, si_addr {:#x}) at {pc:#x}: {text}", info.code, info.addr);
-    eprint!("{}", isa.dump(t.vcpu.state_bytes(), pc, mode));
+/// Before execve: the host's mask and ignored signals become the guest's, for the next program. A signal that has
+/// arrived comes first. `Ok` gives what [`exec_failed`] needs.
+pub fn prepare_exec(t: &mut Task) -> Result<(), Errno> {
+    if host::has_pending() {
+        return Err(Errno::ERESTARTNOINTR);
+    }
+    for sig in host::FAULTS {
+        host::pass_ignored_on(sig, t.process.actions.get(sig).handler == SIG_IGN);
+    }
+    // Blocked faults matter to the next program only; until then a fault of the emulator would be deadly anyway.
+    if !host::has_pending() {
+        host::set_host_mask(t.signals.mask);
+    }
+    Ok(())
+}
+
+/// The exec did not happen: back to the emulator's own settings.
+pub fn exec_failed(t: &mut Task) {
+    for sig in host::FAULTS {
+        host::pass_ignored_on(sig, false);
+    }
+    let mask = t.signals.mask;
+    set_mask(t, mask);
+}
+
+impl Task {
+    /// Runs a waiting call that waits with another signal mask; the mask is the guest's, and the host call gets it
+    /// as an argument. If a signal ends it, the mask stays until the handler's frame is built.
+    pub fn with_mask(&mut self, mask: Option<u64>, call: impl FnOnce(&mut Task) -> Result<u64, Errno>) -> Result<u64, Errno> {
+        let result = call(self);
+        if let (Some(mask), Err(Errno::EINTR)) = (mask, result) {
+            self.signals.saved_mask = Some(self.signals.mask);
+            self.signals.mask = mask & !UNSTOPPABLE;
+        }
+        result
+    }
+
+    /// What restart_syscall is to do: sleep for the rest of the time.
+    pub fn restart_sleep(&mut self, clock: i32, rest: libc::timespec) {
+        self.signals.sleep = Some((clock, [rest.tv_sec, rest.tv_nsec]));
+    }
 }

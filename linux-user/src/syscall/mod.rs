@@ -9,13 +9,23 @@ pub mod memory;
 pub mod process;
 pub mod signal;
 pub mod args;
+mod cred;
+mod cmsg;
 pub mod dirents;
+mod event;
 mod fcntl;
 mod fs_io;
 mod fs_path;
 mod fs_stat;
+mod ipc;
+mod mq;
+mod net;
+mod net_msg;
+mod net_opt;
 pub mod path;
+mod payload;
 mod poll;
+pub mod sched;
 pub mod strace;
 mod system;
 pub mod table;
@@ -97,6 +107,14 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     time::TIME,
     crate::ioctl::IOCTL,
     system::SYSTEM,
+    cred::CRED,
+    sched::SCHED,
+    event::EVENT,
+    ipc::IPC,
+    mq::MQ,
+    net::NET,
+    net_msg::NET_MSG,
+    net_opt::NET_OPT,
 ];
 
 /// What a system call does to the guest's registers.

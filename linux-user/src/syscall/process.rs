@@ -134,10 +134,18 @@ fn strings(t: &Task, va: GuestVa) -> Result<Vec<CString>, Errno> {
     Ok(all)
 }
 
+/// Executes with the signal settings that the next program is to inherit; comes back only with an error.
+fn run(t: &mut Task, request: Request) -> SysResult {
+    crate::signal::prepare_exec(t)?;
+    let error = exec::execute(t, request);
+    crate::signal::exec_failed(t);
+    Err(error)
+}
+
 fn execve(t: &mut Task, path: Path, argv: Ptr, envp: Ptr) -> SysResult {
     let host_path = t.host_path(&path).path().to_owned();
     let request = Request { host_path, argv: strings(t, argv.0)?, envp: strings(t, envp.0)?, path: path.0 };
-    Err(exec::execute(t, request))
+    run(t, request)
 }
 
 fn execveat(t: &mut Task, dir: DirFd, path: Path, argv: Ptr, envp: Ptr, flags: i32) -> SysResult {
@@ -162,7 +170,7 @@ fn execveat(t: &mut Task, dir: DirFd, path: Path, argv: Ptr, envp: Ptr, flags: i
     let host_path = CString::new(through_proc).map_err(|_| Errno::EINVAL)?;
     let path = CString::new(name).map_err(|_| Errno::EINVAL)?;
     let request = Request { host_path, argv: strings(t, argv.0)?, envp: strings(t, envp.0)?, path };
-    Err(exec::execute(t, request))
+    run(t, request)
 }
 
 /// The host's struct rusage as longs: two timevals and 14 counters.

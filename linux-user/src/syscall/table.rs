@@ -48,6 +48,11 @@ impl CallTable {
             .filter(|e| !e.name.is_empty())
     }
 
+    /// The number of the call with the kernel's name `name`.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        self.iter().find(|e| e.name == name).map(|e| e.nr)
+    }
+
     /// Reads the table's text; malformed text does not compile.
     pub const fn parse(text: &'static str, families: &'static [&'static [SysDesc]]) -> CallTable {
         let mut table = CallTable {

@@ -185,26 +185,45 @@ impl Engine {
         let n = self.invalidations.load(Ordering::Relaxed);
         inner.recent[n as usize % RECENT] = (first, last);
         self.invalidations.store(n + 1, Ordering::Release);
-        if by_write {
-            Counters::bump(&self.counters.code_write_faults);
-            inner.pages.note_fault(first);
+        match by_write {
+            true => {
+                Counters::bump(&self.counters.code_write_faults);
+                inner.pages.note_fault(first);
+            }
+            false => inner.pages.forget_faults(first, last),
         }
         for block in inner.pages.take(first, last) {
             // SAFETY: blocks live until a flush, which takes the lock.
             let b = unsafe { &*block };
-            if !b.invalidate() {
-                continue;
+            if b.invalidate() {
+                self.unlink(b);
+                for page in b.pages.iter().filter(|p| !(first..=last).contains(*p)) {
+                    inner.pages.remove(b, *page);
+                }
             }
-            self.table.remove(b);
-            for page in b.pages.iter().filter(|p| !(first..=last).contains(*p)) {
+        }
+    }
+
+    /// Invalidates one block, which found its guest code changed.
+    pub(crate) fn invalidate_block(&self, block: &TransBlock) {
+        Counters::bump(&self.counters.verify_misses);
+        let mut inner = self.inner.lock();
+        if block.invalidate() {
+            self.unlink(block);
+            for page in &block.pages {
                 inner.pages.remove(block, *page);
             }
-            if b.entry != 0 {
-                let to = self.invalid_trampoline();
-                self.code.patch_entry(b.entry, crate::lookup::CALL, to);
-            }
-            Counters::bump(&self.counters.invalidated);
         }
+    }
+
+    /// Makes an invalid block unreachable: out of the table, and its entry leads to a lookup. Under the lock.
+    fn unlink(&self, block: &TransBlock) {
+        self.table.remove(block);
+        if block.entry != 0 {
+            let to = self.invalid_trampoline();
+            self.code.patch_entry(block.entry, crate::lookup::CALL, to);
+        }
+        Counters::bump(&self.counters.invalidated);
     }
 
     /// Other threads, or processes through shared memory, are about to appear: from now on atomics are real.

@@ -22,10 +22,12 @@ mod lookup;
 mod observe;
 mod retstack;
 mod safepoint;
+mod source;
 mod stats;
 mod table;
 mod translate;
 mod vcpu;
+mod verify;
 
 pub use engine::{Backend, Engine, EngineConfig};
 pub use exit::Exit;

@@ -112,6 +112,22 @@ pub(crate) unsafe extern "C" fn invalid(state: *mut u8, entry: usize) -> usize {
     cpu.enter_block(block)
 }
 
+/// The block around `addr` found its guest code changed.
+pub(crate) unsafe extern "C" fn changed(state: *mut u8, addr: usize) -> usize {
+    // SAFETY: called by the entry stub only.
+    let cpu = unsafe { cpu_of(state) };
+    let Some(old) = cpu.engine.block_at(addr) else {
+        debug_assert!(false, "no block at {addr:#x}");
+        cpu.set_exit_kind(kind::AGAIN);
+        return 0;
+    };
+    cpu.set_pc(old.pc);
+    cpu.set_mode(old.mode);
+    cpu.engine.invalidate_block(old);
+    let Some(block) = target(cpu) else { return 0 };
+    cpu.enter_block(block)
+}
+
 /// A return to the sentinel's tag.
 pub(crate) unsafe extern "C" fn sentinel(state: *mut u8) -> usize {
     // SAFETY: called by the entry stub only.
@@ -155,6 +171,8 @@ impl crate::Engine {
         let at = |n| self.code.append(&asm::trampoline(n)).ok_or_else(full);
         let invalid = at(asm::RT_INVALID)?;
         let sentinel = at(asm::RT_SENTINEL)?;
+        let changed = at(asm::RT_CHANGED)?;
+        debug_assert_eq!(changed, self.changed_trampoline());
         debug_assert_eq!(invalid, self.invalid_trampoline());
         debug_assert_eq!(sentinel, self.sentinel_trampoline());
         Ok(())
@@ -163,6 +181,11 @@ impl crate::Engine {
     /// Where the entries of invalid blocks jump.
     pub(crate) fn invalid_trampoline(&self) -> usize {
         self.code.base()
+    }
+
+    /// Where a block calls that found its guest code changed.
+    pub(crate) fn changed_trampoline(&self) -> usize {
+        self.code.base() + 2 * crate::codebuf::ALIGN
     }
 
     /// Where the sentinel of a return stack points.

@@ -110,6 +110,10 @@ impl Cpu {
     }
 
     /// The state block. The caller must not keep it over anything that runs guest code.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "the block is a mapping of its own, not part of self"
+    )]
     pub(crate) fn state(&self) -> &mut [u8] {
         // SAFETY: the block is live; only this thread touches it, and callers do not overlap their uses.
         unsafe { std::slice::from_raw_parts_mut(self.env.state(), self.env.state_bytes()) }
@@ -226,6 +230,8 @@ impl Cpu {
 
     fn run(&self) -> Exit {
         let before = fault::set_current(self);
+        // The front end may have changed registers that the mode follows.
+        self.update_mode();
         let exit = loop {
             self.enter();
             let next = self.run_some();
@@ -264,6 +270,7 @@ impl Cpu {
 
     fn step(&self) -> Exit {
         let before = fault::set_current(self);
+        self.update_mode();
         let exit = self.one_insn().unwrap_or(Exit::Step);
         fault::restore_current(before);
         self.account(&exit);
@@ -391,7 +398,7 @@ impl Vcpu {
         self.cpu.mode()
     }
 
-    /// Sets the block mode.
+    /// Sets the block mode. `run` asks the ISA which of its bits the registers decide.
     pub fn set_mode(&mut self, mode: u32) {
         self.cpu.set_mode(mode);
     }

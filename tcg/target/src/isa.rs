@@ -3,10 +3,13 @@
 use tcg_ir::{Block, HelperDef, StateLayout};
 use tcg_mem::{Access, GuestVa, MemFault};
 
+/// Reads guest code: fills the buffer from an address, gives the number of bytes that are executable there.
+pub type Fetch<'a> = dyn FnMut(GuestVa, &mut [u8]) -> Result<usize, MemFault> + 'a;
+
 /// What a translation may look at besides the code itself.
 pub struct TranslateCtx<'a> {
     /// Reads guest code: fills the buffer from an address, gives the number of bytes that are executable there.
-    pub fetch: &'a mut dyn FnMut(GuestVa, &mut [u8]) -> Result<usize, MemFault>,
+    pub fetch: &'a mut Fetch<'a>,
     /// Longest block in guest instructions (1 for `-one-insn-per-tb` and single steps).
     pub max_insns: u32,
     /// Whether other threads (or processes through shared memory) may run: atomics and barriers must be real.

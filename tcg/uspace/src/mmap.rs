@@ -56,8 +56,11 @@ impl AddressSpace {
             Some((fd, b)) => MapSource::File { fd: *fd, offset: b.offset },
             None => MapSource::Anonymous,
         };
+        // Private memory never counts against the host's commit limit: so neighbours merge on the host, too, and
+        // the guest's own limits are emulated.
+        let extra = if shared { 0 } else { libc::MAP_NORESERVE };
         let prot = Self::host_prot(req.prot);
-        let made = self.mem.map(GuestVa(at), len, prot, shared, req.flags & HOST_FLAGS, source);
+        let made = self.mem.map(GuestVa(at), len, prot, shared, req.flags & HOST_FLAGS | extra, source);
         if made.is_ok() {
             let file = req.file.as_ref().map(|(_, b)| b.clone());
             let vma = Vma { file, ..Vma::anonymous(at + len, req.prot, shared) };
@@ -261,7 +264,13 @@ impl AddressSpace {
         // Pages protected for their translations must move with the guest's own protection.
         self.mem.protect(GuestVa(src), old_len.max(PAGE), Self::host_prot(vma.prot))?;
         let extra = if keep { libc::MREMAP_DONTUNMAP } else { 0 };
-        self.mem.remap(GuestVa(src), old_len, GuestVa(dst), new_len, extra)?;
+        match self.mem.remap(GuestVa(src), old_len, GuestVa(dst), new_len, extra) {
+            Err(e) if e.raw_os_error() == Some(libc::EFAULT) && vma.file.is_none() && !vma.shared => {
+                // One mapping of the guest's that the host keeps as several.
+                self.copy_mapping((src, old_len), (dst, new_len), &vma, keep)?;
+            }
+            other => other?,
+        }
         let mut moved = advance(&vma, src - vma_start);
         moved.end = dst + new_len;
         moved.label = None;
@@ -276,6 +285,27 @@ impl AddressSpace {
             self.tell_stale(dst, new_len);
         }
         Ok(GuestVa(dst))
+    }
+
+    /// Moves private anonymous memory by copying it.
+    fn copy_mapping(&self, (src, old_len): (u64, u64), (dst, new_len): (u64, u64), vma: &Vma, keep: bool) -> Result<(), Errno> {
+        self.mem.map(GuestVa(dst), new_len, HostProt::ReadWrite, false, libc::MAP_NORESERVE, MapSource::Anonymous)?;
+        self.mem.protect(GuestVa(src), old_len, HostProt::ReadWrite)?;
+        let mut page = vec![0u8; PAGE as usize];
+        for at in (0..old_len).step_by(PAGE as usize) {
+            // Both ranges are ours and accessible, so no fault takes the lock that is held here.
+            self.mem.read(GuestVa(src + at), &mut page)?;
+            if page.iter().any(|&b| b != 0) {
+                self.mem.write(GuestVa(dst + at), &page)?;
+            }
+        }
+        self.mem.protect(GuestVa(dst), new_len, Self::host_prot(vma.prot))?;
+        self.mem.unmap(GuestVa(src), old_len)?;
+        if keep {
+            let prot = Self::host_prot(vma.prot);
+            self.mem.map(GuestVa(src), old_len, prot, false, libc::MAP_NORESERVE, MapSource::Anonymous)?;
+        }
+        Ok(())
     }
 
     /// The `madvise` system call.

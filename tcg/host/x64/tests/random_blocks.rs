@@ -169,6 +169,25 @@ impl Rng {
     }
 }
 
+impl Rng {
+    /// Bits of a float: zeros, infinities, NaNs of both kinds, huge, small integers, ordinary; never denormal.
+    fn float(&mut self, exp_bits: u32, frac_bits: u32) -> u64 {
+        let sign = u64::from(self.below(2)) << (exp_bits + frac_bits);
+        let all = (1u64 << exp_bits) - 1;
+        let frac = self.bits() >> (64 - frac_bits);
+        let quiet = 1u64 << (frac_bits - 1);
+        sign | match self.below(12) {
+            0 => 0,
+            1 => all << frac_bits,
+            2 => all << frac_bits | quiet | frac,
+            3 => all << frac_bits | (frac & !quiet) | 1,
+            4 => (all - 1) << frac_bits | frac,
+            5 => (all / 2 + 3) << frac_bits | (frac >> (frac_bits - 4) << (frac_bits - 4)),
+            _ => (all / 2 - 10 + u64::from(self.below(40))) << frac_bits | frac,
+        }
+    }
+}
+
 struct Make<'a> {
     b: Builder<'a>,
     rng: Rng,
@@ -180,6 +199,8 @@ struct Make<'a> {
     calls_allowed: bool,
     pc: u64,
     vectors: bool,
+    /// Number of floating-point regimes to use, if any.
+    fp: Option<u32>,
 }
 
 const BIN: &[Op] = &[
@@ -588,10 +609,10 @@ impl Make<'_> {
         match self.rng.below(20) {
             0..=7 => self.arith(),
             8..=11 => self.flags(),
+            13 | 14 | 18 if self.vectors => self.vector(),
             12..=15 => self.memory(),
             16 => self.call(),
             17 if !self.in_region => self.region(),
-            18 if self.vectors => self.vector(),
             19 => {
                 let v = self.i32v();
                 self.set(Ty::I32, v);
@@ -604,10 +625,322 @@ impl Make<'_> {
         }
     }
 
-    fn vector(&mut self) {}
+    fn vslot(&mut self, ty: Ty) -> Slot {
+        let n = self.rng.below(8) as usize;
+        match ty {
+            Ty::V128 => Slot::new(256 + 16 * n, ty),
+            _ => Slot::new(256 + 8 * n, ty),
+        }
+    }
+
+    fn vval(&mut self, ty: Ty) -> Value {
+        let known: Vec<Value> = self
+            .vec
+            .iter()
+            .copied()
+            .filter(|v| self.b.block.ty(*v) == ty)
+            .collect();
+        if known.is_empty() || self.rng.below(4) == 0 {
+            if self.rng.below(3) == 0 {
+                let bits = u128::from(self.rng.word()) << 64 | u128::from(self.rng.word());
+                let bits = if ty == Ty::V64 {
+                    bits as u64 as u128
+                } else {
+                    bits
+                };
+                return self.b.vconst(ty, bits);
+            }
+            let s = self.vslot(ty);
+            return self.b.get(s);
+        }
+        self.rng.pick(&known)
+    }
+
+    fn vector(&mut self) {
+        for _ in 0..3 {
+            if self.fp.is_some() {
+                self.fp_op()
+            } else {
+                self.vector_op()
+            }
+        }
+    }
+
+    /// Floating-point values: interesting bit patterns are common.
+    fn fval(&mut self, ty: Ty) -> Value {
+        let known: Vec<Value> = self
+            .vec
+            .iter()
+            .copied()
+            .filter(|v| self.b.block.ty(*v) == ty)
+            .collect();
+        if !known.is_empty() && self.rng.below(3) > 0 {
+            return self.rng.pick(&known);
+        }
+        let r = &mut self.rng;
+        let bits = match ty {
+            Ty::F32 => u128::from(r.float(8, 23)),
+            Ty::F64 => u128::from(r.float(11, 52)),
+            _ => (0..4).map(|k| u128::from(r.float(8, 23)) << (32 * k)).sum(),
+        };
+        let bits = if ty == Ty::V64 {
+            u128::from(bits as u64)
+        } else {
+            bits
+        };
+        self.b.vconst(ty, bits)
+    }
+
+    fn fp_op(&mut self) {
+        const TWO: &[Op] = &[
+            Op::FAdd,
+            Op::FSub,
+            Op::FMul,
+            Op::FDiv,
+            Op::FMin,
+            Op::FMax,
+            Op::FMinNum,
+            Op::FMaxNum,
+        ];
+        let regimes = self.fp.unwrap_or(1);
+        let aux = self.rng.below(regimes) as u8;
+        let ty = self.rng.pick(&[Ty::F32, Ty::F64]);
+        let (a, c, e) = (self.fval(ty), self.fval(ty), self.fval(ty));
+        let no = Value::NONE;
+        let v = match self.rng.below(12) {
+            0..=2 => {
+                let op = self.rng.pick(TWO);
+                self.b.fop(op, ty, 0, aux, [a, c, no], 0)
+            }
+            3 => self.b.fop(Op::FMulAdd, ty, 0, aux, [a, c, e], 0),
+            4 => {
+                let op = self.rng.pick(&[Op::FNeg, Op::FAbs, Op::FSqrt]);
+                self.b.fop(op, ty, 0, aux, [a, no, no], 0)
+            }
+            5 => {
+                let other = if ty == Ty::F32 { Ty::F64 } else { Ty::F32 };
+                self.b.fop(Op::FCvt, other, 0, aux, [a, no, no], 0)
+            }
+            6 => {
+                let (lane, exact) = (self.rng.below(6) as u8, i64::from(self.rng.below(2)));
+                self.b.fop(Op::FRound, ty, lane, aux, [a, no, no], exact)
+            }
+            7 => {
+                let wide = self.rng.below(3) == 0;
+                let lane = self.rng.pick(&[3, 3, 5, 0, 1]);
+                let imm = if wide { 64 << 16 } else { 32 << 16 } | 256;
+                let to = if wide { Ty::I64 } else { Ty::I32 };
+                let x = self.b.fop(Op::FToI, to, lane, aux, [a, no, no], imm);
+                return self.put(to, x);
+            }
+            8 => {
+                let x = self.i32v();
+                let imm = i64::from(self.rng.below(2)) << 8;
+                self.b.fop(Op::FFromI, ty, 5, aux, [x, no, no], imm)
+            }
+            9 => {
+                let signalling = self.rng.below(2) as u8;
+                let cc = self
+                    .b
+                    .op(Op::CcFcmp, Ty::Cc, signalling, aux, [a, c, no], 0);
+                return self.cc.push(cc);
+            }
+            _ => self.vfp_op(aux),
+        };
+        self.vec.push(v);
+        if self.rng.below(2) == 0 {
+            let ty = self.b.block.ty(v);
+            let n = self.rng.below(8) as usize;
+            self.b.set(Slot::new(256 + ty.bytes() as usize * n, ty), v);
+        }
+    }
+
+    fn vfp_op(&mut self, aux: u8) -> Value {
+        const TWO: &[Op] = &[
+            Op::VFAdd,
+            Op::VFSub,
+            Op::VFMul,
+            Op::VFMin,
+            Op::VFMax,
+            Op::VFMinNum,
+            Op::VFMaxNum,
+            Op::VFCmpEq,
+            Op::VFCmpGe,
+            Op::VFCmpGt,
+            Op::VFAbd,
+            Op::VFPadd,
+        ];
+        let no = Value::NONE;
+        let ty = self.rng.pick(&[Ty::V64, Ty::V128]);
+        let (a, c, e) = (self.fval(ty), self.fval(ty), self.fval(ty));
+        match self.rng.below(6) {
+            0 => self.b.fop(Op::VFMulAdd, ty, 2, aux, [a, c, e], 0),
+            1 => {
+                let op = self.rng.pick(&[Op::VFNeg, Op::VFAbs]);
+                self.b.fop(op, ty, 2, aux, [a, no, no], 0)
+            }
+            2 => self
+                .b
+                .fop(Op::VFFromI, ty, 2, aux, [a, no, no], 5 << 12 | 256),
+            _ => {
+                let op = self.rng.pick(TWO);
+                self.b.fop(op, ty, 2, aux, [a, c, no], 0)
+            }
+        }
+    }
+
+    fn vector_op(&mut self) {
+        const TWO: &[Op] = &[
+            Op::VAnd,
+            Op::VOr,
+            Op::VXor,
+            Op::VAndNot,
+            Op::VAdd,
+            Op::VSub,
+            Op::VMul,
+            Op::VAbdS,
+            Op::VAbdU,
+            Op::VMinS,
+            Op::VMaxS,
+            Op::VMinU,
+            Op::VMaxU,
+            Op::VCmpEq,
+            Op::VCmpGtS,
+            Op::VCmpGeS,
+            Op::VCmpGtU,
+            Op::VCmpGeU,
+            Op::VTst,
+            Op::VAddSatS,
+            Op::VAddSatU,
+            Op::VSubSatS,
+            Op::VSubSatU,
+            Op::VHaddS,
+            Op::VHaddU,
+            Op::VRhaddU,
+            Op::VZipLo,
+            Op::VZipHi,
+            Op::VUzpEven,
+            Op::VUzpOdd,
+            Op::VTrnEven,
+            Op::VTrnOdd,
+            Op::VPadd,
+        ];
+        const ONE: &[Op] = &[Op::VNot, Op::VNeg, Op::VAbs, Op::VCnt, Op::VClz];
+        let ty = self.rng.pick(&[Ty::V64, Ty::V128]);
+        let lane = self.rng.below(if ty == Ty::V64 { 3 } else { 4 }) as u8;
+        let bits = 8i64 << lane;
+        let (a, c) = (self.vval(ty), self.vval(ty));
+        let v = match self.rng.below(16) {
+            0..=4 => {
+                let op = self.rng.pick(TWO);
+                self.b.vbin(op, ty, lane, a, c, 0)
+            }
+            5 => {
+                let op = self.rng.pick(ONE);
+                let lane = if op == Op::VCnt { 0 } else { lane.min(2) };
+                self.b.vun(op, ty, lane, a, 0)
+            }
+            6 => {
+                let op = self.rng.pick(&[Op::VShlI, Op::VShrI, Op::VSarI]);
+                let n = i64::from(self.rng.below(bits as u32)) + i64::from(op != Op::VShlI);
+                self.b.vun(op, ty, lane, a, n)
+            }
+            7 => {
+                let (x, y) = (self.vval(Ty::V64), self.vval(Ty::V64));
+                let op = self.rng.pick(&[Op::VMullS, Op::VMullU]);
+                self.b.vbin(op, Ty::V128, lane.min(2), x, y, 0)
+            }
+            8 => {
+                let x = self.vval(Ty::V64);
+                let op = self.rng.pick(&[Op::VWidenS, Op::VWidenU]);
+                self.b.vun(op, Ty::V128, lane.min(2), x, 0)
+            }
+            9 => {
+                let x = self.vval(Ty::V128);
+                let op = self.rng.pick(&[
+                    Op::VNarrow,
+                    Op::VNarrowSatS,
+                    Op::VNarrowSatU,
+                    Op::VNarrowSatSU,
+                ]);
+                self.b.vun(op, Ty::V64, lane.min(2), x, 0)
+            }
+            10 => {
+                let n = i64::from(self.rng.below(ty.bytes()));
+                match self.rng.below(3) {
+                    0 => self.b.vbin(Op::VExt, ty, 0, a, c, n),
+                    1 => {
+                        let group =
+                            i64::from(lane) + i64::from(self.rng.below(4 - u32::from(lane)));
+                        self.b.vun(Op::VRev, ty, lane, a, group)
+                    }
+                    _ => self.b.vun(Op::VDupLane, ty, lane, a, n >> lane),
+                }
+            }
+            11 => {
+                let n = i64::from(self.rng.below(ty.bytes() >> lane));
+                if self.rng.below(2) == 0 {
+                    let aux = self.rng.below(2) as u8;
+                    let to = if lane == 3 || self.rng.below(4) == 0 {
+                        Ty::I64
+                    } else {
+                        Ty::I32
+                    };
+                    let g = self
+                        .b
+                        .op(Op::VGet, to, lane, aux, [a, Value::NONE, Value::NONE], n);
+                    return self.put(to, g);
+                }
+                let x = if lane == 3 { self.i64v() } else { self.i32v() };
+                self.b.vbin(Op::VSet, ty, lane, a, x, n)
+            }
+            12 => {
+                let x = if lane == 3 { self.i64v() } else { self.i32v() };
+                self.b.vun(Op::VDup, ty, lane, x, 0)
+            }
+            13 => {
+                let (x, y) = (self.vval(Ty::V64), self.vval(Ty::V64));
+                match self.rng.below(4) {
+                    0 => self.b.bin(Op::VConcat, Ty::V128, x, y),
+                    1 => {
+                        let big = self.vval(Ty::V128);
+                        self.b.un(Op::VHigh, Ty::V64, big)
+                    }
+                    2 => self.b.bitcast(Ty::V128, x),
+                    _ => self.b.tri(Op::VBsl, ty, a, c, a),
+                }
+            }
+            14 => {
+                let addr = self.addr();
+                let f = MemFlags::size(if ty == Ty::V64 { 3 } else { 4 })
+                    .big_endian(self.rng.below(4) == 0);
+                self.b.load(ty, addr, f)
+            }
+            _ => {
+                let addr = self.addr();
+                let f = MemFlags::size(if ty == Ty::V64 { 3 } else { 4 })
+                    .big_endian(self.rng.below(4) == 0);
+                return self.b.store(addr, a, f);
+            }
+        };
+        self.vec.push(v);
+        if self.rng.below(2) == 0 {
+            let ty = self.b.block.ty(v);
+            let s = self.vslot(ty);
+            self.b.set(s, v);
+        }
+    }
 }
 
-fn random_block(seed: u64, vectors: bool, limit: u32) -> Block {
+#[derive(Clone, Copy, PartialEq)]
+enum What {
+    Integers,
+    Vectors,
+    /// Floating point with one or both regimes.
+    Fp(u32),
+}
+
+fn random_block(seed: u64, what: What, limit: u32) -> Block {
     let mut b = Builder::new(0x1000, 0, &LAYOUT);
     b.insn_start(0x1000, 0);
     let mut w = Vec::new();
@@ -629,7 +962,12 @@ fn random_block(seed: u64, vectors: bool, limit: u32) -> Block {
         in_region: false,
         calls_allowed: true,
         pc: 0x1000,
-        vectors,
+        vectors: what != What::Integers,
+        fp: if let What::Fp(n) = what {
+            Some(n)
+        } else {
+            None
+        },
     };
     for _ in 0..n {
         m.step();
@@ -642,6 +980,7 @@ fn random_block(seed: u64, vectors: bool, limit: u32) -> Block {
 #[derive(Debug, PartialEq)]
 struct End {
     what: String,
+    fp_flags: u32,
     state: Vec<u8>,
     mem: Vec<u8>,
 }
@@ -669,6 +1008,7 @@ fn interpret(block: &Block, state: &[u8], mem: &[u8]) -> (End, u32) {
         }
         panic!("unsound block: {e:?}")
     });
+    let fp_flags = i.fp_flags;
     let mut dead = 0;
     let what = match out {
         Outcome::Jump { exit, pc, mode } => {
@@ -695,6 +1035,7 @@ fn interpret(block: &Block, state: &[u8], mem: &[u8]) -> (End, u32) {
     (
         End {
             what,
+            fp_flags,
             state,
             mem: ram.0,
         },
@@ -716,6 +1057,7 @@ fn execute(
         Err(tcg_x64::TooComplex) if opts.max_regs != 0 => return None,
         Err(e) => panic!("{e:?}"),
     };
+    m.header().fp_flags = 0;
     m.state().copy_from_slice(state);
     m.guest_mem(MEM, MEM_LEN).copy_from_slice(mem);
     let l = m.run(&c);
@@ -733,8 +1075,11 @@ fn execute(
         KIND_HOST_FAULT => format!("fault {:x} {:x}", l.pc, l.mode),
         k => format!("kind {k}"),
     };
+    let x = m.header().mxcsr_sticky;
+    let fp_flags = m.header().fp_flags | x & 1 | x >> 1 & 0x1e;
     let end = End {
         what,
+        fp_flags,
         state: m.state().to_vec(),
         mem: m.guest_mem(MEM, MEM_LEN).to_vec(),
     };
@@ -749,7 +1094,7 @@ fn clear_dead(e: &mut End, dead: u32) {
     }
 }
 
-fn check(seeds: std::ops::Range<u64>, vectors: bool) {
+fn check(seeds: std::ops::Range<u64>, vectors: What) {
     let mut m = Machine::new(STATE, &HELPERS);
     m.map_guest(MEM, MEM_LEN);
     let (mut runs, mut refused) = (0, 0);
@@ -765,6 +1110,9 @@ fn check(seeds: std::ops::Range<u64>, vectors: bool) {
             .collect();
         let (mut want, dead) = interpret(&block, &state, &mem);
         clear_dead(&mut want, dead);
+        // Flushing: inexact, underflow and input denormal differ (see emit_fp.rs).
+        let flags = if vectors == What::Fp(2) { 7 } else { 0x1f };
+        want.fp_flags &= flags;
         *kinds
             .entry(want.what.split(' ').next().unwrap_or("").to_string())
             .or_insert(0) += 1;
@@ -783,6 +1131,7 @@ fn check(seeds: std::ops::Range<u64>, vectors: bool) {
                     continue;
                 };
                 clear_dead(&mut got, dead);
+                got.fp_flags &= flags;
                 if got != want {
                     let small = (0..80).map(|n| random_block(seed, vectors, n)).find(|b| {
                         let (mut want, dead) = interpret(b, &state, &mem);
@@ -791,6 +1140,8 @@ fn check(seeds: std::ops::Range<u64>, vectors: bool) {
                         };
                         clear_dead(&mut want, dead);
                         clear_dead(&mut got, dead);
+                        got.fp_flags &= flags;
+                        want.fp_flags &= flags;
                         got != want
                     });
                     let block = small.unwrap_or(block);
@@ -830,8 +1181,8 @@ fn check(seeds: std::ops::Range<u64>, vectors: bool) {
                         }
                     }
                     panic!(
-                        "seed {seed} regs {max_regs} avx2 {}: want {} got {}",
-                        f.avx2, want.what, got.what
+                        "seed {seed} regs {max_regs} avx2 {}: want {} got {}, flags {:x} {:x}",
+                        f.avx2, want.what, got.what, want.fp_flags, got.fp_flags
                     );
                 }
             }
@@ -852,5 +1203,32 @@ fn random_integer_blocks_agree_with_interpreter() {
         .ok()
         .and_then(|s| s.parse().ok())
         .unwrap_or(3000);
-    check(first..first + n, false);
+    check(first..first + n, What::Integers);
+}
+
+#[test]
+fn random_vector_blocks_agree_with_interpreter() {
+    let first = std::env::var("X64_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(0);
+    let n = std::env::var("X64_COUNT")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(3000);
+    check(first..first + n, What::Vectors);
+}
+
+#[test]
+fn random_fp_blocks_agree_with_interpreter() {
+    let first = std::env::var("X64_SEED")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(0);
+    let n = std::env::var("X64_COUNT")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(2000);
+    check(first..first + n, What::Fp(1));
+    check(first..first + n, What::Fp(2));
 }

@@ -141,11 +141,13 @@ impl Machine {
         h.helpers = helpers;
         h.runtime = runtime;
         h.guest_base = guest;
+        h.fp_flags = 0;
         // SAFETY: the end of the mapping, with room for the sentinel entry.
         let top = unsafe { stack.add(JIT_STACK - 64) };
         // SAFETY: within the mapping.
         unsafe { top.cast::<[u64; 2]>().write([0, u64::MAX]) };
         h.jit_base = top as u64;
+        h.mxcsr_guest = [0x1f80, 0x9fc0];
         h.jit_rsp = top as u64;
         install_handler();
         m
@@ -195,7 +197,11 @@ impl Machine {
         // SAFETY: sets this thread's gs base, which nothing else uses; the code was made for this environment.
         unsafe {
             libc::syscall(libc::SYS_arch_prctl, 0x1001, self.guest);
+            let host = get_mxcsr();
+            set_mxcsr(self.header().mxcsr_guest[0]);
             x64_test_enter(self.env, self.code);
+            self.header().mxcsr_sticky = get_mxcsr() & 0x3f;
+            set_mxcsr(host);
         }
         CURRENT.set(None);
         let h = self.header();
@@ -207,6 +213,18 @@ impl Machine {
             mode: h.mode,
         }
     }
+}
+
+fn get_mxcsr() -> u32 {
+    let mut x = 0u32;
+    // SAFETY: stores a register.
+    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &mut x) };
+    x
+}
+
+fn set_mxcsr(x: u32) {
+    // SAFETY: restored before other code computes.
+    unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &x) };
 }
 
 fn install_handler() {
