@@ -140,7 +140,7 @@ impl Rng {
         match self.below(3) {
             0 => u64::from(high) << 32 | u64::from(low),
             1 => DOUBLE[self.below(DOUBLE.len())] | (sign & 1 << 63),
-            _ => 0x3fe0_0000_0000_0000 + (self.next() >> 10) | (sign & 1 << 63),
+            _ => (0x3fe0_0000_0000_0000 + (self.next() >> 10)) | (sign & 1 << 63),
         }
     }
 
