@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn hwcap_follows_the_features() {
         let hwcap = |name| CpuModel::find(name).map(CpuModel::hwcap);
-        assert_eq!(hwcap("cortex-a8").map(|h| h[0]), Some(0x000b_b0d7));
+        assert_eq!(hwcap("cortex-a8").map(|h| h[0]), Some(0x0008_b0d7));
         assert_eq!(hwcap("arm926").map(|h| h[0]), Some(0x1d7));
         assert_eq!(hwcap("max").map(|h| h[1]), Some(1 << 4));
     }

@@ -16,8 +16,11 @@ mod inst;
 pub mod interp;
 mod op;
 pub mod random;
+pub mod sig;
 mod slots;
+pub mod text;
 mod ty;
+mod verify;
 
 pub use block::{Block, ExitInfo, ExitKind, IndirectHint};
 pub use builder::{Addr, Builder, RegionKind};
@@ -27,3 +30,4 @@ pub use inst::{Cond, Inst, MemFlags, Order, Value};
 pub use op::{Op, OpClass};
 pub use slots::{Slot, StateLayout};
 pub use ty::Ty;
+pub use verify::verify;

@@ -124,7 +124,12 @@ fn is_silent(op: Op) -> bool {
 
 impl Liveness {
     /// Analyses a block. `clobbers`: whether the backend's code for an instruction destroys the host's flags.
-    pub fn run(&mut self, block: &Block, layout: &StateLayout, clobbers: fn(&Block, &Inst) -> bool) {
+    pub fn run(
+        &mut self,
+        block: &Block,
+        layout: &StateLayout,
+        clobbers: fn(&Block, &Inst) -> bool,
+    ) {
         let n = block.insts.len();
         self.info.clear();
         self.info.resize(n + 1, EMPTY);
@@ -162,8 +167,7 @@ impl Liveness {
                     holder = NONE;
                 }
             }
-            let lazy = is_silent(i.op) || is_lazy_cc(i.op) || i.op == Op::ICmp;
-            let foreign = !lazy && foreign_test(block, i, holder);
+            let foreign = !is_silent(i.op) && foreign_test(block, i, holder);
             if foreign {
                 count += 1;
                 holder = NONE;

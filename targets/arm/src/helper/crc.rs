@@ -1,4 +1,4 @@
-//! The CRC32 instructions. [DDI 0487 F5.1.40]
+//! The CRC32 instructions. [ARMv8 F5.1.40]
 
 /// Polynomials with their bits reversed, as the instructions' bit order wants them.
 const CRC32: u32 = 0x04c1_1db7u32.reverse_bits();
@@ -24,20 +24,21 @@ const fn table(polynomial: u32) -> [u32; 256] {
 static TABLE: [u32; 256] = table(CRC32);
 static TABLE_C: [u32; 256] = table(CRC32C);
 
-fn update(table: &[u32; 256], acc: u64, data: u64, bytes: u64) -> u64 {
-    let data = (data as u32).to_le_bytes();
+fn update(table: &[u32; 256], acc: u32, data: u32, bytes: u32) -> u32 {
+    let data = data.to_le_bytes();
     let bytes = data.iter().take(bytes as usize);
-    let crc = bytes.fold(acc as u32, |crc, byte| {
+    bytes.fold(acc, |crc, byte| {
         crc >> 8 ^ table[usize::from(crc as u8 ^ byte)]
-    });
-    u64::from(crc)
+    })
 }
 
-pub(super) unsafe extern "C" fn crc32(_: *mut u8, acc: u64, data: u64, bytes: u64, _: u64) -> u64 {
+/// CRC-32 of the low `bytes` bytes of `data`, from `acc` on.
+pub fn crc32(acc: u32, data: u32, bytes: u32) -> u32 {
     update(&TABLE, acc, data, bytes)
 }
 
-pub(super) unsafe extern "C" fn crc32c(_: *mut u8, acc: u64, data: u64, bytes: u64, _: u64) -> u64 {
+/// The same with the Castagnoli polynomial.
+pub fn crc32c(acc: u32, data: u32, bytes: u32) -> u32 {
     update(&TABLE_C, acc, data, bytes)
 }
 
@@ -48,12 +49,12 @@ mod tests {
     /// The check value of both codes: CRC of "123456789", initially all ones, complemented.
     #[test]
     fn crc_of_check_string() {
-        for (table, want) in [(&TABLE, 0xcbf4_3926), (&TABLE_C, 0xe306_9283u64)] {
+        for (table, want) in [(&TABLE, 0xcbf4_3926), (&TABLE_C, 0xe306_9283u32)] {
             let crc = b"12345678".chunks(4).fold(0xffff_ffff, |crc, word| {
                 let data = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-                update(table, crc, u64::from(data), 4)
+                update(table, crc, data, 4)
             });
-            assert_eq!(update(table, crc, u64::from(b'9'), 1) ^ 0xffff_ffff, want);
+            assert_eq!(update(table, crc, u32::from(b'9'), 1) ^ 0xffff_ffff, want);
         }
     }
 }

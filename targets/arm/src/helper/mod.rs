@@ -1,13 +1,44 @@
 //! Functions that translated code calls.
 
-mod crc;
+pub mod crc;
+pub mod crypto;
+mod entry;
 
-use tcg_ir::{Effects, HelperDef, HelperId, Ty};
+use tcg_ir::{Effects, HelperDef, HelperFn, HelperId, Ty};
 
 /// CRC-32 (polynomial 0x04c11db7): accumulator, data, bytes.
 pub const CRC32: HelperId = HelperId(0);
 /// CRC-32C (polynomial 0x1edc6f41).
 pub const CRC32C: HelperId = HelperId(1);
+
+/// SHA1C.
+pub const SHA1C: HelperId = HelperId(2);
+/// SHA1P.
+pub const SHA1P: HelperId = HelperId(3);
+/// SHA1M.
+pub const SHA1M: HelperId = HelperId(4);
+/// SHA1SU0.
+pub const SHA1SU0: HelperId = HelperId(5);
+/// SHA256H.
+pub const SHA256H: HelperId = HelperId(6);
+/// SHA256H2.
+pub const SHA256H2: HelperId = HelperId(7);
+/// SHA256SU1.
+pub const SHA256SU1: HelperId = HelperId(8);
+/// AESE.
+pub const AESE: HelperId = HelperId(9);
+/// AESD.
+pub const AESD: HelperId = HelperId(10);
+/// SHA1SU1.
+pub const SHA1SU1: HelperId = HelperId(11);
+/// SHA256SU0.
+pub const SHA256SU0: HelperId = HelperId(12);
+/// AESMC.
+pub const AESMC: HelperId = HelperId(13);
+/// AESIMC.
+pub const AESIMC: HelperId = HelperId(14);
+/// SHA1H.
+pub const SHA1H: HelperId = HelperId(15);
 
 /// All helpers, by number.
 pub static HELPERS: &[HelperDef] = &[
@@ -16,18 +47,47 @@ pub static HELPERS: &[HelperDef] = &[
         args: &[Ty::I32, Ty::I32, Ty::I32],
         ret: Ty::I32,
         effects: Effects::Pure,
-        func: crc::crc32,
+        func: entry::crc32,
     },
     HelperDef {
         name: "crc32c",
         args: &[Ty::I32, Ty::I32, Ty::I32],
         ret: Ty::I32,
         effects: Effects::Pure,
-        func: crc::crc32c,
+        func: entry::crc32c,
     },
+    vector("sha1c", &[Ty::V128, Ty::V128, Ty::V128], entry::sha1c),
+    vector("sha1p", &[Ty::V128, Ty::V128, Ty::V128], entry::sha1p),
+    vector("sha1m", &[Ty::V128, Ty::V128, Ty::V128], entry::sha1m),
+    vector("sha1su0", &[Ty::V128, Ty::V128, Ty::V128], entry::sha1su0),
+    vector("sha256h", &[Ty::V128, Ty::V128, Ty::V128], entry::sha256h),
+    vector("sha256h2", &[Ty::V128, Ty::V128, Ty::V128], entry::sha256h2),
+    vector(
+        "sha256su1",
+        &[Ty::V128, Ty::V128, Ty::V128],
+        entry::sha256su1,
+    ),
+    vector("aese", &[Ty::V128, Ty::V128], entry::aese),
+    vector("aesd", &[Ty::V128, Ty::V128], entry::aesd),
+    vector("sha1su1", &[Ty::V128, Ty::V128], entry::sha1su1),
+    vector("sha256su0", &[Ty::V128, Ty::V128], entry::sha256su0),
+    vector("aesmc", &[Ty::V128], entry::aesmc),
+    vector("aesimc", &[Ty::V128], entry::aesimc),
+    vector("sha1h", &[Ty::V128], entry::sha1h),
 ];
 
 /// The declaration of a helper.
 pub fn def(id: HelperId) -> &'static HelperDef {
     &HELPERS[usize::from(id.0)]
+}
+
+/// A pure helper on 128-bit vectors.
+const fn vector(name: &'static str, args: &'static [Ty], func: HelperFn) -> HelperDef {
+    HelperDef {
+        name,
+        args,
+        ret: Ty::V128,
+        effects: Effects::Pure,
+        func,
+    }
 }

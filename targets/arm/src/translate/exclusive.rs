@@ -1,4 +1,4 @@
-//! Exclusives, swaps, load-acquire and store-release. [ARMv7 A3.4, DDI 0487 E2.3]
+//! Exclusives, swaps, load-acquire and store-release. [ARMv7 A3.4, ARMv8 E2.3]
 //!
 //! An exclusive load notes its address and value; an exclusive store is a compare-and-swap against that value.
 //! DEVIATES: a store by another thread of the same value in between goes unnoticed (ABA).
@@ -6,7 +6,7 @@
 use tcg_ir::{Addr, Cond, MemFlags, Op, Order, RegionKind, Ty, Value};
 
 use super::{Out, Pred, Translator};
-use crate::decode::args;
+use crate::decode::{Feature, args};
 use crate::state::{EXCLUSIVE_OPEN, slot};
 
 macro_rules! handlers {
@@ -93,7 +93,11 @@ impl Translator<'_> {
     fn swap(&mut self, rn: u32, rt: u32, rm: u32, size: u8) -> Out {
         let base = self.reg(rn);
         let value = self.reg(rm);
-        let flags = self.mem(MemFlags::size(size)).order(Order::SeqCst);
+        let mut flags = self.mem(MemFlags::size(size)).order(Order::SeqCst);
+        // UNPREDICTABLE: before ARMv6 an unaligned swap rotates; here it is plain.
+        if self.has(Feature::V6) {
+            flags = flags.align(size);
+        }
         let old = self.b.atomic_rmw(0, Ty::I32, base, 0, value, flags);
         self.set_reg(rt, old);
         Out::Next

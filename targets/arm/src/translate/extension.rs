@@ -2,6 +2,10 @@
 //! [ARMv7 A7.1, A7.3 to A7.5]
 
 use super::{Out, Translator};
+use crate::decode;
+
+decode::dispatch_vfp!(fn decode_vfp, Translator<'_>, Out);
+decode::dispatch_neon!(fn decode_neon, Translator<'_>, Out);
 
 /// Where an extension instruction is decoded, in its A32 form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +54,8 @@ impl Translator<'_> {
     /// Translates an instruction of an extension.
     pub(super) fn extension(&mut self, space: Space) -> Out {
         match space {
-            // UNIMPL: until the handlers of the extensions' tables are there.
-            Space::Vfp(_) => self.unimplemented("VFP"),
-            Space::Neon(_) => self.unimplemented("Advanced SIMD"),
+            Space::Vfp(insn) => decode_vfp(self, insn),
+            Space::Neon(insn) => decode_neon(self, insn),
         }
     }
 }

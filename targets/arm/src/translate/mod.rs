@@ -7,13 +7,22 @@ mod data;
 mod exclusive;
 mod extension;
 mod fetch;
+mod fpregs;
 mod load_store;
 mod media;
 mod multiple;
 mod multiply;
+mod neon;
+mod neon_crypto;
+mod neon_fp;
+mod neon_mem;
+mod neon_wide;
 mod operand;
+mod peek;
 mod style;
 mod system;
+mod vfp;
+mod vfp_mem;
 
 use tcg_ir::{Block, Builder, ExitInfo, ExitKind, RegionKind, Value};
 use tcg_mem::{GuestVa, MemFault};
@@ -56,7 +65,6 @@ struct OpenRegion {
 pub(crate) struct Translator<'a> {
     pub(crate) b: Builder<'a>,
     features: FeatureSet,
-    model: &'a CpuModel,
     parallel: bool,
     thumb: bool,
     /// Mode at the current instruction.
@@ -94,7 +102,6 @@ pub(crate) fn translate(
     let mut t = Translator {
         b: Builder::new(pc, mode.0, &LAYOUT),
         features: model.features,
-        model,
         parallel: ctx.parallel,
         thumb,
         mode,
@@ -136,7 +143,11 @@ pub(crate) fn translate(
         t.b.exit(info, Value::NONE);
     }
     t.b.block.end_pc = u64::from(end);
-    Ok(t.b.finish())
+    let mut block = t.b.finish();
+    if ctx.max_insns > 1 {
+        peek::mark_dead_flags(&mut block, &mut fetcher);
+    }
+    Ok(block)
 }
 
 impl Translator<'_> {
@@ -324,6 +335,9 @@ impl Translator<'_> {
         self.mode.big_endian()
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 /// The first address of what a fetch needs.
 const fn va(pc: u32) -> GuestVa {

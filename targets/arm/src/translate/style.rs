@@ -13,10 +13,18 @@ pub(super) enum Style {
     Leaves,
 }
 
+/// VMSR FPSCR: it may change the block mode.
+const fn is_vmsr_fpscr(insn: u32) -> bool {
+    insn & 0x0fff_0fff == 0x0ee1_0a10
+}
+
 /// The style of an A32 instruction.
 pub(super) fn a32(insn: u32) -> Style {
     let bit = |n: u32| insn >> n & 1 != 0;
     let rd = insn >> 12 & 15;
+    if is_vmsr_fpscr(insn) {
+        return Style::Leaves;
+    }
     match insn >> 25 & 7 {
         0 if insn & 0x90 == 0x90 => match (insn & 0x60, bit(24)) {
             (0, false) => Style::Plain,
@@ -57,6 +65,9 @@ pub(super) fn t16(insn: u32) -> Style {
 /// The style of a 32-bit T32 instruction.
 pub(super) fn t32(insn: u32) -> Style {
     let bit = |n: u32| insn >> n & 1 != 0;
+    if is_vmsr_fpscr(insn) {
+        return Style::Leaves;
+    }
     match insn >> 25 & 0xf {
         // Load and store multiple.
         0b0100 if !bit(22) => {

@@ -117,6 +117,8 @@ impl Gen<'_> {
                 self.a.test(w, r, Rm::R(r));
             }
             Op::CcAdd => {
+                self.settle_test(a);
+                self.settle_test(b);
                 self.load_scratch(a);
                 self.alu_operand(Alu::Add, w, RAX, b);
             }

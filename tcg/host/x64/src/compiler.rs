@@ -3,6 +3,7 @@
 use crate::abi::*;
 use crate::cc::{HostFlags, NO_FLAGS};
 use crate::emit_branch::Snapshot;
+use crate::emit_fp::Slow;
 use crate::enc::Asm;
 use crate::link::Stub;
 use crate::regalloc::{NOWHERE, Val};
@@ -38,6 +39,8 @@ pub struct Region {
     pub dirty: Vec<Dirty>,
     pub label: u32,
     pub leaves: bool,
+    /// The region is in the hot section and what follows it in the cold one.
+    pub inverted: bool,
     /// Merges and their registers (`NOREG`: in a spill slot).
     pub merges: Vec<(Value, u8)>,
     /// Registers that merges occupy until the end of the region.
@@ -86,6 +89,10 @@ pub struct Gen<'a> {
     pub cold_over: Vec<u32>,
     /// Stubs to be written at the end, with their labels.
     pub stubs: Vec<(u32, Stub)>,
+    /// Ways through the evaluator.
+    pub slow: Vec<Slow>,
+    /// Label of the evaluator's call, if any instruction needs it.
+    pub slow_routine: Option<u32>,
     pub region: Region,
     pub labels: Vec<Place>,
     pub fixups: Vec<Fixup>,
@@ -119,6 +126,7 @@ struct Spare {
     home_journal: Vec<(u32, u32)>,
     cold_over: Vec<u32>,
     stubs: Vec<(u32, Stub)>,
+    slow: Vec<Slow>,
     region: Region,
     labels: Vec<Place>,
     fixups: Vec<Fixup>,
@@ -142,6 +150,7 @@ impl Spare {
             home_journal: Vec::new(),
             cold_over: Vec::new(),
             stubs: Vec::new(),
+            slow: Vec::new(),
             region: Region::default(),
             labels: Vec::new(),
             fixups: Vec::new(),
@@ -221,6 +230,7 @@ impl<'a> Gen<'a> {
         s.home_journal.clear();
         s.cold_over.clear();
         s.stubs.clear();
+        s.slow.clear();
         s.region.snap = None;
         s.region.pins = 0;
         s.labels.clear();
@@ -262,6 +272,8 @@ impl<'a> Gen<'a> {
             home_journal: s.home_journal,
             cold_over: s.cold_over,
             stubs: s.stubs,
+            slow: s.slow,
+            slow_routine: None,
             region: s.region,
             labels: s.labels,
             fixups: s.fixups,
@@ -287,6 +299,7 @@ impl<'a> Gen<'a> {
             home_journal: self.home_journal,
             cold_over: self.cold_over,
             stubs: self.stubs,
+            slow: self.slow,
             region: self.region,
             labels: self.labels,
             fixups: self.fixups,
@@ -314,10 +327,7 @@ impl<'a> Gen<'a> {
             }
             self.pos = p as u32;
             let i = &self.b.insts[p];
-            if matches!(
-                i.op,
-                Op::Const | Op::ConstV | Op::CcTest | Op::Merge
-            ) {
+            if matches!(i.op, Op::Const | Op::ConstV | Op::CcTest | Op::Merge) {
                 continue;
             }
             self.pinned = self.region.pins;
@@ -325,6 +335,9 @@ impl<'a> Gen<'a> {
             self.flags_fresh = false;
             self.keep_from = self.pos + !tcg_opt::is_site(i) as u32;
             self.inst(Value(p as u32), i);
+        }
+        if self.in_cold {
+            self.switch_section();
         }
         if !self.too_complex {
             self.emit_stubs();
@@ -384,7 +397,9 @@ impl<'a> Gen<'a> {
                 if !(self.emit_arith(v, i)
                     || self.emit_shift(v, i)
                     || self.emit_bits(v, i)
-                    || self.emit_mul(v, i))
+                    || self.emit_mul(v, i)
+                    || self.emit_vec(v, i)
+                    || self.emit_fp(v, i))
                 {
                     self.emit_fallback(v, i);
                 }

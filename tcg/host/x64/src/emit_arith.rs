@@ -187,8 +187,7 @@ impl Gen<'_> {
 
     fn emit_unary(&mut self, v: Value, i: &Inst, ext: u8) {
         let d = self.def_copy(v, i.args[0]);
-        self.a
-            .op(Opc(0, 0, 0xf7), i.ty == Ty::I64, ext, Rm::R(d));
+        self.a.op(Opc(0, 0, 0xf7), i.ty == Ty::I64, ext, Rm::R(d));
     }
 
     fn emit_minmax(&mut self, v: Value, i: &Inst, take_b: u8) {

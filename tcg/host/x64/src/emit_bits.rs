@@ -174,8 +174,7 @@ impl Gen<'_> {
         }
         let d = self.def_copy(v, a);
         if lsb + len < width {
-            self.a
-                .shift_imm(Sh::Shl, w, Rm::R(d), width - lsb - len);
+            self.a.shift_imm(Sh::Shl, w, Rm::R(d), width - lsb - len);
         }
         if len < width {
             self.a.shift_imm(Sh::Sar, w, Rm::R(d), width - len);

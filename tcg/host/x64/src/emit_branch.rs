@@ -102,21 +102,23 @@ impl Gen<'_> {
         if i.aux == 1 {
             let cc = self.branch_cond(i.args[0]);
             let label = self.new_label();
-            self.jcc(cc, label);
             self.region.leaves = true;
             self.save_dirty();
+            self.region.inverted = self.is_loop_branch();
+            if self.region.inverted {
+                // The way back is the likely one: it stays here, what follows goes to the cold section.
+                self.jcc(cc ^ 1, label);
+                self.region.label = label;
+                let snap = self.snapshot();
+                self.region.snap = Some(snap);
+                return;
+            }
+            self.jcc(cc, label);
             let snap = self.begin_cold(label);
             self.region.snap = Some(snap);
             return;
         }
         let end = self.live.info[self.pos as usize].mate as usize;
-        for m in self.live_merges(end) {
-            let old = self.b.def(m).args[0];
-            if self.val[old.index()].home != 0xffff {
-                self.reg(old);
-                self.pinned = 0;
-            }
-        }
         self.keep_merge_operands(end, 0);
         self.prepare_state(end);
         self.keep_merge_operands(end, 0);
@@ -134,6 +136,20 @@ impl Gen<'_> {
         self.save_dirty();
         let snap = self.snapshot();
         self.region.snap = Some(snap);
+    }
+
+    /// Whether the side exit that starts here is a backward jump directly before a final exit that is none.
+    fn is_loop_branch(&self) -> bool {
+        let end = self.live.info[self.pos as usize].mate as usize;
+        let check = |k: usize| {
+            let i = self.b.insts.get(k)?;
+            let info = self.b.exits.get(i.imm as usize)?;
+            (i.op == Op::Exit).then_some(info.check)
+        };
+        !self.in_cold
+            && end + 2 == self.b.insts.len()
+            && check(end - 1) == Some(true)
+            && check(end + 1) == Some(false)
     }
 
     fn save_dirty(&mut self) {
@@ -176,6 +192,19 @@ impl Gen<'_> {
         }
     }
 
+    /// Whether a merge at this start or end of a region takes `v`.
+    pub fn is_merge_operand(&self, v: Value) -> bool {
+        let (end, arg) = match self.b.insts[self.pos as usize].op {
+            Op::CondBegin => (self.live.info[self.pos as usize].mate as usize, 0),
+            Op::CondEnd => (self.pos as usize, 1),
+            _ => return false,
+        };
+        self.b.insts[end + 1..]
+            .iter()
+            .take_while(|m| m.op == Op::Merge)
+            .any(|m| m.args[arg] == v)
+    }
+
     /// State that the region stores to must not be the only place of a value of the other way.
     fn prepare_state(&mut self, end: usize) {
         for k in self.pos as usize + 1..end {
@@ -208,7 +237,7 @@ impl Gen<'_> {
         let merges = self.live_merges(end);
         self.region.merges.clear();
         self.region.pins = 0;
-        for m in merges {
+        for (k, m) in merges.iter().copied().enumerate() {
             let old = self.b.def(m).args[0];
             let ty = self.ty(m);
             let class = if ty.is_vec_class() {
@@ -218,11 +247,20 @@ impl Gen<'_> {
             };
             let of_class = (self.usable & class).count_ones();
             if (self.region.pins & class).count_ones() * 3 < of_class.saturating_sub(5) {
-                let steal = self.reg_of(old) != NOREG && self.dies(old);
+                let shared = merges[k + 1..]
+                    .iter()
+                    .any(|m| self.b.def(*m).args[0] == old);
+                // Not the registers that shifts, multiplication and division may take away.
+                let fixed = 1 << RCX | 1 << RDX;
+                let movable = self.reg_of(old) != NOREG && 1 << self.reg_of(old) & fixed == 0;
+                let steal = movable && !shared && self.dies(old);
                 let r = if steal {
                     self.def_reuse(m, old)
                 } else {
+                    let pinned = self.pinned;
+                    self.pinned |= fixed;
                     let r = self.def(m);
+                    self.pinned = pinned | 1 << r;
                     self.load_into(old, r);
                     r
                 };
@@ -248,6 +286,13 @@ impl Gen<'_> {
         let Some(snap) = self.region.snap.take() else {
             return;
         };
+        if self.region.leaves && self.region.inverted {
+            self.undo(&snap);
+            self.switch_section();
+            self.bind_label(self.region.label);
+            self.restore_dirty();
+            return;
+        }
         if self.region.leaves {
             self.end_cold(snap);
             self.restore_dirty();
@@ -255,6 +300,9 @@ impl Gen<'_> {
         }
         self.keep_merge_operands(self.pos as usize, 1);
         self.end_merges();
+        if self.regime != snap.regime {
+            self.switch_regime(snap.regime);
+        }
         self.restore_values(&snap);
         while self.journal.len() > snap.journal {
             if let Some((v, old)) = self.journal.pop() {

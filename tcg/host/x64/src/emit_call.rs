@@ -1,10 +1,10 @@
 //! Helper calls: arguments, saving what lives on, switching to the Rust stack, results.
 
+use crate::Runtime;
 use crate::abi::*;
 use crate::cc::NO_FLAGS;
 use crate::compiler::Gen;
 use crate::enc::{Alu, Mem, Opc, Rm, x86cc};
-use crate::Runtime;
 use tcg_ir::{Inst, Ty, Value};
 use tcg_opt::NONE;
 

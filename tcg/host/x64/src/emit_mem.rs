@@ -76,12 +76,7 @@ impl Gen<'_> {
         self.a.store(true, Mem::env(EXIT_INFO), RAX);
         self.store_dirty(0);
         let code = FAULT_ALIGNMENT | i32::from(write) << 8;
-        self.leave(
-            KIND_FAULT,
-            code,
-            self.guest_pc,
-            self.guest_mode,
-        );
+        self.leave(KIND_FAULT, code, self.guest_pc, self.guest_mode);
         self.end_cold(snap);
     }
 
@@ -89,8 +84,7 @@ impl Gen<'_> {
         if self.opts.parallel {
             // lock or dword [rsp], 0
             self.a.byte(0xf0);
-            self.a
-                .alu_imm(Alu::Or, false, Rm::M(Mem::base(RSP, 0)), 0);
+            self.a.alu_imm(Alu::Or, false, Rm::M(Mem::base(RSP, 0)), 0);
             self.flags = NO_FLAGS;
         }
     }
@@ -255,9 +249,7 @@ impl Gen<'_> {
     fn store_imm(&mut self, m: Mem, log2: u8, imm: i32) {
         self.site();
         match log2 {
-            0 => self
-                .a
-                .op_i8(Opc(0, 0, 0xc6), false, 0, Rm::M(m), imm as u8),
+            0 => self.a.op_i8(Opc(0, 0, 0xc6), false, 0, Rm::M(m), imm as u8),
             1 => {
                 self.a
                     .op_i8(Opc(0x66, 0, 0xc7), false, 0, Rm::M(m), imm as u8);

@@ -33,13 +33,7 @@ impl Gen<'_> {
     fn settle_mul(&mut self, i: &Inst) {
         if matches!(
             i.op,
-            Op::Mul
-                | Op::MulWideU
-                | Op::MulWideS
-                | Op::MulHiU
-                | Op::MulHiS
-                | Op::DivU
-                | Op::DivS
+            Op::Mul | Op::MulWideU | Op::MulWideS | Op::MulHiU | Op::MulHiS | Op::DivU | Op::DivS
         ) {
             self.settle_test(i.args[0]);
             self.settle_test(i.args[1]);

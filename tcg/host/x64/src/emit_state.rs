@@ -73,7 +73,7 @@ impl Gen<'_> {
     }
 
     fn is_current_operand(&self, v: Value) -> bool {
-        self.b.insts[self.pos as usize].args.contains(&v)
+        self.b.insts[self.pos as usize].args.contains(&v) || self.is_merge_operand(v)
     }
 
     pub fn emit_set(&mut self, i: &Inst) {
@@ -263,7 +263,7 @@ impl Gen<'_> {
             }
             let v = Value(h);
             let at_branch = self.b.insts[self.pos as usize].op == Op::CondBegin
-                && self.live.info[v.index()].live_to >= self.pos;
+                && (self.live.info[v.index()].live_to >= self.pos || self.is_merge_operand(v));
             if self.next_use(v) == 0 && !at_branch {
                 continue;
             }

@@ -171,7 +171,11 @@ fn high_bits(rm: Rm) -> (u8, u8) {
     match rm {
         Rm::R(r) => (0, r >> 3 & 1),
         Rm::M(m) => (
-            if m.index == NOREG { 0 } else { m.index >> 3 & 1 },
+            if m.index == NOREG {
+                0
+            } else {
+                m.index >> 3 & 1
+            },
             if m.base >= RIP { 0 } else { m.base >> 3 & 1 },
         ),
     }

@@ -3,9 +3,9 @@
 use crate::abi::*;
 use crate::cc::NO_FLAGS;
 use crate::compiler::Gen;
-use crate::enc::{Alu, Mem, Rm};
+use crate::enc::{Mem, Rm};
 use tcg_ir::eval::OpDesc;
-use tcg_ir::{Inst, Op, Ty, Value};
+use tcg_ir::{Inst, Ty, Value};
 use tcg_target::EnvHeader;
 
 /// The generic evaluator: the engine puts it into its helper table directly behind the ISA's own helpers.
@@ -50,7 +50,6 @@ impl Gen<'_> {
             self.give_up();
             return;
         };
-        self.restore_regime();
         for a in i.args {
             if a.is_some() {
                 self.settle_test(a);
@@ -90,21 +89,5 @@ impl Gen<'_> {
             return self.store_reg(ty, m, RAX);
         }
         self.store_reg(ty, m, r);
-    }
-
-    /// Before Rust code or the end of the block: MXCSR back to regime 0.
-    pub fn restore_regime(&mut self) {
-        debug_assert_eq!(self.regime, 0);
-    }
-
-    pub fn emit_fp_flags(&mut self, v: Value, i: &Inst) {
-        let m = Mem::env(FP_FLAGS);
-        if i.op == Op::FpFlagsGet {
-            let d = self.def(v);
-            return self.a.mov(false, d, Rm::M(m));
-        }
-        let r = self.reg(i.args[0]);
-        self.a.store(false, m, r);
-        let _ = Alu::And;
     }
 }

@@ -20,6 +20,10 @@ pub enum Stub {
     ReturnMiss { mode: u32 },
     /// An inline cache that missed or is not patched.
     CacheMiss { imm: u32, site: u32, mode: u32 },
+    /// An exceptional floating-point result: index in `slow`.
+    Slow(u32),
+    /// The evaluator with all registers saved, once per block.
+    SlowRoutine,
     /// The jump cache missed.
     Lookup { mode: u32 },
 }
@@ -35,13 +39,14 @@ impl Gen<'_> {
         let Some(info) = b.exits.get(i.imm as usize) else {
             return;
         };
-        self.restore_regime();
         let operand = i.args[0];
         if operand.is_some() {
             self.settle_test(operand);
             self.reg(operand);
         }
         self.store_dirty(info.dead);
+        // Behind the state: it destroys the flags.
+        self.restore_regime();
         match info.kind {
             ExitKind::Direct => {
                 self.check_interrupt(info);
@@ -249,6 +254,8 @@ impl Gen<'_> {
 
     fn emit_stub(&mut self, s: Stub) {
         match s {
+            Stub::Slow(n) => self.emit_slow(n),
+            Stub::SlowRoutine => self.emit_slow_routine(),
             Stub::Link { site, pc, mode } => {
                 self.store_pc(pc);
                 self.store_mode(mode);
@@ -292,12 +299,11 @@ impl Gen<'_> {
 
     fn leave_interrupt(&mut self, mode: u32) {
         self.store_mode(mode);
-        self.a
-            .store_imm(false, Mem::env(EXIT_KIND), KIND_INTERRUPT);
+        self.a.store_imm(false, Mem::env(EXIT_KIND), KIND_INTERRUPT);
         self.jump_runtime(Runtime::Exit);
     }
 
-    fn lea_label(&mut self, r: u8, label: u32) {
+    pub fn lea_label(&mut self, r: u8, label: u32) {
         self.a.lea(true, r, Mem::base(RIP, 0));
         let mut at: Place = self.here();
         at.off -= 4;

@@ -87,7 +87,14 @@ impl Gen<'_> {
                 }
             }
             _ => {
-                debug_assert!(false, "v{} ({}) has no location at {}; needed to {}", v.0, i.op.name(), self.pos, self.live.info[v.index()].live_to);
+                debug_assert!(
+                    false,
+                    "v{} ({}) has no location at {}; needed to {}",
+                    v.0,
+                    i.op.name(),
+                    self.pos,
+                    self.live.info[v.index()].live_to
+                );
                 self.give_up();
             }
         }

@@ -121,7 +121,10 @@ impl Gen<'_> {
         }
         let v = Value(v);
         // A test that is evaluated by this instruction may still need it.
-        if self.next_use(v) != 0 || self.live.info[v.index()].live_to >= self.pos {
+        if self.next_use(v) != 0
+            || self.live.info[v.index()].live_to >= self.pos
+            || self.is_merge_operand(v)
+        {
             self.save(v);
         }
         self.unbind(v);
@@ -162,7 +165,11 @@ impl Gen<'_> {
         }
         for k in 0..self.val.len() {
             let v = Value(k as u32);
-            if self.val[k].spill != 0xff && self.live.info[k].live_to < self.pos && self.next_use(v) == 0 && !self.is_operand(v) {
+            if self.val[k].spill != 0xff
+                && self.live.info[k].live_to < self.pos
+                && self.next_use(v) == 0
+                && !self.is_operand(v)
+            {
                 self.release(v);
             }
         }
@@ -170,7 +177,9 @@ impl Gen<'_> {
 
     fn is_operand(&self, v: Value) -> bool {
         let i = &self.b.insts[self.pos as usize];
-        i.op == Op::Call || i.args.contains(&v) || self.pinned >> (self.val[v.index()].reg & 31) & 1 != 0
+        i.op == Op::Call
+            || i.args.contains(&v)
+            || self.pinned >> (self.val[v.index()].reg & 31) & 1 != 0
     }
 
     pub fn spill_mem(slot: u8) -> Mem {
@@ -375,7 +384,10 @@ impl Gen<'_> {
     pub fn give_up(&mut self) {
         if cfg!(debug_assertions) && std::env::var_os("X64_GIVE_UP").is_some() {
             let i = &self.b.insts[self.pos as usize];
-            panic!("at {}: pinned {:x} spills {:x} {i:?}", self.pos, self.pinned, self.spill_free);
+            panic!(
+                "at {}: pinned {:x} spills {:x} {i:?}",
+                self.pos, self.pinned, self.spill_free
+            );
         }
         self.too_complex = true;
     }

@@ -74,8 +74,22 @@ fn loop_block() -> Block {
     b.insn_start(0x100c, 0);
     let z = b.get(Z);
     let ne = b.icmp_zero(z);
-    b.exit_if(ne, ExitInfo { check: true, dead: 15, ..exit(0x1000) }, Value::NONE);
-    b.exit(ExitInfo { dead: 15, ..exit(0x1010) }, Value::NONE);
+    b.exit_if(
+        ne,
+        ExitInfo {
+            check: true,
+            dead: 15,
+            ..exit(0x1000)
+        },
+        Value::NONE,
+    );
+    b.exit(
+        ExitInfo {
+            dead: 15,
+            ..exit(0x1010)
+        },
+        Value::NONE,
+    );
     b.finish()
 }
 

@@ -115,7 +115,12 @@ impl Machine {
         let env = unsafe { base.add(cache + size_of::<EnvHeader>()) };
         for k in 0..JUMP_CACHE_ENTRIES {
             // SAFETY: within the mapping.
-            unsafe { base.cast::<JumpCacheEntry>().add(k).write(JumpCacheEntry { tag: u64::MAX, code: 0 }) };
+            unsafe {
+                base.cast::<JumpCacheEntry>().add(k).write(JumpCacheEntry {
+                    tag: u64::MAX,
+                    code: 0,
+                })
+            };
         }
         let mut fns: Vec<HelperFn> = helpers.iter().map(|h| h.func).collect();
         fns.push(tcg_x64::fallback);
@@ -136,11 +141,13 @@ impl Machine {
         h.helpers = helpers;
         h.runtime = runtime;
         h.guest_base = guest;
+        h.fp_flags = 0;
         // SAFETY: the end of the mapping, with room for the sentinel entry.
         let top = unsafe { stack.add(JIT_STACK - 64) };
         // SAFETY: within the mapping.
         unsafe { top.cast::<[u64; 2]>().write([0, u64::MAX]) };
         h.jit_base = top as u64;
+        h.mxcsr_guest = [0x1f80, 0x9fc0];
         h.jit_rsp = top as u64;
         install_handler();
         m
@@ -190,7 +197,11 @@ impl Machine {
         // SAFETY: sets this thread's gs base, which nothing else uses; the code was made for this environment.
         unsafe {
             libc::syscall(libc::SYS_arch_prctl, 0x1001, self.guest);
+            let host = get_mxcsr();
+            set_mxcsr(self.header().mxcsr_guest[0]);
             x64_test_enter(self.env, self.code);
+            self.header().mxcsr_sticky = get_mxcsr() & 0x3f;
+            set_mxcsr(host);
         }
         CURRENT.set(None);
         let h = self.header();
@@ -202,6 +213,18 @@ impl Machine {
             mode: h.mode,
         }
     }
+}
+
+fn get_mxcsr() -> u32 {
+    let mut x = 0u32;
+    // SAFETY: stores a register.
+    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &mut x) };
+    x
+}
+
+fn set_mxcsr(x: u32) {
+    // SAFETY: restored before other code computes.
+    unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &x) };
 }
 
 fn install_handler() {
@@ -227,15 +250,30 @@ extern "C" fn on_fault(_sig: i32, _info: *mut libc::siginfo_t, uc: *mut libc::uc
     unsafe {
         let uc = &mut *uc;
         let rip = uc.uc_mcontext.gregs[libc::REG_RIP as usize] as u64;
-        let Some(cur) = CURRENT.get() else { libc::abort() };
+        let Some(cur) = CURRENT.get() else {
+            libc::abort()
+        };
         let off = rip.wrapping_sub(cur.code as u64);
         if off >= cur.len as u64 {
             libc::abort();
         }
         const ORDER: [i32; 16] = [
-            libc::REG_RAX, libc::REG_RCX, libc::REG_RDX, libc::REG_RBX, libc::REG_RSP, libc::REG_RBP,
-            libc::REG_RSI, libc::REG_RDI, libc::REG_R8, libc::REG_R9, libc::REG_R10, libc::REG_R11,
-            libc::REG_R12, libc::REG_R13, libc::REG_R14, libc::REG_R15,
+            libc::REG_RAX,
+            libc::REG_RCX,
+            libc::REG_RDX,
+            libc::REG_RBX,
+            libc::REG_RSP,
+            libc::REG_RBP,
+            libc::REG_RSI,
+            libc::REG_RDI,
+            libc::REG_R8,
+            libc::REG_R9,
+            libc::REG_R10,
+            libc::REG_R11,
+            libc::REG_R12,
+            libc::REG_R13,
+            libc::REG_R14,
+            libc::REG_R15,
         ];
         let mut gprs = [0u64; 16];
         for (g, r) in gprs.iter_mut().zip(ORDER) {
@@ -244,7 +282,10 @@ extern "C" fn on_fault(_sig: i32, _info: *mut libc::siginfo_t, uc: *mut libc::uc
         let mut xmms = [0u128; 16];
         for (x, f) in xmms.iter_mut().zip((*uc.uc_mcontext.fpregs)._xmm) {
             let e = f.element;
-            *x = u128::from(e[0]) | u128::from(e[1]) << 32 | u128::from(e[2]) << 64 | u128::from(e[3]) << 96;
+            *x = u128::from(e[0])
+                | u128::from(e[1]) << 32
+                | u128::from(e[2]) << 64
+                | u128::from(e[3]) << 96;
         }
         let header = &mut *cur.env.cast::<EnvHeader>().sub(1);
         let state = std::slice::from_raw_parts_mut(cur.env, cur.state_bytes);
@@ -262,7 +303,13 @@ extern "C" fn on_fault(_sig: i32, _info: *mut libc::siginfo_t, uc: *mut libc::uc
 }
 
 /// Compiles with the given features.
-pub fn compile(b: &Block, layout: &StateLayout, helpers: &[HelperDef], f: Features, opts: Opts) -> CompiledBlock {
+pub fn compile(
+    b: &Block,
+    layout: &StateLayout,
+    helpers: &[HelperDef],
+    f: Features,
+    opts: Opts,
+) -> CompiledBlock {
     tcg_x64::compile(b, layout, helpers, &f, &opts).expect("the block compiles")
 }
 

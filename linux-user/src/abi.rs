@@ -1,0 +1,335 @@
+//! What a guest's ABI is made of, as values: word size, alignment, byte order, tables. And structure layouts: each
+//! structure is described once ([`layout!`]) and laid out from these values when it is read or written.
+
+use crate::syscall::table::CallTable;
+pub use tcg_mem::Endian;
+
+/// The properties of a guest's Linux ABI that system calls depend on.
+#[derive(Clone, Copy)]
+pub struct Abi {
+    /// Byte order.
+    pub endian: Endian,
+    /// Size of `long` and of pointers: 4 or 8.
+    pub word: usize,
+    /// Alignment of 64-bit members inside structures.
+    pub i64_align: usize,
+    /// 64-bit arguments start at an even register.
+    pub pair_aligned: bool,
+    /// `struct epoll_event` has no padding.
+    pub epoll_packed: bool,
+    /// Number of restart_syscall.
+    pub restart_syscall: u32,
+    /// System call numbers.
+    pub calls: &'static CallTable,
+    /// `open` flags whose value is not the host's: (guest, host).
+    pub open_flags: &'static [(u32, u32)],
+    /// ioctl numbers that are not the host's: (guest, host).
+    pub ioctls: &'static [(u32, u32)],
+    /// `struct stat` of the calls without suffix.
+    pub put_stat: fn(&crate::uapi::stat::Stat, &mut Writer) -> Result<(), crate::errno::Errno>,
+    /// `struct stat64`.
+    pub put_stat64: fn(&crate::uapi::stat::Stat, &mut Writer) -> Result<(), crate::errno::Errno>,
+    /// `struct statfs64` has no padding at its end.
+    pub statfs64_packed: bool,
+    /// /proc/cpuinfo.
+    pub cpuinfo: fn(usize) -> String,
+}
+
+impl Abi {
+    /// Whether `long` has 64 bits.
+    pub fn is_64(&self) -> bool {
+        self.word == 8
+    }
+
+    /// A word of the guest sign-extended.
+    pub fn sign(&self, raw: u64) -> i64 {
+        if self.is_64() {
+            raw as i64
+        } else {
+            raw as u32 as i32 as i64
+        }
+    }
+
+    /// A guest's open flags as the host's.
+    pub fn open_to_host(&self, flags: u32) -> u32 {
+        swap_bits(flags, self.open_flags.iter().copied())
+    }
+
+    /// The host's open flags as the guest's.
+    pub fn open_to_guest(&self, flags: u32) -> u32 {
+        swap_bits(flags, self.open_flags.iter().map(|&(g, h)| (h, g)))
+    }
+}
+
+fn swap_bits(flags: u32, map: impl Iterator<Item = (u32, u32)> + Clone) -> u32 {
+    let moved = map.clone().fold(0, |m, (from, _)| m | from);
+    map.filter(|(from, _)| flags & from != 0)
+        .fold(flags & !moved, |f, (_, to)| f | to)
+}
+
+/// Largest structure that goes through a [`Writer`] or [`Reader`].
+pub const MAX_STRUCT: usize = 1024;
+
+/// Reads members of a structure from a copy of guest memory.
+pub struct Reader<'a> {
+    abi: Abi,
+    data: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Starts at the beginning of `data`; what lies behind its end reads as zero.
+    pub fn new(abi: Abi, data: &'a [u8]) -> Reader<'a> {
+        Reader { abi, data, at: 0 }
+    }
+
+    /// The ABI.
+    pub fn abi(&self) -> Abi {
+        self.abi
+    }
+
+    /// Skips to a multiple of `to`.
+    pub fn align(&mut self, to: usize) {
+        self.at = self.at.next_multiple_of(to.max(1));
+    }
+
+    /// An unsigned integer of `size` bytes, without alignment.
+    pub fn uint(&mut self, size: usize) -> u64 {
+        let mut raw = [0u8; 8];
+        if let (Some(from), Some(to)) =
+            (self.data.get(self.at..self.at + size), raw.get_mut(..size))
+        {
+            to.copy_from_slice(from);
+        }
+        self.at += size;
+        match self.abi.endian {
+            Endian::Little => u64::from_le_bytes(raw),
+            Endian::Big => u64::from_be_bytes(raw) >> (64 - 8 * size as u32),
+        }
+    }
+}
+
+/// Builds a structure as the guest lays it out.
+pub struct Writer {
+    abi: Abi,
+    data: [u8; MAX_STRUCT],
+    at: usize,
+}
+
+impl Writer {
+    /// An empty one.
+    pub fn new(abi: Abi) -> Writer {
+        Writer {
+            abi,
+            data: [0; MAX_STRUCT],
+            at: 0,
+        }
+    }
+
+    /// The ABI.
+    pub fn abi(&self) -> Abi {
+        self.abi
+    }
+
+    /// Pads to a multiple of `to`.
+    pub fn align(&mut self, to: usize) {
+        self.at = self.at.next_multiple_of(to.max(1));
+    }
+
+    /// An unsigned integer of `size` bytes, without alignment.
+    pub fn uint(&mut self, size: usize, value: u64) {
+        let le = value.to_le_bytes();
+        let be = value.to_be_bytes();
+        let bytes = match self.abi.endian {
+            Endian::Little => le.get(..size),
+            Endian::Big => be.get(8 - size.min(8)..),
+        };
+        self.bytes(bytes.unwrap_or_default());
+    }
+
+    /// Bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        if let Some(to) = self.data.get_mut(self.at..self.at + bytes.len()) {
+            to.copy_from_slice(bytes);
+        }
+        self.at += bytes.len();
+    }
+
+    /// What was written so far.
+    pub fn done(&self) -> &[u8] {
+        self.data.get(..self.at).unwrap_or(&self.data)
+    }
+}
+
+/// Something with a guest layout: an integer, an array, a structure.
+pub trait Layout: Sized {
+    /// Alignment in the guest.
+    fn align(abi: &Abi) -> usize;
+    /// Size in the guest, padding at the end included.
+    fn size(abi: &Abi) -> usize;
+    /// Reads it; the cursor is aligned first.
+    fn get(r: &mut Reader) -> Self;
+    /// Writes it; the cursor is aligned first.
+    fn put(&self, w: &mut Writer);
+    /// Text for -strace.
+    fn show(&self, out: &mut String);
+}
+
+macro_rules! integers {
+    ($($ty:ty),*) => {$(
+        impl Layout for $ty {
+            fn align(abi: &Abi) -> usize {
+                if size_of::<$ty>() == 8 { abi.i64_align } else { size_of::<$ty>() }
+            }
+            fn size(_: &Abi) -> usize {
+                size_of::<$ty>()
+            }
+            fn get(r: &mut Reader) -> Self {
+                r.align(<$ty as Layout>::align(&r.abi()));
+                r.uint(size_of::<$ty>()) as $ty
+            }
+            fn put(&self, w: &mut Writer) {
+                w.align(<$ty as Layout>::align(&w.abi()));
+                w.uint(size_of::<$ty>(), *self as u64);
+            }
+            fn show(&self, out: &mut String) {
+                out.push_str(&self.to_string());
+            }
+        }
+    )*};
+}
+integers!(u8, i8, u16, i16, u32, i32, u64, i64);
+
+/// A signed `long` of the guest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Long(pub i64);
+
+/// An unsigned `long`, `size_t` or pointer of the guest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ULong(pub u64);
+
+impl Layout for Long {
+    fn align(abi: &Abi) -> usize {
+        abi.word
+    }
+    fn size(abi: &Abi) -> usize {
+        abi.word
+    }
+    fn get(r: &mut Reader) -> Self {
+        r.align(r.abi().word);
+        let raw = r.uint(r.abi().word);
+        Long(r.abi().sign(raw))
+    }
+    fn put(&self, w: &mut Writer) {
+        w.align(w.abi().word);
+        w.uint(w.abi().word, self.0 as u64);
+    }
+    fn show(&self, out: &mut String) {
+        out.push_str(&self.0.to_string());
+    }
+}
+
+impl Layout for ULong {
+    fn align(abi: &Abi) -> usize {
+        abi.word
+    }
+    fn size(abi: &Abi) -> usize {
+        abi.word
+    }
+    fn get(r: &mut Reader) -> Self {
+        r.align(r.abi().word);
+        ULong(r.uint(r.abi().word))
+    }
+    fn put(&self, w: &mut Writer) {
+        w.align(w.abi().word);
+        w.uint(w.abi().word, self.0);
+    }
+    fn show(&self, out: &mut String) {
+        out.push_str(&format!("{:#x}", self.0));
+    }
+}
+
+impl<T: Layout + Copy, const N: usize> Layout for [T; N] {
+    fn align(abi: &Abi) -> usize {
+        T::align(abi)
+    }
+    fn size(abi: &Abi) -> usize {
+        T::size(abi) * N
+    }
+    fn get(r: &mut Reader) -> Self {
+        std::array::from_fn(|_| T::get(r))
+    }
+    fn put(&self, w: &mut Writer) {
+        self.iter().for_each(|v| v.put(w));
+    }
+    fn show(&self, out: &mut String) {
+        out.push('[');
+        for (i, v) in self.iter().enumerate().take(16) {
+            out.push_str(if i > 0 { ", " } else { "" });
+            v.show(out);
+        }
+        out.push_str(if N > 16 { ", ...]" } else { "]" });
+    }
+}
+
+/// Describes structures once: `layout! { /// Doc. pub struct Timespec64 { sec: i64, nsec: i64 } }`. Members are laid
+/// out in order with the guest's alignment; `Long` and `ULong` have the guest's word size.
+#[macro_export]
+macro_rules! layout {
+    ($($(#[$doc:meta])* pub struct $name:ident { $($field:ident: $ty:ty),* $(,)? })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs)]
+        pub struct $name { $(pub $field: $ty),* }
+
+        impl $crate::abi::Layout for $name {
+            fn align(abi: &$crate::abi::Abi) -> usize {
+                [$(<$ty as $crate::abi::Layout>::align(abi)),*].into_iter().max().unwrap_or(1)
+            }
+            fn size(abi: &$crate::abi::Abi) -> usize {
+                let mut at = 0usize;
+                $(at = at.next_multiple_of(<$ty as $crate::abi::Layout>::align(abi)) + <$ty as $crate::abi::Layout>::size(abi);)*
+                at.next_multiple_of(<Self as $crate::abi::Layout>::align(abi))
+            }
+            fn get(r: &mut $crate::abi::Reader) -> Self {
+                let align = <Self as $crate::abi::Layout>::align(&r.abi());
+                r.align(align);
+                let v = $name { $($field: <$ty as $crate::abi::Layout>::get(r)),* };
+                r.align(align);
+                v
+            }
+            fn put(&self, w: &mut $crate::abi::Writer) {
+                let align = <Self as $crate::abi::Layout>::align(&w.abi());
+                w.align(align);
+                $($crate::abi::Layout::put(&self.$field, w);)*
+                w.align(align);
+            }
+            fn show(&self, out: &mut String) {
+                let mut sep = "{";
+                $(out.push_str(sep); out.push_str(concat!(stringify!($field), "=")); $crate::abi::Layout::show(&self.$field, out); sep = ", ";)*
+                let _ = sep;
+                out.push('}');
+            }
+        }
+    )*};
+}
+
+/// The host's own ABI, for structures that go to its kernel.
+pub fn host() -> Abi {
+    static NONE: CallTable = CallTable::parse("", &[]);
+    Abi {
+        endian: Endian::Little,
+        word: 8,
+        i64_align: 8,
+        pair_aligned: false,
+        epoll_packed: true,
+        restart_syscall: 0,
+        calls: &NONE,
+        open_flags: &[],
+        ioctls: &[],
+        put_stat: |_, _| Err(crate::errno::Errno::ENOSYS),
+        put_stat64: |_, _| Err(crate::errno::Errno::ENOSYS),
+        statfs64_packed: false,
+        cpuinfo: |_| String::new(),
+    }
+}

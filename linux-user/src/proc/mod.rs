@@ -1,0 +1,91 @@
+//! Files in /proc whose contents are the guest's, not the emulator's.
+
+use crate::errno::Errno;
+use crate::sys::{addr, blocking, call};
+use crate::syscall::SysResult;
+use crate::syscall::path::own_proc;
+use crate::task::Task;
+use std::ffi::CStr;
+
+/// Opens a file of /proc that is about the guest: `None` if the path is not one.
+pub fn open(t: &mut Task, path: &CStr, flags: u32) -> Option<SysResult> {
+    let name = path.to_bytes();
+    if !name.starts_with(b"/proc/") {
+        return None;
+    }
+    let content = match own_proc(path) {
+        Some(b"maps") => t.maps_text(),
+        Some(b"cmdline") => t.process.cmdline.clone(),
+        Some(b"environ") => t.process.environ.clone(),
+        Some(b"auxv") => t.process.auxv().to_vec(),
+        Some(b"stat") => stat(t)?,
+        _ if name == b"/proc/cpuinfo" => (t.abi.cpuinfo)(cpus()).into_bytes(),
+        _ => return None,
+    };
+    if flags & libc::O_ACCMODE as u32 != libc::O_RDONLY as u32 {
+        return Some(Err(Errno::EACCES));
+    }
+    Some(snapshot(t, &content, flags))
+}
+
+/// A descriptor that reads as `content`.
+fn snapshot(t: &mut Task, content: &[u8], flags: u32) -> SysResult {
+    let cloexec = if flags & libc::O_CLOEXEC as u32 != 0 {
+        libc::MFD_CLOEXEC
+    } else {
+        0
+    };
+    let fd = call(
+        libc::SYS_memfd_create,
+        [c"proc".as_ptr() as u64, cloexec.into()],
+    )?;
+    let mut rest = content;
+    while !rest.is_empty() {
+        match blocking(
+            t,
+            libc::SYS_write,
+            [fd, addr(rest), rest.len() as u64, 0, 0, 0],
+        ) {
+            Ok(n) => rest = rest.get(n as usize..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(e) => {
+                call(libc::SYS_close, [fd])?;
+                return Err(e);
+            }
+        }
+    }
+    call(libc::SYS_lseek, [fd, 0, libc::SEEK_SET as u64])?;
+    Ok(fd)
+}
+
+/// Processors that the guest may run on.
+pub fn cpus() -> usize {
+    let mut mask = [0u64; 128];
+    let bytes = call(
+        libc::SYS_sched_getaffinity,
+        [
+            0,
+            size_of_val(&mask) as u64,
+            crate::sys::addr_mut(&mut mask),
+        ],
+    );
+    let words = bytes.unwrap_or(0) as usize / 8;
+    let count: u32 = mask.iter().take(words).map(|w| w.count_ones()).sum();
+    (count as usize).max(1)
+}
+
+/// The host's line with the guest's start of the stack (field 28); `None` if the host has none.
+fn stat(t: &Task) -> Option<Vec<u8>> {
+    let host = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (head, tail) = host.rsplit_once(')')?;
+    // Behind the name come fields 3 and up.
+    let fields = tail.trim().split(' ').enumerate();
+    let fields = fields.map(|(i, f)| {
+        if i + 3 == 28 {
+            t.process.stack_start().to_string()
+        } else {
+            f.to_owned()
+        }
+    });
+    Some(format!("{head}) {}\n", fields.collect::<Vec<_>>().join(" ")).into_bytes())
+}

@@ -1,0 +1,155 @@
+//! System calls: one row per call, dispatch from the ABI's table.
+//!
+//! A family file starts with its rows, `name(argument: type, …) = support;`, and has one plain function of the same
+//! name for each: `fn name(t: &mut Task, …) -> SysResult`. The argument types ([`args`]) decode registers and
+//! pointers and say how -strace shows them. No code here or in the families depends on one guest architecture.
+
+pub mod futex;
+pub mod memory;
+pub mod process;
+pub mod signal;
+pub mod args;
+mod cred;
+mod cmsg;
+pub mod dirents;
+mod event;
+mod fcntl;
+mod fs_io;
+mod fs_path;
+mod fs_stat;
+mod ipc;
+mod mq;
+mod net;
+mod net_msg;
+mod net_opt;
+pub mod path;
+mod payload;
+mod poll;
+pub mod sched;
+pub mod strace;
+mod system;
+pub mod table;
+mod time;
+
+use crate::errno::Errno;
+use crate::task::Task;
+use args::{ArgKind, Regs};
+
+/// What a handler answers.
+pub type SysResult = Result<u64, Errno>;
+
+/// How complete a system call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// Everything that the host's kernel can do.
+    Full,
+    /// Some flags or commands are refused with an error that says so.
+    Partial,
+    /// The answer is right, but nothing happens (advice).
+    Ignored,
+}
+
+/// One argument of a system call.
+pub struct ArgDesc {
+    /// Its name.
+    pub name: &'static str,
+    /// How it is shown.
+    pub kind: ArgKind,
+    /// Whether it takes 64 bits whatever the word size.
+    pub wide: bool,
+}
+
+/// One system call, whatever its number.
+pub struct SysDesc {
+    /// Name of the handler.
+    pub name: &'static str,
+    /// Arguments in order.
+    pub args: &'static [ArgDesc],
+    /// How complete it is.
+    pub support: Support,
+    /// Decodes the arguments and runs it.
+    pub func: fn(&mut Task, &mut Regs) -> SysResult,
+}
+
+/// Declares the rows of a family: `rows! { FS: read(fd: Fd, buf: Ptr, count: ULen) = Full; … }`.
+#[macro_export]
+macro_rules! rows {
+    ($table:ident: $($name:ident($($arg:ident: $ty:ty),* $(,)?) = $support:ident;)*) => {
+        /// The rows of this family.
+        pub static $table: &[$crate::syscall::SysDesc] = &[$($crate::syscall::SysDesc {
+            name: stringify!($name),
+            args: &[$($crate::syscall::ArgDesc {
+                name: stringify!($arg),
+                kind: <$ty as $crate::syscall::args::Arg>::KIND,
+                wide: <$ty as $crate::syscall::args::Arg>::WIDE,
+            }),*],
+            support: $crate::syscall::Support::$support,
+            func: |_task, _regs| {
+                $(let $arg = <$ty as $crate::syscall::args::Arg>::take(_task, _regs)?;)*
+                $name(_task, $($arg),*)
+            },
+        }),*];
+    };
+}
+
+/// Every family.
+pub static FAMILIES: &[&[SysDesc]] = &[
+    fs_io::FS_IO,
+    fs_path::FS_PATH,
+    fs_stat::FS_STAT,
+    fcntl::FCNTL,
+    dirents::DIRENTS,
+    futex::FUTEX,
+    memory::MEMORY,
+    process::PROCESS,
+    signal::SIGNAL,
+    poll::POLL,
+    time::TIME,
+    crate::ioctl::IOCTL,
+    system::SYSTEM,
+    cred::CRED,
+    sched::SCHED,
+    event::EVENT,
+    ipc::IPC,
+    mq::MQ,
+    net::NET,
+    net_msg::NET_MSG,
+    net_opt::NET_OPT,
+];
+
+/// What a system call does to the guest's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SysExit {
+    /// Success with this result.
+    Return(u64),
+    /// Failure, or a restart request (the ERESTART numbers) that signal delivery settles.
+    Error(Errno),
+    /// The call has set the registers itself.
+    KeepRegs,
+}
+
+/// Runs one system call. `args` are the argument registers in order.
+pub fn dispatch(t: &mut Task, nr: u32, args: [u64; 7]) -> SysExit {
+    let abi = t.abi;
+    let entry = abi.calls.get(nr);
+    let trace = t.process.config.strace;
+    if trace {
+        strace::enter(t, nr, entry, &args);
+    }
+    let desc = entry.and_then(|e| e.desc);
+    let result = match desc {
+        Some(desc) => (desc.func)(t, &mut Regs::new(&abi, args)),
+        None => {
+            strace::unknown(t, nr, entry);
+            Err(Errno::ENOSYS)
+        }
+    };
+    if trace {
+        strace::leave(t, desc, &args, result);
+    }
+    match result {
+        Ok(value) => SysExit::Return(value),
+        Err(Errno::KEEP_REGS) => SysExit::KeepRegs,
+        Err(errno) => SysExit::Error(errno),
+    }
+}

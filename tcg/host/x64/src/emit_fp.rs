@@ -1,0 +1,495 @@
+//! Scalar and vector floating point: inline with the host's unit, exceptional results through the exact evaluator.
+//!
+//! MXCSR holds the rounding and flush bits of one regime; it is switched lazily and is back in regime 0 when a block
+//! is left. A NaN result (or operand, of minimum and maximum) goes to the evaluator, which applies the guest's NaN
+//! rules. Sticky flags gather in MXCSR and in `header.fp_flags`; the union counts.
+//!
+//! DEVIATES: while results are flushed, the host reports flushed results also as inexact, does not report flushed
+//! inputs, and finds tininess after rounding; conversions to unsigned out of range may also report inexact.
+
+use crate::abi::*;
+use crate::cc::NO_FLAGS;
+use crate::compiler::Gen;
+use crate::enc::{Alu, Mem, Opc, Rm, Sh, x86cc};
+use crate::link::Stub;
+use tcg_ir::eval::OpDesc;
+use tcg_ir::{FpMode, FpRound, Inst, Op, Ty, Value};
+
+/// An instruction's way through the evaluator: entered from its check, comes back behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Slow {
+    words: [u64; 2],
+    args: [(Ty, u8); 3],
+    result: (Ty, u8),
+    done: u32,
+}
+
+/// Rounding as a number, "current" being the regime's.
+fn round_of(mode: FpMode) -> u8 {
+    match mode.round {
+        FpRound::Current => FpRound::Nearest as u8,
+        r => r as u8,
+    }
+}
+
+impl Gen<'_> {
+    /// Emits an operation of this group; false if it is not one or has no inline form.
+    pub fn emit_fp(&mut self, v: Value, i: &Inst) -> bool {
+        let wide = match i.op {
+            Op::FToI | Op::CcFcmp => self.ty(i.args[0]) == Ty::F64,
+            _ => i.ty == Ty::F64,
+        };
+        let pre = if wide { 0xf2 } else { 0xf3 };
+        match i.op {
+            Op::FAdd => self.fp_two(v, i, Opc(pre, 1, 0x58)),
+            Op::FSub => self.fp_two(v, i, Opc(pre, 1, 0x5c)),
+            Op::FMul => self.fp_two(v, i, Opc(pre, 1, 0x59)),
+            Op::FDiv => self.fp_two(v, i, Opc(pre, 1, 0x5e)),
+            Op::FMin | Op::FMinNum => self.fp_minmax(v, i, Opc(pre, 1, 0x5d)),
+            Op::FMax | Op::FMaxNum => self.fp_minmax(v, i, Opc(pre, 1, 0x5f)),
+            Op::FSqrt => self.fp_one(v, i, Opc(pre, 1, 0x51)),
+            Op::FMulAdd if self.f.fma => self.fp_fma(v, i, wide),
+            Op::FNeg | Op::FAbs => self.fp_sign(v, i, if wide { 3 } else { 2 }, i.op == Op::FNeg),
+            Op::FCvt => self.fp_one(v, i, Opc(if wide { 0xf3 } else { 0xf2 }, 1, 0x5a)),
+            Op::FRound => return self.fp_round(v, i, wide),
+            Op::FToI => return self.fp_to_int(v, i, wide),
+            Op::FFromI => return self.fp_from_int(v, i, wide),
+            Op::CcFcmp => self.fp_compare(v, i, wide),
+            _ => return self.emit_vfp(v, i),
+        }
+        self.flags = NO_FLAGS;
+        true
+    }
+
+    // ---- regimes ----
+
+    /// Makes MXCSR hold the regime of an operation.
+    fn regime(&mut self, i: &Inst) {
+        let want = i.aux & 1;
+        let [a, b] = self.b.fp;
+        let same = a.flush == b.flush && round_of(a) == round_of(b);
+        let want = if same { 0 } else { want };
+        if self.regime != want {
+            self.switch_regime(want);
+        }
+    }
+
+    /// Loads the control bits of a regime, keeping the sticky flags. Destroys `rax` and the flags.
+    pub fn switch_regime(&mut self, want: u8) {
+        let tmp = Mem::env(MXCSR_TMP);
+        self.a.op(Opc(0, 1, 0xae), false, 3, Rm::M(tmp));
+        self.a.mov(false, RAX, Rm::M(tmp));
+        self.a.alu_imm(Alu::And, false, Rm::R(RAX), 0x3f);
+        let control = Mem::env(MXCSR_GUEST + 4 * i32::from(want));
+        self.a.alu(Alu::Or, false, RAX, Rm::M(control));
+        self.a.store(false, tmp, RAX);
+        self.a.op(Opc(0, 1, 0xae), false, 2, Rm::M(tmp));
+        self.flags = NO_FLAGS;
+        self.regime = want;
+    }
+
+    /// Before helpers and the end of the block: MXCSR back to regime 0.
+    pub fn restore_regime(&mut self) {
+        if self.regime != 0 {
+            self.switch_regime(0);
+        }
+    }
+
+    pub fn emit_fp_flags(&mut self, v: Value, i: &Inst) {
+        let tmp = Mem::env(MXCSR_TMP);
+        let m = Mem::env(FP_FLAGS);
+        if i.op == Op::FpFlagsSet {
+            self.settle_test(i.args[0]);
+            let r = self.reg(i.args[0]);
+            self.a.store(false, m, r);
+            self.a.op(Opc(0, 1, 0xae), false, 3, Rm::M(tmp));
+            self.a.alu_imm(Alu::And, false, Rm::M(tmp), !0x3f);
+            return self.a.op(Opc(0, 1, 0xae), false, 2, Rm::M(tmp));
+        }
+        // MXCSR: invalid, denormal, zero divide, overflow, underflow, inexact; ours lacks the second.
+        let d = self.def(v);
+        self.a.op(Opc(0, 1, 0xae), false, 3, Rm::M(tmp));
+        self.a.mov(false, RAX, Rm::M(tmp));
+        self.a.mov(false, d, Rm::R(RAX));
+        self.a.alu_imm(Alu::And, false, Rm::R(d), 1);
+        self.a.shift_imm(Sh::Shr, false, Rm::R(RAX), 1);
+        self.a.alu_imm(Alu::And, false, Rm::R(RAX), 0x1e);
+        self.a.alu(Alu::Or, false, d, Rm::R(RAX));
+        self.a.alu(Alu::Or, false, d, Rm::M(m));
+    }
+
+    // ---- the exact way ----
+
+    /// A way through the evaluator for `i`; gives the label to jump to. Operands must be in registers that keep their
+    /// values up to `end_slow`.
+    pub fn begin_slow(&mut self, i: &Inst, d: u8) -> (u32, u32) {
+        let done = self.new_label();
+        let words = OpDesc::of(self.b, i).map_or([0; 2], |x| x.pack());
+        let mut args = [(Ty::Void, NOREG); 3];
+        for (k, a) in i.args.iter().enumerate() {
+            if a.is_some() {
+                args[k] = (self.ty(*a), self.reg_of(*a));
+            }
+        }
+        let ty = if i.ty == Ty::Cc { Ty::I32 } else { i.ty };
+        self.slow.push(Slow {
+            words,
+            args,
+            result: (ty, d),
+            done,
+        });
+        let label = self.new_label();
+        let n = self.slow.len() as u32 - 1;
+        self.stubs.push((label, Stub::Slow(n)));
+        (label, done)
+    }
+
+    pub fn emit_slow(&mut self, n: u32) {
+        let s = self.slow[n as usize];
+        for (k, (ty, r)) in s.args.into_iter().enumerate() {
+            if r != NOREG {
+                self.store_reg(ty, Mem::env(SCRATCH + 16 * k as i32), r);
+            }
+        }
+        for (k, w) in s.words.into_iter().enumerate() {
+            self.a.mov_imm(RAX, w);
+            self.a
+                .store(true, Mem::env(SCRATCH + 48 + 8 * k as i32), RAX);
+        }
+        let back = self.new_label();
+        self.lea_label(RAX, back);
+        let routine = match self.slow_routine {
+            Some(l) => l,
+            None => {
+                let l = self.new_label();
+                self.slow_routine = Some(l);
+                self.stubs.push((l, Stub::SlowRoutine));
+                l
+            }
+        };
+        self.jmp(routine);
+        self.bind_label(back);
+        self.load_reg(s.result.0, s.result.1, Mem::env(SCRATCH));
+        self.jmp(s.done);
+    }
+
+    /// Calls the evaluator with all registers saved on the Rust stack; `rax` = where to go back to.
+    pub fn emit_slow_routine(&mut self) {
+        const SAVED: [u8; 9] = [RAX, RCX, RDX, RSI, RDI, 8, 9, 10, 11];
+        const FRAME: i32 = 16 * 16 + 80;
+        self.a.store(true, Mem::env(JIT_RSP), RSP);
+        self.a.mov(true, RSP, Rm::M(Mem::env(HOST_RSP)));
+        self.a.alu_imm(Alu::Sub, true, Rm::R(RSP), FRAME);
+        for (k, r) in SAVED.into_iter().enumerate() {
+            self.a.store(true, Mem::base(RSP, 256 + 8 * k as i32), r);
+        }
+        for x in 0..16u8 {
+            self.store_reg(Ty::V128, Mem::base(RSP, 16 * i32::from(x)), XMM0 + x);
+        }
+        self.a.mov(true, RDI, Rm::R(RBP));
+        self.a.mov(true, RSI, Rm::M(Mem::env(SCRATCH + 48)));
+        self.a.mov(true, RDX, Rm::M(Mem::env(SCRATCH + 56)));
+        self.a.mov(true, RAX, Rm::M(Mem::env(HELPERS)));
+        let id = self.helpers.len() as i32;
+        self.a
+            .op(Opc(0, 0, 0xff), false, 2, Rm::M(Mem::base(RAX, id * 8)));
+        for (k, r) in SAVED.into_iter().enumerate() {
+            self.a
+                .mov(true, r, Rm::M(Mem::base(RSP, 256 + 8 * k as i32)));
+        }
+        for x in 0..16u8 {
+            self.load_reg(Ty::V128, XMM0 + x, Mem::base(RSP, 16 * i32::from(x)));
+        }
+        self.a.mov(true, RSP, Rm::M(Mem::env(JIT_RSP)));
+        self.a.op(Opc(0, 0, 0xff), false, 4, Rm::R(RAX));
+    }
+
+    /// Goes to the evaluator if the scalar result is a NaN.
+    fn check_nan(&mut self, i: &Inst, wide: bool, d: u8) {
+        let (slow, done) = self.begin_slow(i, d);
+        self.ucomis(0x2e, wide, d, d);
+        self.jcc(x86cc::P, slow);
+        self.bind_label(done);
+    }
+
+    fn ucomis(&mut self, op: u8, wide: bool, a: u8, b: u8) {
+        let o = Opc(if wide { 0x66 } else { 0 }, 1, op);
+        self.v2(o, a, b);
+    }
+
+    // ---- scalar ----
+
+    fn fp_two(&mut self, v: Value, i: &Inst, o: Opc) {
+        self.regime(i);
+        let (a, b) = self.two(i);
+        let d = self.def(v);
+        self.v3(o, d, a, b);
+        self.check_nan(i, i.ty == Ty::F64, d);
+    }
+
+    fn fp_one(&mut self, v: Value, i: &Inst, o: Opc) {
+        self.regime(i);
+        let a = self.reg(i.args[0]);
+        let d = self.def(v);
+        self.v3(o, d, a, a);
+        self.check_nan(i, i.ty == Ty::F64, d);
+    }
+
+    fn fp_fma(&mut self, v: Value, i: &Inst, wide: bool) {
+        self.regime(i);
+        let (a, b) = self.two(i);
+        let c = self.reg(i.args[2]);
+        let d = self.def(v);
+        self.move_reg(Ty::V128, d, c);
+        self.a
+            .vex(Opc(0x66, 2, 0xb9), wide, d, a & 15, Rm::R(b & 15));
+        self.check_nan(i, wide, d);
+    }
+
+    /// Minimum or maximum: both orders, combined, get the sign of zero right; NaN operands go the exact way.
+    fn fp_minmax(&mut self, v: Value, i: &Inst, o: Opc) {
+        self.regime(i);
+        let (a, b) = self.two(i);
+        let d = self.def(v);
+        let (slow, done) = self.begin_slow(i, d);
+        self.ucomis(0x2e, i.ty == Ty::F64, a, b);
+        self.jcc(x86cc::P, slow);
+        self.v3(o, XMM14, a, b);
+        self.v3(o, d, b, a);
+        let join = if o.2 == 0x5d { 0x56 } else { 0x54 };
+        self.v3(Opc(0, 1, join), d, d, XMM14);
+        self.bind_label(done);
+    }
+
+    fn fp_sign(&mut self, v: Value, i: &Inst, lane: u8, negate: bool) {
+        let a = self.reg(i.args[0]);
+        let d = self.def_reuse(v, i.args[0]);
+        let sign = match lane {
+            3 => 1u128 << 127 | 1 << 63,
+            _ => 0x8000_0000_8000_0000_8000_0000_8000_0000,
+        };
+        if negate {
+            self.v3c(Opc(0, 1, 0x57), d, a, sign);
+        } else {
+            self.v3c(Opc(0, 1, 0x54), d, a, !sign);
+        }
+    }
+
+    fn fp_round(&mut self, v: Value, i: &Inst, wide: bool) -> bool {
+        let mode = match i.lane {
+            0 => 0,
+            1 => 2,
+            2 => 1,
+            3 => 3,
+            5.. => 4,
+            _ => return false,
+        };
+        self.regime(i);
+        let quiet = if i.imm & 1 == 0 { 8 } else { 0 };
+        let a = self.reg(i.args[0]);
+        let d = self.def(v);
+        let o = Opc(0x66, 3, 0x0a + wide as u8);
+        self.v3i(o, false, d, a, Rm::R(a), mode | quiet);
+        self.check_nan(i, wide, d);
+        self.flags = NO_FLAGS;
+        true
+    }
+
+    fn fp_to_int(&mut self, v: Value, i: &Inst, wide: bool) -> bool {
+        let (bits, signed, width) = (i.imm & 0xff, i.imm >> 8 & 1 != 0, (i.imm >> 16) as u32);
+        let current = round_of(self.b.fp[usize::from(i.aux & 1)]);
+        let o = match i.lane {
+            3 => 0x2c,
+            5 => 0x2d,
+            n if n == current => 0x2d,
+            _ => return false,
+        };
+        let result = if i.ty == Ty::I64 { 64 } else { 32 };
+        if bits != 0 || width != result || (width == 64 && !signed) {
+            return false;
+        }
+        self.regime(i);
+        let a = self.reg(i.args[0]);
+        let d = self.def(v);
+        let (slow, done) = self.begin_slow(i, d);
+        let o = Opc(if wide { 0xf2 } else { 0xf3 }, 1, o);
+        let w = width == 64 || !signed;
+        if self.f.avx2 {
+            self.a.vex(o, w, d, 0, Rm::R(a & 15));
+        } else {
+            self.a.op(o, w, d, Rm::R(a & 15));
+        }
+        if signed {
+            // The indefinite integer is the only one whose decrement overflows.
+            self.a.alu_imm(Alu::Cmp, w, Rm::R(d), 1);
+            self.jcc(x86cc::O, slow);
+        } else {
+            self.a.mov(false, RAX, Rm::R(d));
+            self.a.alu(Alu::Cmp, true, RAX, Rm::R(d));
+            self.jcc(x86cc::NE, slow);
+        }
+        self.bind_label(done);
+        self.flags = NO_FLAGS;
+        true
+    }
+
+    fn fp_from_int(&mut self, v: Value, i: &Inst, wide: bool) -> bool {
+        let (bits, signed) = (i.imm & 0xff, i.imm >> 8 & 1 != 0);
+        let long = self.ty(i.args[0]) == Ty::I64;
+        let current = round_of(self.b.fp[usize::from(i.aux & 1)]);
+        if bits != 0 || (long && !signed) || (i.lane != 5 && i.lane != current) {
+            return false;
+        }
+        self.settle_test(i.args[0]);
+        self.regime(i);
+        let a = self.reg(i.args[0]);
+        let d = self.def(v);
+        self.v3(Opc(0, 1, 0x57), d, d, d);
+        let o = Opc(if wide { 0xf2 } else { 0xf3 }, 1, 0x2a);
+        let w = long || !signed;
+        if self.f.avx2 {
+            self.a.vex(o, w, d, d & 15, Rm::R(a));
+        } else {
+            self.a.op(o, w, d & 15, Rm::R(a));
+        }
+        self.flags = NO_FLAGS;
+        true
+    }
+
+    /// The nibble N Z C V of a comparison.
+    fn fp_compare(&mut self, v: Value, i: &Inst, wide: bool) {
+        self.regime(i);
+        let (a, b) = self.two(i);
+        let d = self.def(v);
+        self.ucomis(0x2e + (i.lane & 1), wide, a, b);
+        self.a.mov_imm(d, 2);
+        for (cc, nibble) in [(x86cc::B, 8), (x86cc::E, 6), (x86cc::P, 3)] {
+            self.a.mov_imm(RAX, nibble);
+            self.a.cmov(cc, false, d, Rm::R(RAX));
+        }
+    }
+
+    // ---- vectors ----
+
+    fn emit_vfp(&mut self, v: Value, i: &Inst) -> bool {
+        let lane = i.lane & 3;
+        if lane < 2 || (i.ty != Ty::V128 && lane != 2) {
+            return false;
+        }
+        let pre = if lane == 3 { 0x66 } else { 0 };
+        let full = i.ty == Ty::V128;
+        match i.op {
+            Op::VFAdd => self.vfp_two(v, i, Opc(pre, 1, 0x58)),
+            Op::VFSub => self.vfp_two(v, i, Opc(pre, 1, 0x5c)),
+            Op::VFMul => self.vfp_two(v, i, Opc(pre, 1, 0x59)),
+            Op::VFDiv if full => self.vfp_two(v, i, Opc(pre, 1, 0x5e)),
+            Op::VFMin | Op::VFMinNum => self.vfp_minmax(v, i, Opc(pre, 1, 0x5d)),
+            Op::VFMax | Op::VFMaxNum => self.vfp_minmax(v, i, Opc(pre, 1, 0x5f)),
+            Op::VFMulAdd if self.f.fma => self.vfp_fma(v, i, lane == 3),
+            Op::VFNeg | Op::VFAbs => self.fp_sign(v, i, lane, i.op == Op::VFNeg),
+            Op::VFCmpEq | Op::VFCmpGe | Op::VFCmpGt => self.vfp_cmp(v, i, pre),
+            Op::VFFromI if i.imm & 0x1ff == 0x100 && lane == 2 => return self.vfp_from_int(v, i),
+            _ => return false,
+        }
+        self.flags = NO_FLAGS;
+        true
+    }
+
+    /// Operands with zeros above a V64, so that the unused lanes raise nothing.
+    fn vfp_operands(&mut self, i: &Inst) -> (u8, u8) {
+        let (a, b) = self.two(i);
+        if i.ty == Ty::V128 {
+            return (a, b);
+        }
+        self.zero_extend_vec(Ty::V64, XMM14, a);
+        self.zero_extend_vec(Ty::V64, XMM15, b);
+        (XMM14, XMM15)
+    }
+
+    /// Goes to the evaluator if any lane of `x` against `y` is unordered. Uses xmm14.
+    fn vfp_check(&mut self, wide: bool, x: u8, y: u8, slow: u32) {
+        let o = Opc(if wide { 0x66 } else { 0 }, 1, 0xc2);
+        self.v3i(o, false, XMM14, x, Rm::R(y), 3);
+        self.v2(Opc(0x66, 2, 0x17), XMM14, XMM14);
+        self.jcc(x86cc::NE, slow);
+    }
+
+    fn vfp_two(&mut self, v: Value, i: &Inst, o: Opc) {
+        self.regime(i);
+        let (a, b) = self.vfp_operands(i);
+        let d = self.def(v);
+        self.v3(o, d, a, b);
+        let (slow, done) = self.begin_slow(i, d);
+        self.vfp_check(o.0 != 0, d, d, slow);
+        self.bind_label(done);
+    }
+
+    fn vfp_fma(&mut self, v: Value, i: &Inst, wide: bool) {
+        self.regime(i);
+        let c = self.reg(i.args[2]);
+        let (a, b) = self.vfp_operands(i);
+        let d = self.def(v);
+        if i.ty == Ty::V128 {
+            self.move_reg(Ty::V128, d, c);
+        } else {
+            self.zero_extend_vec(Ty::V64, d, c);
+        }
+        self.a
+            .vex(Opc(0x66, 2, 0xb8), wide, d, a & 15, Rm::R(b & 15));
+        let (slow, done) = self.begin_slow(i, d);
+        self.vfp_check(wide, d, d, slow);
+        self.bind_label(done);
+    }
+
+    fn vfp_minmax(&mut self, v: Value, i: &Inst, o: Opc) {
+        self.regime(i);
+        let (a, b) = self.two(i);
+        let (mut x, mut y) = (a, b);
+        let d = self.def(v);
+        let (slow, done) = self.begin_slow(i, d);
+        let e = self.alloc(Ty::V128);
+        if i.ty != Ty::V128 {
+            self.zero_extend_vec(Ty::V64, d, a);
+            self.zero_extend_vec(Ty::V64, e, b);
+            (x, y) = (d, e);
+        }
+        self.vfp_check(o.0 != 0, x, y, slow);
+        self.v3(o, XMM14, x, y);
+        self.v3(o, d, y, x);
+        let join = if o.2 == 0x5d { 0x56 } else { 0x54 };
+        self.v3(Opc(0, 1, join), d, d, XMM14);
+        self.bind_label(done);
+    }
+
+    /// Comparisons are exact, NaN included: all zeros, and invalid as the predicate says.
+    fn vfp_cmp(&mut self, v: Value, i: &Inst, pre: u8) {
+        self.regime(i);
+        let (a, b) = self.vfp_operands(i);
+        let d = self.def(v);
+        let o = Opc(pre, 1, 0xc2);
+        match i.op {
+            Op::VFCmpEq => self.v3i(o, false, d, a, Rm::R(b), 0),
+            Op::VFCmpGe => self.v3i(o, false, d, b, Rm::R(a), 2),
+            _ => self.v3i(o, false, d, b, Rm::R(a), 1),
+        }
+    }
+
+    fn vfp_from_int(&mut self, v: Value, i: &Inst) -> bool {
+        let current = round_of(self.b.fp[usize::from(i.aux & 1)]);
+        let mode = (i.imm >> 12) as u8 & 15;
+        if mode != 5 && mode != current {
+            return false;
+        }
+        self.regime(i);
+        let a = self.reg(i.args[0]);
+        let d = self.def_reuse(v, i.args[0]);
+        if i.ty == Ty::V128 {
+            self.v2(Opc(0, 1, 0x5b), d, a);
+        } else {
+            self.zero_extend_vec(Ty::V64, d, a);
+            self.v2(Opc(0, 1, 0x5b), d, d);
+        }
+        self.flags = NO_FLAGS;
+        true
+    }
+}
