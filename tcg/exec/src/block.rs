@@ -1,5 +1,6 @@
 //! A translated block and the page index that finds the blocks of a guest page.
 
+use crate::lock::Lock;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +29,8 @@ pub(crate) struct TransBlock {
     pub pages: Box<[u64]>,
     /// Guest code that is compared at entry because its page is not protected.
     pub verify: Box<[Piece]>,
+    /// Entries of older, invalid translations that jump here. Used under the engine's lock.
+    pub forwarders: Lock<Vec<usize>>,
     /// Offset of the compiled code in the block: behind that comparison.
     pub body: usize,
 }
@@ -53,6 +56,7 @@ impl TransBlock {
             valid: AtomicBool::new(true),
             pages: Box::default(),
             verify: Box::default(),
+            forwarders: Lock::new(Vec::new()),
             body: 0,
         }
     }

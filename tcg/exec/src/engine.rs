@@ -196,7 +196,7 @@ impl Engine {
             // SAFETY: blocks live until a flush, which takes the lock.
             let b = unsafe { &*block };
             if b.invalidate() {
-                self.unlink(b);
+                self.unlink(b, &mut inner);
                 for page in b.pages.iter().filter(|p| !(first..=last).contains(*p)) {
                     inner.pages.remove(b, *page);
                 }
@@ -209,19 +209,18 @@ impl Engine {
         Counters::bump(&self.counters.verify_misses);
         let mut inner = self.inner.lock();
         if block.invalidate() {
-            self.unlink(block);
+            self.unlink(block, &mut inner);
             for page in &block.pages {
                 inner.pages.remove(block, *page);
             }
         }
     }
 
-    /// Makes an invalid block unreachable: out of the table, and its entry leads to a lookup. Under the lock.
-    fn unlink(&self, block: &TransBlock) {
+    /// Makes an invalid block unreachable: out of the table, and its entry leads to a lookup.
+    fn unlink(&self, block: &TransBlock, inner: &mut Inner) {
         self.table.remove(block);
         if block.entry != 0 {
-            let to = self.invalid_trampoline();
-            self.code.patch_entry(block.entry, crate::lookup::CALL, to);
+            self.detour(block, inner);
         }
         Counters::bump(&self.counters.invalidated);
     }

@@ -5,6 +5,7 @@
 
 use crate::asm;
 use crate::block::TransBlock;
+use crate::engine::Inner;
 use crate::env::{header_of, kind};
 use crate::stats::Counters;
 use crate::translate::Failed;
@@ -107,7 +108,7 @@ pub(crate) unsafe extern "C" fn invalid(state: *mut u8, entry: usize) -> usize {
     cpu.set_mode(old.mode);
     let Some(block) = target(cpu) else { return 0 };
     if may_link(cpu) && block.entry != entry {
-        cpu.engine.code.patch_entry(entry, JMP, block.entry);
+        cpu.engine.forward(old, block);
     }
     cpu.enter_block(block)
 }
@@ -139,11 +140,30 @@ pub(crate) unsafe extern "C" fn sentinel(state: *mut u8) -> usize {
 }
 
 /// Opcode of `jmp rel32`.
-pub(crate) const JMP: u8 = 0xe9;
+const JMP: u8 = 0xe9;
 /// Opcode of `call rel32`.
-pub(crate) const CALL: u8 = 0xe8;
+const CALL: u8 = 0xe8;
 
 impl crate::Engine {
+    /// The entry of an invalid block leads to a lookup from now on, and so do those that led to it: however
+    /// often code changes, an old link is at most one jump away from the newest translation.
+    pub(crate) fn detour(&self, block: &TransBlock, _locked: &mut Inner) {
+        let to = self.invalid_trampoline();
+        self.code.patch_entry(block.entry, CALL, to);
+        for old in block.forwarders.lock().drain(..) {
+            self.code.patch_entry(old, CALL, to);
+        }
+    }
+
+    /// The entry of the invalid block `old` leads to its successor.
+    fn forward(&self, old: &TransBlock, new: &TransBlock) {
+        let _locked = self.inner.lock();
+        if new.is_valid() {
+            new.forwarders.lock().push(old.entry);
+            self.code.patch_entry(old.entry, JMP, new.entry);
+        }
+    }
+
     /// Fills an inline cache that is still empty: first where to jump, then for which target, so that a
     /// thread in between sees a miss. The lock keeps two threads from mixing their targets.
     fn fill_inline_cache(&self, site: usize, imm: usize, block: &TransBlock) {
