@@ -415,7 +415,7 @@ impl Generator<'_> {
             false => most,
         };
         let mut flags = MemFlags::size(size as u8).big_endian(self.rng.one_in(4));
-        if self.rng.one_in(16) {
+        if self.rng.one_in(48) {
             flags = flags.align(1 + self.rng.below(3) as u8);
         }
         if self.rng.one_in(8) && ty.is_int() {

@@ -204,9 +204,20 @@ fn execute(
     opts: Opts,
     start: (&[u8], &[u8]),
 ) -> Option<End> {
-    let c = match tcg_x64::compile(block, &LAYOUT, &HELPERS, &f, &opts) {
-        Ok(c) => c,
-        Err(TooComplex) => return None,
+    let compiled =
+        std::panic::catch_unwind(|| tcg_x64::compile(block, &LAYOUT, &HELPERS, &f, &opts));
+    let c = match compiled {
+        Ok(Ok(c)) => c,
+        Ok(Err(TooComplex)) => return None,
+        // A difference like any other, so that the block gets shortened.
+        Err(_) => {
+            return Some(End {
+                what: "the compiler panics".to_string(),
+                state: start.0.to_vec(),
+                mem: start.1.to_vec(),
+                fp_flags: 0,
+            });
+        }
     };
     m.state().copy_from_slice(start.0);
     m.guest_mem(MEM, MEM_LEN).copy_from_slice(start.1);
