@@ -15,6 +15,7 @@ pub mod dirents;
 mod event;
 mod fcntl;
 mod fs_io;
+mod fs_mount;
 mod fs_path;
 mod fs_stat;
 mod ipc;
@@ -97,6 +98,7 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     fs_io::FS_IO,
     fs_path::FS_PATH,
     fs_stat::FS_STAT,
+    fs_mount::FS_MOUNT,
     fcntl::FCNTL,
     dirents::DIRENTS,
     futex::FUTEX,
