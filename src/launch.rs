@@ -1,23 +1,84 @@
 //! From parsed options to a running guest: fills the front end's configuration and starts it.
 
 use crate::cli::Failure;
-use crate::cli::user::Parsed;
+use crate::cli::user::{Parsed, UserOptions};
 use crate::guests::Guest;
+use linux_user::{GuestId, RunConfig};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs the program; comes back only with the guest's exit status or a reason why it did not start.
+/// Runs the program; comes back only with a reason why it did not start.
 pub fn run(guest: &Guest, parsed: Parsed) -> Result<ExitCode, Failure> {
-    let program = parsed
-        .command
-        .first()
-        .map(|p| p.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    // UNIMPL: linux-user has no entry point yet.
-    Err(Failure::program(
-        format!(
-            "{program}: running programs for {} is not implemented yet",
-            guest.name
-        ),
-        126,
-    ))
+    let Parsed { options, command } = parsed;
+    let mut command = command.into_iter();
+    let Some(program) = command.next() else {
+        return Err(Failure::program("no program named".to_string(), 1));
+    };
+    let reexec = child_options(guest, &options);
+    let cfg = RunConfig {
+        guest: GuestId {
+            name: guest.name,
+            machine: guest.machine,
+            class: guest.class,
+            big_endian: guest.big_endian,
+        },
+        program: PathBuf::from(program),
+        argv0: options.argv0.map(OsString::from),
+        args: command.collect(),
+        env: options
+            .environment
+            .into_iter()
+            .map(|(n, v)| (n.into(), v.map(OsString::from)))
+            .collect(),
+        sysroot: options.ld_prefix,
+        cpu: options.cpu,
+        strace: options.strace,
+        stack_size: options.stack_size,
+        reserved_va: options.reserved_va,
+        guest_base: options.guest_base,
+        one_insn_per_tb: options.one_insn_per_tb,
+        log: options.log,
+        log_file: options.log_file,
+        gdb: options.gdb,
+        seed: options.seed,
+        uname_release: options.uname_release,
+        load_address: None,
+        reexec,
+        exec_fd: options.exec_fd,
+    };
+    match linux_user::run(&cfg) {
+        Err(e) => Err(Failure::program(e.what, e.status)),
+    }
+}
+
+/// `argv[0]`, applet and options for the emulator of a guest program that the guest executes.
+fn child_options(guest: &Guest, options: &UserOptions) -> Vec<OsString> {
+    let mut out: Vec<OsString> = vec!["emu".into(), guest.name.into()];
+    let mut flag = |name: &str, value: Option<OsString>| {
+        out.push(name.into());
+        out.extend(value);
+    };
+    if let Some(prefix) = &options.ld_prefix {
+        flag("-L", Some(prefix.clone().into()));
+    }
+    if let Some(cpu) = &options.cpu {
+        flag("-cpu", Some(cpu.into()));
+    }
+    if let Some(size) = options.stack_size {
+        flag("-s", Some(size.to_string().into()));
+    }
+    if let Some(release) = &options.uname_release {
+        flag("-r", Some(release.into()));
+    }
+    if options.strace {
+        flag("-strace", None);
+    }
+    if options.one_insn_per_tb {
+        flag("-one-insn-per-tb", None);
+    }
+    if !options.log.is_empty() {
+        flag("-d", Some(options.log.join(",").into()));
+    }
+    out
 }

@@ -17,6 +17,8 @@ pub struct Abi {
     pub pair_aligned: bool,
     /// `struct epoll_event` has no padding.
     pub epoll_packed: bool,
+    /// Number of restart_syscall.
+    pub restart_syscall: u32,
     /// System call numbers.
     pub calls: &'static CallTable,
     /// `open` flags whose value is not the host's: (guest, host).
@@ -321,6 +323,7 @@ pub fn host() -> Abi {
         i64_align: 8,
         pair_aligned: false,
         epoll_packed: true,
+        restart_syscall: 0,
         calls: &NONE,
         open_flags: &[],
         ioctls: &[],

@@ -1,13 +1,47 @@
 //! Linux system calls, signals and processes for foreign programs.
 
 pub mod abi;
+pub mod config;
 pub mod errno;
+mod exec;
+pub mod guest;
 #[path = "../abi/mod.rs"]
 pub mod guests;
 pub mod ioctl;
+mod load;
 pub mod proc;
+mod process;
+mod run;
+mod signal;
+mod start;
 pub mod sys;
 pub mod syscall;
 pub mod task;
 #[path = "../abi/generic/mod.rs"]
 pub mod uapi;
+
+pub use config::{GuestId, RunConfig};
+
+/// Why a program did not start: one line for the user and the exit status that a shell expects.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct StartError {
+    /// The reason.
+    pub what: String,
+    /// 126, 127 or 1.
+    pub status: u8,
+}
+
+/// Runs a program in this process. It does not come back unless the program could not be started.
+pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
+    sys::open_self(cfg.exec_fd);
+    let mut t = load::load(cfg)?;
+    signal::install().map_err(|e| StartError {
+        what: format!("cannot set signal handlers: {e}"),
+        status: 1,
+    })?;
+    sys::enter_thread();
+    let status = run::run(&mut t);
+    process::exit_thread(&mut t, status);
+    sys::exit_group(status)
+}

@@ -1,10 +1,18 @@
 //! A guest thread and its process, as the system calls see them.
 
-use crate::abi::Abi;
+use crate::abi::{Abi, Writer};
 use crate::errno::Errno;
-use crate::syscall::SysResult;
-use std::sync::Arc;
+use crate::guest::GuestPort;
+use crate::signal::{self, Actions, SigInfo, ThreadSignals};
+use crate::start::StackFacts;
+use crate::syscall::args::Path;
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock};
+use tcg_exec::{Engine, Vcpu};
 use tcg_mem::{GuestVa, UserMem};
+use tcg_uspace::{AddressSpace, MapRequest, Prot};
 
 /// What the command line says about the guest process.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +27,8 @@ pub struct Config {
     pub release: Option<Vec<u8>>,
     /// The machine that uname tells, such as `armv7l`.
     pub machine: &'static str,
+    /// `argv[0]` and options of the emulator that runs a guest program which this one executes.
+    pub reexec: Vec<Vec<u8>>,
 }
 
 /// State that all threads of a guest process share.
@@ -31,10 +41,18 @@ pub struct Process {
     pub cmdline: Vec<u8>,
     /// The environment at the start, each string with its NUL.
     pub environ: Vec<u8>,
-    /// The auxiliary vector in the guest's form.
-    pub auxv: Vec<u8>,
+    /// The auxiliary vector and the places of the initial stack, once it is built.
+    pub stack: OnceLock<StackFacts>,
     /// Directory positions of guests with 32-bit offsets.
     pub dirs: crate::syscall::dirents::Cookies,
+    /// The address space.
+    pub space: Arc<AddressSpace>,
+    /// The translator.
+    pub engine: Arc<Engine>,
+    /// Signal actions.
+    pub actions: Actions,
+    /// Resource limits that are kept for the guest instead of being passed on.
+    pub limits: Mutex<HashMap<i32, [u64; 2]>>,
 }
 
 /// One guest thread.
@@ -45,45 +63,216 @@ pub struct Task {
     pub mem: UserMem,
     /// The process it belongs to.
     pub process: Arc<Process>,
+    /// The ISA's Linux port.
+    pub port: &'static dyn GuestPort,
+    /// The virtual CPU.
+    pub vcpu: Vcpu,
+    /// Signal state.
+    pub signals: ThreadSignals,
+    /// Host (and guest) thread id.
+    pub tid: u32,
+    /// Word to clear and wake at the thread's end, 0 for none.
+    pub clear_child_tid: u64,
+    /// Head of the robust futex list, 0 for none.
+    pub robust_list: u64,
+    /// Whether this is the first thread of its process.
+    pub is_leader: bool,
+    /// Whether it runs in the memory of a parent that waits.
+    pub vfork_child: bool,
+    /// Set when the thread is to end.
+    pub exiting: Option<i32>,
+    /// What `personality` tells.
+    pub personality: u32,
+    /// What restart_syscall is to do: clock and remaining time.
+    pub sleep_rest: Option<(i32, libc::timespec)>,
 }
 
 impl Process {
+    /// A process around a loaded program.
+    pub fn new(
+        config: Config,
+        exe: Vec<u8>,
+        space: Arc<AddressSpace>,
+        engine: Arc<Engine>,
+    ) -> Process {
+        Process {
+            config,
+            exe,
+            cmdline: Vec::new(),
+            environ: Vec::new(),
+            stack: OnceLock::new(),
+            dirs: crate::syscall::dirents::Cookies::default(),
+            space,
+            engine,
+            actions: Actions::inherited(),
+            limits: Mutex::default(),
+        }
+    }
+
+    /// The auxiliary vector in the guest's form.
+    pub fn auxv(&self) -> &[u8] {
+        self.stack.get().map_or(&[], |s| &s.auxv)
+    }
+
     /// Where the initial stack begins, for /proc/self/stat.
     pub fn stack_start(&self) -> u64 {
-        0
+        self.stack.get().map_or(0, |s| s.sp)
+    }
+
+    /// The process as a vfork child sees it: the same memory, its own signal actions.
+    pub fn for_vfork(&self) -> Process {
+        let stack = OnceLock::new();
+        if let Some(facts) = self.stack.get() {
+            let _ = stack.set(facts.clone());
+        }
+        Process {
+            config: self.config.clone(),
+            exe: self.exe.clone(),
+            cmdline: self.cmdline.clone(),
+            environ: self.environ.clone(),
+            stack,
+            dirs: crate::syscall::dirents::Cookies::default(),
+            space: Arc::clone(&self.space),
+            engine: Arc::clone(&self.engine),
+            actions: self.actions.copied(),
+            limits: Mutex::new(
+                self.limits
+                    .lock()
+                    .unwrap_or_else(|e| e.into_inner())
+                    .clone(),
+            ),
+        }
     }
 }
 
 impl Task {
+    /// The first thread of a process.
+    pub fn leader(
+        port: &'static dyn GuestPort,
+        abi: Abi,
+        process: Arc<Process>,
+        vcpu: Vcpu,
+    ) -> Task {
+        Task {
+            abi,
+            mem: process.space.mem(),
+            process,
+            port,
+            vcpu,
+            signals: ThreadSignals {
+                mask: signal::host_mask(),
+                ..ThreadSignals::default()
+            },
+            tid: crate::sys::gettid() as u32,
+            clear_child_tid: 0,
+            robust_list: 0,
+            is_leader: true,
+            vfork_child: false,
+            exiting: None,
+            personality: 0,
+            sleep_rest: None,
+        }
+    }
+
+    /// A new thread with a copy of this one's registers.
+    pub fn sibling(&self, process: Arc<Process>) -> Task {
+        Task {
+            abi: self.abi,
+            mem: self.mem,
+            process,
+            port: self.port,
+            vcpu: self.vcpu.fork_state(),
+            signals: ThreadSignals {
+                mask: self.signals.mask,
+                ..ThreadSignals::default()
+            },
+            tid: 0,
+            clear_child_tid: 0,
+            robust_list: 0,
+            is_leader: false,
+            vfork_child: false,
+            exiting: None,
+            personality: self.personality,
+            sleep_rest: None,
+        }
+    }
+
     /// The text of /proc/self/maps.
     pub fn maps_text(&self) -> Vec<u8> {
-        Vec::new()
+        self.process.space.maps_text().into_bytes()
     }
 
     /// The host is about to write this range of guest memory: translations of it must be given up.
-    pub fn will_write(&self, _va: GuestVa, _len: u64) {}
+    pub fn will_write(&self, va: GuestVa, len: u64) {
+        self.process.space.prepare_write(va, len);
+    }
 
-    /// Runs a waiting call that waits with another signal mask; the mask is the guest's, and the host call gets it as
-    /// an argument.
-    pub fn with_mask<T>(&mut self, _mask: Option<u64>, f: impl FnOnce(&mut Task) -> T) -> T {
-        f(self)
+    /// Runs a waiting call that waits with another signal mask; the mask is the guest's, and the host call gets it
+    /// as an argument. A signal that it lets in is delivered with the old mask to go back to.
+    pub fn with_mask<T>(
+        &mut self,
+        mask: Option<u64>,
+        f: impl FnOnce(&mut Task) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let Some(mask) = mask else { return f(self) };
+        let old = self.signals.mask;
+        self.signals.mask = mask & !signal::UNSTOPPABLE;
+        let r = f(self);
+        match &r {
+            // The handler runs with the temporary mask's view, and restores the old one on return.
+            Err(e) if *e == Errno::EINTR || e.0 >= 512 => self.signals.saved_mask = Some(old),
+            _ => self.signals.mask = old,
+        }
+        r
     }
 
     /// What restart_syscall is to do: sleep for the rest of the time.
-    pub fn restart_sleep(&mut self, _clock: i32, _rest: libc::timespec) {}
-
-    /// shmat of a segment of `size` bytes: the address space chooses the place and maps it.
-    pub fn shm_attach(&mut self, id: i32, _va: GuestVa, _flags: i32, _size: u64) -> SysResult {
-        crate::syscall::strace::unimp(
-            self,
-            &format!("shmat of segment {id}: no address space yet"),
-        );
-        Err(Errno::ENOSYS)
+    pub fn restart_sleep(&mut self, clock: i32, rest: libc::timespec) {
+        self.sleep_rest = Some((clock, rest));
     }
 
-    /// shmdt.
-    pub fn shm_detach(&mut self, _va: GuestVa) -> SysResult {
-        crate::syscall::strace::unimp(self, "shmdt: no address space yet");
-        Err(Errno::ENOSYS)
+    /// Maps a page that the kernel provides, with contents, readable and executable.
+    pub fn map_kernel_page(
+        &mut self,
+        va: GuestVa,
+        data: &[u8],
+        label: &'static str,
+    ) -> Result<(), Errno> {
+        let len = data.len() as u64;
+        self.process.space.map_special(va, len, Prot::RW, label)?;
+        self.mem.write(va, data)?;
+        self.process.space.seal_special(va, len, Prot::RX)?;
+        Ok(())
+    }
+
+    /// Writes a siginfo structure.
+    pub fn put_siginfo(&self, va: GuestVa, info: &SigInfo) -> Result<(), Errno> {
+        let mut w = Writer::new(self.abi);
+        info.put(&mut w);
+        self.put_bytes(va, w.done())
+    }
+
+    /// The host path of a guest path.
+    pub fn resolve(&self, path: &std::ffi::CStr) -> CString {
+        self.host_path(&Path(path.to_owned())).path().to_owned()
+    }
+
+    /// One line about something that is not implemented, under -strace and -d unimp.
+    pub fn unimplemented(&self, what: fmt::Arguments<'_>) {
+        if self.process.config.unimp || self.process.config.strace {
+            eprintln!("emu: not implemented: {what}");
+        }
+    }
+
+    /// Anonymous private memory anywhere, for the emulator's own structures in the guest.
+    pub fn map_anonymous(&self, len: u64, prot: Prot) -> Result<GuestVa, Errno> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        Ok(self.process.space.mmap(&MapRequest {
+            addr: 0,
+            len,
+            prot,
+            flags,
+            file: None,
+        })?)
     }
 }

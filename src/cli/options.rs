@@ -244,6 +244,16 @@ pub const OPTIONS: &[Opt] = &[
             Ok(())
         },
     ),
+    Opt {
+        names: &["exec-fd"],
+        env: None,
+        arg: Some("fd"),
+        help: "internal: inherited descriptor of this executable",
+        set: |o, a| {
+            o.exec_fd = a.parse().ok();
+            Ok(())
+        },
+    },
     flag(
         &["perfmap"],
         Some("PERFMAP"),

@@ -50,6 +50,8 @@ pub struct UserOptions {
     pub one_insn_per_tb: bool,
     /// `-tb-size`.
     pub tb_size_mib: Option<u64>,
+    /// `-exec-fd`, between the emulators of a program and its children.
+    pub exec_fd: Option<i32>,
     /// `-perfmap`.
     pub perfmap: bool,
     /// `-stats`.

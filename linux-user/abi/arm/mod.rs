@@ -3,7 +3,14 @@
 //! Reference: the kernel's arch/arm/include/uapi/asm (fcntl.h, stat.h, unistd.h) and tools/syscall.tbl.
 
 mod cpuinfo;
+mod kuser;
+mod port;
+mod sigframe;
 mod structs;
+#[cfg(test)]
+mod tests;
+
+pub use port::ArmPort;
 
 use crate::abi::{Abi, Endian};
 use crate::syscall::FAMILIES;
@@ -30,6 +37,7 @@ pub fn abi(endian: Endian) -> Abi {
         i64_align: 8,
         pair_aligned: true,
         epoll_packed: false,
+        restart_syscall: 0,
         calls: &CALLS,
         open_flags: OPEN_FLAGS,
         ioctls: IOCTLS,

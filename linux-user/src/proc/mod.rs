@@ -17,7 +17,7 @@ pub fn open(t: &mut Task, path: &CStr, flags: u32) -> Option<SysResult> {
         Some(b"maps") => t.maps_text(),
         Some(b"cmdline") => t.process.cmdline.clone(),
         Some(b"environ") => t.process.environ.clone(),
-        Some(b"auxv") => t.process.auxv.clone(),
+        Some(b"auxv") => t.process.auxv().to_vec(),
         Some(b"stat") => stat(t)?,
         _ if name == b"/proc/cpuinfo" => (t.abi.cpuinfo)(cpus()).into_bytes(),
         _ => return None,

@@ -8,6 +8,10 @@ use crate::errno::Errno;
 use crate::task::Task;
 use std::arch::asm;
 
+mod process;
+
+pub use process::*;
+
 /// One host system call, whatever it returns.
 #[inline]
 pub fn raw(nr: i64, a: [u64; 6]) -> i64 {
@@ -35,9 +39,64 @@ pub fn call<const N: usize>(nr: i64, args: [u64; N]) -> Result<u64, Errno> {
     result(raw(nr, a))
 }
 
+std::arch::global_asm!(
+    // emu_blocking_call(flag: *const u32, nr, args: *const [u64; 6]) -> i64
+    // A signal that arrives between the look at the flag and the system call instruction would be lost until the
+    // call ends by itself: the handler moves a program counter in the window to its end.
+    ".global emu_blocking_call, emu_blocking_start, emu_blocking_end, emu_blocking_interrupted",
+    "emu_blocking_call:",
+    "mov rcx, rdi",
+    "mov rax, rsi",
+    "mov r11, rdx",
+    "mov rdi, [r11]",
+    "mov rsi, [r11 + 8]",
+    "mov rdx, [r11 + 16]",
+    "mov r10, [r11 + 24]",
+    "mov r8, [r11 + 32]",
+    "mov r9, [r11 + 40]",
+    "emu_blocking_start:",
+    "cmp dword ptr [rcx], 0",
+    "jne emu_blocking_interrupted",
+    "syscall",
+    "emu_blocking_end:",
+    "ret",
+    "emu_blocking_interrupted:",
+    "mov rax, -4", // EINTR
+    "ret",
+);
+
+unsafe extern "C" {
+    fn emu_blocking_call(
+        flag: *const std::sync::atomic::AtomicU32,
+        nr: i64,
+        args: *const u64,
+    ) -> i64;
+    fn emu_blocking_start();
+    fn emu_blocking_end();
+    fn emu_blocking_interrupted();
+}
+
+/// For the signal handler: a thread that was about to enter a blocking call gets EINTR from it.
+///
+/// # Safety
+/// `uc` is the context that the kernel gave the handler.
+pub unsafe fn leave_blocking_window(uc: *mut libc::ucontext_t) {
+    let (start, end) = (
+        emu_blocking_start as *const () as i64,
+        emu_blocking_end as *const () as i64,
+    );
+    // SAFETY: see above.
+    let rip = unsafe { &mut (*uc).uc_mcontext.gregs[libc::REG_RIP as usize] };
+    if (start..end).contains(rip) {
+        *rip = emu_blocking_interrupted as *const () as i64;
+    }
+}
+
 /// A host system call that may block: a signal for the guest ends it with EINTR, even if it arrives just before.
-pub fn blocking(_t: &mut Task, nr: i64, args: [u64; 6]) -> Result<u64, Errno> {
-    result(raw(nr, args))
+pub fn blocking(t: &mut Task, nr: i64, args: [u64; 6]) -> Result<u64, Errno> {
+    let flag = t.vcpu.interrupt_flag();
+    // SAFETY: the flag lives in the task's virtual CPU; for the arguments see the head of this file.
+    result(unsafe { emu_blocking_call(flag, nr, args.as_ptr()) })
 }
 
 /// The address of a host value, for the kernel to read.

@@ -214,3 +214,85 @@ fn getdents(t: &mut Task, fd: Fd, buf: Ptr, count: u32) -> SysResult {
 fn getdents64(t: &mut Task, fd: Fd, buf: Ptr, count: u32) -> SysResult {
     read_dir(t, fd, buf, count, put_64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::Endian;
+
+    fn abi() -> crate::abi::Abi {
+        crate::guests::arm::abi(Endian::Little)
+    }
+
+    const ENTRY: Entry = Entry {
+        ino: 0x1234,
+        off: 0x77,
+        kind: 8,
+        name: b"abc",
+    };
+
+    #[test]
+    fn old_entry_has_words_and_its_kind_at_the_end() {
+        let mut w = Writer::new(abi());
+        put_old(&ENTRY, ENTRY.off, &mut w);
+        assert_eq!(w.done(), b"\x34\x12\0\0\x77\0\0\0\x10\0abc\0\0\x08");
+    }
+
+    #[test]
+    fn entry64_has_wide_members_and_its_kind_before_the_name() {
+        let mut w = Writer::new(abi());
+        put_64(&ENTRY, ENTRY.off, &mut w);
+        assert_eq!(
+            w.done(),
+            b"\x34\x12\0\0\0\0\0\0\x77\0\0\0\0\0\0\0\x18\0\x08abc\0\0"
+        );
+    }
+
+    #[test]
+    fn host_records_are_taken_apart_and_damaged_ones_end_the_list() {
+        let mut w = Writer::new(crate::abi::host());
+        put_64(&ENTRY, 1 << 40, &mut w);
+        let mut data = w.done().to_vec();
+        data.extend_from_slice(&[0; 30]);
+        let list = entries(&data);
+        assert_eq!(list.len(), 1);
+        assert_eq!(
+            (list[0].ino, list[0].off, list[0].kind, list[0].name),
+            (0x1234, 1 << 40, 8, &b"abc"[..])
+        );
+    }
+
+    #[test]
+    fn cookies_lead_back_to_positions_until_the_descriptor_is_closed() {
+        let cookies = Cookies::default();
+        let a = cookies.cookie(5, 1 << 40);
+        let b = cookies.cookie(5, 1 << 41);
+        assert_eq!(
+            (cookies.position(5, a), cookies.position(5, b)),
+            (1 << 40, 1 << 41)
+        );
+        assert_eq!(cookies.position(6, a), a);
+        cookies.forget(5);
+        assert_eq!(cookies.position(5, a), a);
+    }
+
+    #[test]
+    fn entry_of_the_32_bit_kernel_reads_a_directory_where_the_host_has_it() {
+        if !sys::has_int80() {
+            eprintln!("skipped: the host has no 32-bit entry");
+            return;
+        }
+        let dir = call(
+            libc::SYS_open,
+            [c"/".as_ptr() as u64, libc::O_DIRECTORY as u64],
+        )
+        .unwrap();
+        let low = sys::low_buffer(CHUNK).unwrap();
+        let mut buf = vec![0u8; CHUNK];
+        let n = compat_read(Fd(dir as i32), low, &mut buf).unwrap();
+        let list = entries(&buf[..n]);
+        assert!(list.iter().any(|e| e.name == b"proc"));
+        assert!(list.iter().all(|e| i32::try_from(e.off).is_ok()));
+        call(libc::SYS_close, [dir]).unwrap();
+    }
+}

@@ -6,13 +6,16 @@
 
 pub mod args;
 mod cmsg;
+mod cred;
 pub mod dirents;
 mod event;
 mod fcntl;
 mod fs_io;
 mod fs_path;
 mod fs_stat;
+pub mod futex;
 mod ipc;
+pub mod memory;
 mod mq;
 mod net;
 mod net_msg;
@@ -20,6 +23,9 @@ mod net_opt;
 pub mod path;
 mod payload;
 mod poll;
+pub mod process;
+pub mod sched;
+pub mod signal;
 pub mod strace;
 mod system;
 pub mod table;
@@ -93,6 +99,10 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     fs_stat::FS_STAT,
     fcntl::FCNTL,
     dirents::DIRENTS,
+    futex::FUTEX,
+    memory::MEMORY,
+    process::PROCESS,
+    signal::SIGNAL,
     poll::POLL,
     time::TIME,
     crate::ioctl::IOCTL,
@@ -103,6 +113,8 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     net::NET,
     net_msg::NET_MSG,
     net_opt::NET_OPT,
+    cred::CRED,
+    sched::SCHED,
 ];
 
 /// What a system call does to the guest's registers.

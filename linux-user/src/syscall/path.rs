@@ -59,3 +59,19 @@ impl Task {
         HostPath(Cow::Borrowed(given))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::own_proc;
+
+    #[test]
+    fn own_files_of_proc_are_known_by_every_name_of_the_process() {
+        assert_eq!(own_proc(c"/proc/self/maps"), Some(&b"maps"[..]));
+        assert_eq!(own_proc(c"/proc/thread-self/exe"), Some(&b"exe"[..]));
+        let own = std::ffi::CString::new(format!("/proc/{}/stat", std::process::id())).unwrap();
+        assert_eq!(own_proc(&own), Some(&b"stat"[..]));
+        assert_eq!(own_proc(c"/proc/1/maps"), None);
+        assert_eq!(own_proc(c"/proc/selfish/maps"), None);
+        assert_eq!(own_proc(c"/proc/self"), None);
+    }
+}

@@ -1,3 +1,14 @@
 //! The 32-bit Arm architecture: A32, T32, VFP, Advanced SIMD.
 
 pub mod decode;
+pub mod disasm;
+pub mod features;
+pub mod helper;
+pub mod isa;
+pub mod state;
+mod translate;
+pub mod trap;
+
+pub use features::{CpuModel, MODELS};
+pub use isa::Arm;
+pub use state::{ArmState, Mode};

@@ -258,7 +258,7 @@ fn table_module(out: &mut String, table: &Table) {
     let (name, word) = (&table.name, table.word());
     let _ = writeln!(
         out,
-        "/// The `{name}` encoding space.\n#[allow(unused_parens)]\npub mod {name} {{"
+        "/// The `{name}` encoding space.\n#[allow(unused_parens, clippy::all)]\npub mod {name} {{"
     );
     out.push_str("    #[allow(unused_imports)]\n    use super::{Feature, FeatureSet};\n");
     out.push_str("    use tcg_decode::rt::{FieldInfo, PieceInfo, RowInfo};\n\n");
@@ -356,7 +356,7 @@ fn dispatch_macro(out: &mut String, module: &str, table: &Table, args: &BTreeMap
     out.push_str("    ($(#[$attr:meta])* $vis:vis fn $name:ident, $ty:ty, $out:ty) => {\n        $(#[$attr])*\n");
     let _ = writeln!(
         out,
-        "        $vis fn $name(t: &mut $ty, insn: {word}) -> $out {{"
+        "        #[allow(unused_parens, clippy::all)]\n        $vis fn $name(t: &mut $ty, insn: {word}) -> $out {{"
     );
     let _ = writeln!(
         out,
@@ -397,7 +397,7 @@ fn dispatch_macro(out: &mut String, module: &str, table: &Table, args: &BTreeMap
 /// `recording_handlers!(Type);` gives a type all handlers, each returning its name and arguments
 /// as text; tests use it to see what the decoders call.
 fn recording_macro(out: &mut String, module: &str, all: &BTreeMap<String, Args>) {
-    out.push_str("#[allow(unused_macros)]\nmacro_rules! recording_handlers {\n    ($ty:ty) => {\n        impl $ty {\n");
+    out.push_str("#[allow(unused_macros)]\nmacro_rules! recording_handlers {\n    ($ty:ty) => {\n        #[allow(dead_code)]\n        impl $ty {\n");
     for (name, args) in all {
         let _ = if args.list.is_empty() {
             writeln!(

@@ -369,7 +369,8 @@ fn check_names(table: &Table, row: &Row) -> Result<(), String> {
                 &table.context
             };
             let builtin = function && (name == "ones" || (name == "sext" && computed));
-            if !builtin && !(computed && list.iter().any(|d| d.name == name)) {
+            let declared = computed && list.iter().any(|d| d.name == name);
+            if !(builtin || declared) {
                 bad = Some(format!("`{name}` is not declared or not usable here"));
             }
         });
@@ -508,7 +509,7 @@ fn named_field(token: &str, bits: &mut Vec<Bit>) -> Result<(), String> {
 /// Joins single bits (most significant first) into runs.
 fn pieces(key: &str, places: &[(u32, Option<u32>)]) -> Result<(Vec<Piece>, u32), String> {
     let explicit = places.iter().filter(|(_, to)| to.is_some()).count();
-    if explicit != 0 && explicit != places.len() {
+    if (1..places.len()).contains(&explicit) {
         return Err(format!(
             "field `{key}` has places both with and without brackets"
         ));

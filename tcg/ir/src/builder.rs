@@ -386,14 +386,13 @@ impl<'a> Builder<'a> {
 
     /// Folds constants into the displacement (32-bit addresses wrap, so this is exact there only).
     fn fold_addr(&self, mut addr: Addr) -> Addr {
-        if let Some(c) = addr
-            .index
-            .is_some()
-            .then(|| self.as_const(addr.index))
-            .flatten()
-        {
-            addr.disp = addr.disp.wrapping_add((c as i32) << addr.shift);
-            addr.index = Value::NONE;
+        if addr.index.is_some() {
+            let def = self.block.def(addr.index);
+            if def.ty == Ty::I32 && def.op == Op::Const {
+                let index = (def.imm as i32) << (addr.shift & 3);
+                addr.disp = addr.disp.wrapping_add(index);
+                addr.index = Value::NONE;
+            }
         }
         if addr.base.is_some() {
             let def = self.block.def(addr.base);
@@ -503,6 +502,8 @@ impl<'a> Builder<'a> {
             self.units = region.saved;
             return;
         }
+        // Constants made from here to the end of the region are not visible behind it either.
+        let visible = self.consts.len();
         let mut merges = Vec::new();
         for slot in self.disjoint(region.changed) {
             let new = self.exact(&self.units, slot);
@@ -512,8 +513,7 @@ impl<'a> Builder<'a> {
                     let new = self.bitcast(self.block.ty(old), new);
                     merges.push((slot, old, new));
                 }
-                // The state block is up to date on the other way: bring it up to date on this one.
-                _ => self.sync_range(slot),
+                _ => self.merge_units(slot, &region.saved, &mut merges),
             }
         }
         self.push(Inst {
@@ -524,9 +524,10 @@ impl<'a> Builder<'a> {
             args: [Value::NONE; 3],
             imm: 0,
         });
+        self.consts.truncate(visible);
         let inner = std::mem::replace(&mut self.units, region.saved);
         for (i, unit) in inner.iter().enumerate() {
-            if *unit != self.units[i] && self.units[i].value != unit.value {
+            if (unit.value, unit.part) != (self.units[i].value, self.units[i].part) {
                 self.units[i] = UNKNOWN;
             }
         }
@@ -555,17 +556,42 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The largest disjoint slots that cover all of `slots`.
+    /// At the end of a region: a slot whose old and new contents are not both one value. Units that were dirty
+    /// before the region (4-byte values: the larger ones were settled) are merged, the others are up to date in
+    /// the state block on the other way, and brought up to date on this one.
+    fn merge_units(&mut self, slot: Slot, saved: &[Unit], merges: &mut Vec<(Slot, Value, Value)>) {
+        for unit in slot.unit()..slot.unit() + slot.units() {
+            let piece = Slot {
+                off: (unit * 4) as u16,
+                ty: Ty::F32,
+            };
+            match self.exact(saved, piece) {
+                Some(old) if saved[unit].dirty => {
+                    let new = self.get(piece);
+                    let new = self.bitcast(self.block.ty(old), new);
+                    merges.push((piece, old, new));
+                }
+                _ => self.sync_range(piece),
+            }
+        }
+    }
+
+    /// Disjoint slots that cover all of `slots`: the largest, and single units of those that overlap one in part.
     fn disjoint(&self, mut slots: Vec<Slot>) -> Vec<Slot> {
         slots.sort_by_key(|s| (s.off, std::cmp::Reverse(s.ty.bytes())));
         let mut out: Vec<Slot> = Vec::new();
+        let mut covered = 0;
         for s in slots {
-            if out
-                .last()
-                .is_none_or(|l| u32::from(l.off) + l.ty.bytes() <= u32::from(s.off))
-            {
+            let end = s.unit() + s.units();
+            if covered <= s.unit() {
                 out.push(s);
+            } else {
+                out.extend((covered..end).map(|u| Slot {
+                    off: (u * 4) as u16,
+                    ty: Ty::F32,
+                }));
             }
+            covered = covered.max(end);
         }
         out
     }

@@ -28,6 +28,18 @@ pub enum Effects {
     StateMayExit,
 }
 
+impl Effects {
+    /// The effects with this number (as in the `lane` of a call).
+    pub const fn from_index(n: u8) -> Option<Effects> {
+        match n {
+            0 => Some(Effects::Pure),
+            1 => Some(Effects::State),
+            2 => Some(Effects::StateMayExit),
+            _ => None,
+        }
+    }
+}
+
 /// A helper's declaration.
 #[derive(Clone, Copy, Debug)]
 pub struct HelperDef {

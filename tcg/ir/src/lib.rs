@@ -6,11 +6,16 @@
 
 mod block;
 mod builder;
+#[cfg(test)]
+mod builder_tests;
+pub mod eval;
 mod fold;
 mod fpmode;
 mod helper;
 mod inst;
+pub mod interp;
 mod op;
+pub mod random;
 mod slots;
 mod ty;
 

@@ -24,6 +24,18 @@ pub enum Ty {
 }
 
 impl Ty {
+    /// All of them, by number.
+    pub const ALL: [Ty; 8] = [
+        Ty::Void,
+        Ty::I32,
+        Ty::I64,
+        Ty::F32,
+        Ty::F64,
+        Ty::V64,
+        Ty::V128,
+        Ty::Cc,
+    ];
+
     /// Size of a value in bytes; 0 for `Void` and `Cc`.
     pub const fn bytes(self) -> u32 {
         match self {

@@ -42,7 +42,11 @@ pub enum MapSource {
 }
 
 fn check(rc: i32) -> io::Result<()> {
-    if rc == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if rc == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 impl UserMem {
@@ -51,18 +55,33 @@ impl UserMem {
         if !inside || !va.0.is_multiple_of(PAGE) || !len.is_multiple_of(PAGE) || len == 0 {
             return Err(io::Error::from_raw_os_error(libc::EINVAL));
         }
-        Ok(((self.base() + va.0 as usize) as *mut libc::c_void, len as usize))
+        Ok((
+            (self.base() + va.0 as usize) as *mut libc::c_void,
+            len as usize,
+        ))
     }
 
     /// Maps `len` bytes at `va`, replacing what was there. `extra` are further host MAP_ flags (MAP_NORESERVE,
     /// MAP_LOCKED, MAP_SYNC, …). When the host refuses, the range is left as it was or reserved without access.
-    pub fn map(&self, va: GuestVa, len: u64, prot: HostProt, shared: bool, extra: i32, src: MapSource) -> io::Result<()> {
+    pub fn map(
+        &self,
+        va: GuestVa,
+        len: u64,
+        prot: HostProt,
+        shared: bool,
+        extra: i32,
+        src: MapSource,
+    ) -> io::Result<()> {
         let (at, len) = self.range(va, len)?;
         let (kind, fd, offset) = match src {
             MapSource::Anonymous => (libc::MAP_ANONYMOUS, -1, 0),
             MapSource::File { fd, offset } => (0, fd, offset),
         };
-        let share = if shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
+        let share = if shared {
+            libc::MAP_SHARED
+        } else {
+            libc::MAP_PRIVATE
+        };
         let flags = (extra & !libc::MAP_FIXED_NOREPLACE) | kind | share | libc::MAP_FIXED;
         // SAFETY: `range` checked that only the guest's window is replaced, and nobody holds a reference into it.
         let got = unsafe { libc::mmap(at, len, prot.bits(), flags, fd, offset as i64) };
@@ -73,7 +92,14 @@ impl UserMem {
         // A refused MAP_FIXED may already have unmapped the range: claim such a hole before somebody else does.
         // SAFETY: MAP_FIXED_NOREPLACE changes nothing that exists.
         unsafe {
-            libc::mmap(at, len, libc::PROT_NONE, RESERVE | libc::MAP_FIXED_NOREPLACE, -1, 0);
+            libc::mmap(
+                at,
+                len,
+                libc::PROT_NONE,
+                RESERVE | libc::MAP_FIXED_NOREPLACE,
+                -1,
+                0,
+            );
         }
         Err(error)
     }
@@ -83,7 +109,11 @@ impl UserMem {
         let (at, len) = self.range(va, len)?;
         // SAFETY: as in `map`.
         let got = unsafe { libc::mmap(at, len, libc::PROT_NONE, RESERVE | libc::MAP_FIXED, -1, 0) };
-        if got == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if got == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 
     /// Changes the host protection. Async-signal-safe.
@@ -94,7 +124,14 @@ impl UserMem {
     }
 
     /// Moves (or copies, for `old_len` 0) a mapping inside the window; the old place stays reserved.
-    pub fn remap(&self, old: GuestVa, old_len: u64, new: GuestVa, new_len: u64, extra: i32) -> io::Result<()> {
+    pub fn remap(
+        &self,
+        old: GuestVa,
+        old_len: u64,
+        new: GuestVa,
+        new_len: u64,
+        extra: i32,
+    ) -> io::Result<()> {
         let (from, _) = self.range(old, old_len.max(PAGE))?;
         let (to, new_len) = self.range(new, new_len)?;
         let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | extra;

@@ -9,7 +9,7 @@ mod va;
 pub use fault::{Access, FaultKind, MemFault};
 pub use hostmap::{HostProt, MapSource};
 pub use uaccess::recover;
-pub use user::{Endian, ReserveError, UserMem};
+pub use user::{Endian, ReserveError, UserMem, lazy_bytes};
 pub use va::GuestVa;
 
 /// The size of a page, of the host's and of every guest's.

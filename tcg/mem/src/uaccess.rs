@@ -137,9 +137,24 @@ unsafe extern "C" {
 /// when it is not one. Async-signal-safe.
 pub fn recover(rip: usize) -> Option<usize> {
     let ranges = [
-        (&raw const emu_uaccess_copy_first, &raw const emu_uaccess_copy_land, &raw const emu_uaccess_copy_land),
-        (&raw const emu_uaccess_fill_first, &raw const emu_uaccess_fill_land, &raw const emu_uaccess_fill_land),
-        (&raw const emu_uaccess_small_first, &raw const emu_uaccess_small_last, &raw const emu_uaccess_small_land),
+        (
+            &raw const emu_uaccess_copy_first,
+            &raw const emu_uaccess_copy_land,
+            &raw const emu_uaccess_copy_land,
+        ),
+        (
+            &raw const emu_uaccess_fill_first,
+            &raw const emu_uaccess_fill_land,
+            &raw const emu_uaccess_fill_land,
+        ),
+        (
+            &raw const emu_uaccess_small_first,
+            &raw const emu_uaccess_small_last,
+            &raw const emu_uaccess_small_land,
+        ),
     ];
-    ranges.iter().find(|(first, last, _)| (*first as usize..*last as usize).contains(&rip)).map(|r| r.2 as usize)
+    ranges
+        .iter()
+        .find(|(first, last, _)| (*first as usize..*last as usize).contains(&rip))
+        .map(|r| r.2 as usize)
 }

@@ -7,6 +7,7 @@
 use crate::hostmap::RESERVE;
 use crate::uaccess::{self, Checked};
 use crate::{Access, FaultKind, GuestVa, MemFault, PAGE};
+use std::sync::atomic::AtomicU8;
 use std::{fmt, io};
 
 /// Byte order of a guest.
@@ -28,7 +29,11 @@ pub struct ReserveError {
 impl fmt::Display for ReserveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.bytes >> 20;
-        write!(f, "cannot reserve {mib} MiB of address space for the guest: {} (see `ulimit -v`)", self.cause)
+        write!(
+            f,
+            "cannot reserve {mib} MiB of address space for the guest: {} (see `ulimit -v`)",
+            self.cause
+        )
     }
 }
 
@@ -54,11 +59,26 @@ impl UserMem {
     pub fn reserve(limit: u64) -> Result<UserMem, ReserveError> {
         let bytes = limit + 2 * GUARD;
         // SAFETY: a new mapping at a place that the host chooses.
-        let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes as usize, libc::PROT_NONE, RESERVE, -1, 0) };
+        let at = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes as usize,
+                libc::PROT_NONE,
+                RESERVE,
+                -1,
+                0,
+            )
+        };
         if at == libc::MAP_FAILED {
-            return Err(ReserveError { bytes, cause: io::Error::last_os_error() });
+            return Err(ReserveError {
+                bytes,
+                cause: io::Error::last_os_error(),
+            });
         }
-        Ok(UserMem { base: at as usize + GUARD as usize, limit })
+        Ok(UserMem {
+            base: at as usize + GUARD as usize,
+            limit,
+        })
     }
 
     /// The host address of guest address 0 (the gs base of generated code).
@@ -84,7 +104,11 @@ impl UserMem {
     }
 
     fn at(&self, va: GuestVa, len: u64, access: Access) -> Result<usize, MemFault> {
-        self.host(va, len).ok_or(MemFault { va, access, kind: FaultKind::Unmapped })
+        self.host(va, len).ok_or(MemFault {
+            va,
+            access,
+            kind: FaultKind::Unmapped,
+        })
     }
 
     /// Copies guest memory out. The fault names the first byte that could not be read.
@@ -111,17 +135,29 @@ impl UserMem {
         self.done(va, len as usize - left, left, Access::Write)
     }
 
-    fn done(&self, va: GuestVa, copied: usize, left: usize, access: Access) -> Result<(), MemFault> {
+    fn done(
+        &self,
+        va: GuestVa,
+        copied: usize,
+        left: usize,
+        access: Access,
+    ) -> Result<(), MemFault> {
         if left == 0 {
             return Ok(());
         }
-        Err(MemFault { va: GuestVa(va.0 + copied as u64), access, kind: FaultKind::Unmapped })
+        Err(MemFault {
+            va: GuestVa(va.0 + copied as u64),
+            access,
+            kind: FaultKind::Unmapped,
+        })
     }
 
     /// Copies as much as is readable; returns the count (0 when nothing is).
     pub fn read_some(&self, va: GuestVa, out: &mut [u8]) -> usize {
         let room = self.limit.saturating_sub(va.0).min(out.len() as u64) as usize;
-        let Some(part) = out.get_mut(..room) else { return 0 };
+        let Some(part) = out.get_mut(..room) else {
+            return 0;
+        };
         match self.read(va, part) {
             Ok(()) => room,
             Err(fault) => (fault.va.0 - va.0) as usize,
@@ -136,7 +172,9 @@ impl UserMem {
         while out.len() < max {
             // Never across a page border in one step, so that a string that ends before one needs no next page.
             let room = (PAGE - at.0 % PAGE).min(chunk.len() as u64) as usize;
-            let Some(part) = chunk.get_mut(..room) else { break };
+            let Some(part) = chunk.get_mut(..room) else {
+                break;
+            };
             self.read(at, part)?;
             if let Some(end) = part.iter().position(|&b| b == 0) {
                 out.extend_from_slice(part.get(..end).unwrap_or_default());
@@ -149,7 +187,15 @@ impl UserMem {
     }
 
     fn checked(va: GuestVa, access: Access, c: Checked) -> Result<u64, MemFault> {
-        if c.failed == 0 { Ok(c.value) } else { Err(MemFault { va, access, kind: FaultKind::Unmapped }) }
+        if c.failed == 0 {
+            Ok(c.value)
+        } else {
+            Err(MemFault {
+                va,
+                access,
+                kind: FaultKind::Unmapped,
+            })
+        }
     }
 
     /// Loads `size` (1, 2, 4, 8) bytes in the given order; aligned loads are single accesses.
@@ -218,7 +264,9 @@ impl UserMem {
         let at = self.at(va, 4, Access::Write)?;
         let (old, new) = (swap(old.into(), 4, order), swap(new.into(), 4, order));
         // SAFETY: inside the window; faults are recovered.
-        let seen = Self::checked(va, Access::Write, unsafe { uaccess::emu_uaccess_cas4(at, old, new) })?;
+        let seen = Self::checked(va, Access::Write, unsafe {
+            uaccess::emu_uaccess_cas4(at, old, new)
+        })?;
         Ok(swap(seen & 0xffff_ffff, 4, order) as u32)
     }
 
@@ -227,9 +275,17 @@ impl UserMem {
         let at = self.at(va, 8, Access::Write)?;
         let (old, new) = (swap(old, 8, order), swap(new, 8, order));
         // SAFETY: inside the window; faults are recovered.
-        let seen = Self::checked(va, Access::Write, unsafe { uaccess::emu_uaccess_cas8(at, old, new) })?;
+        let seen = Self::checked(va, Access::Write, unsafe {
+            uaccess::emu_uaccess_cas8(at, old, new)
+        })?;
         Ok(swap(seen, 8, order))
     }
+}
+
+/// A table of zero bytes whose memory the host supplies as it is touched.
+pub fn lazy_bytes(len: usize) -> Box<[AtomicU8]> {
+    // SAFETY: zero is a valid AtomicU8.
+    unsafe { Box::new_zeroed_slice(len).assume_init() }
 }
 
 fn swap(value: u64, size: u32, order: Endian) -> u64 {

@@ -1,1 +1,5 @@
 //! Passes over the intermediate representation: liveness, dead code, next use.
+
+mod liveness;
+
+pub use liveness::{FlagUse, Info, Liveness, NONE, Use, flag_use, is_lazy_cc, is_site};

@@ -1,1 +1,131 @@
-//! x86-64 code generation: register allocation and emission.
+//! x86-64 code generation: local register allocation and emission, one pass over a block.
+//!
+//! # Contract with the runtime (tcg-exec)
+//!
+//! Registers: `rbp` = guest state block ([`tcg_target::EnvHeader`] lies directly below it, the jump cache below
+//! that); `gs` base = guest base; `rsp` = the paired-return stack. Everything else is free at block boundaries,
+//! where the whole guest state is in the state block. The entry is at offset 0 of the code; code is
+//! position-independent and must be placed at a multiple of 16.
+//!
+//! Runtime entry points are reached through `header.runtime[n]`, see [`Runtime`]. What they get:
+//! * `LookupDirect`: `header.pc`/`mode` = target, `rax` = address of the rel32 field to patch.
+//! * `LookupIndirect`, `LookupDynamic`: `header.pc`/`mode` (for the latter the mode bits that were current).
+//! * `LookupIc`: as `LookupIndirect`, `rax` = address of the rel32 field, `rdx` = address of the imm32 field.
+//!   The imm32 is compared with the low 32 bits of the target. Unpatched it is `0xffff_ffff`.
+//! * `Exit`: `header.exit_kind`, `exit_code`, `exit_info`, `pc`, `mode` are stored.
+//!
+//! Tags (paired returns and jump cache) are `pc ^ (mode << 48)`, compared in 64 bits; the sentinel at the base of the
+//! return stack is `u64::MAX`. The mode behind a call is the exit's own `mode`.
+//! Alignment faults: `exit_kind` 2, `exit_code` 3 (the number of `FaultKind::Alignment`), bit 8 set for writes,
+//! `exit_info` the address.
+//!
+//! Operations without inline code are called out of line: helper number `helpers.len()` (directly behind the
+//! ISA's own helpers in the engine's table) is the generic evaluator, [`fallback`].
+//!
+//! # Why an own encoder under dynasm's buffer
+//!
+//! Code goes into dynasmrt's `SimpleAssembler`, but instructions are encoded by `enc.rs`: dynasm wants the scale,
+//! the displacement size and the mnemonic at compile time, while here one function emits any ALU operation with a register,
+//! state slot, spill slot or guest memory operand, and one (prefix, map, opcode) triple drives both the VEX and the legacy
+//! SSE path. It also compiles in a fraction of the time.
+
+mod abi;
+mod analyze;
+mod cc;
+mod compiler;
+mod emit_arith;
+mod emit_atomic;
+mod emit_bits;
+mod emit_branch;
+mod emit_call;
+mod emit_mem;
+mod emit_mul;
+mod emit_shift;
+mod emit_state;
+mod enc;
+mod fallback;
+mod features;
+mod link;
+mod maps;
+mod regalloc;
+
+pub use abi::Runtime;
+pub use compiler::Compiler;
+pub use fallback::fallback;
+pub use features::Features;
+pub use maps::restore_state;
+
+use tcg_ir::{Block, HelperDef, StateLayout};
+
+/// What a compilation depends on besides the block and the host's features.
+#[derive(Clone, Copy, Debug)]
+pub struct Opts {
+    /// Other threads may run: atomics are locked and barriers real.
+    pub parallel: bool,
+    /// At most this many allocatable registers of each class (tests force spills with it); 0: all.
+    pub max_regs: u8,
+}
+
+impl Default for Opts {
+    fn default() -> Opts {
+        Opts {
+            parallel: true,
+            max_regs: 0,
+        }
+    }
+}
+
+/// What a patchable place does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// The displacement of a jump to a known target.
+    Jump,
+    /// The displacement of a call to a known target.
+    Call,
+    /// An inline cache: the displacement of its jump, and at `imm` the 32 bits compared with the target.
+    InlineCache {
+        /// Offset of the imm32 field.
+        imm: u32,
+    },
+}
+
+/// A patchable place in the code. The 4 bytes at `offset` (and the imm32) lie within one aligned 8-byte word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkSite {
+    /// Offset of the rel32 field.
+    pub offset: u32,
+    /// What it is.
+    pub kind: LinkKind,
+    /// Target address (0 for inline caches).
+    pub pc: u64,
+    /// Target mode.
+    pub mode: u32,
+}
+
+/// The result of compiling a block.
+#[derive(Clone, Debug, Default)]
+pub struct CompiledBlock {
+    /// Position-independent code: hot part, then cold part. The entry is at 0.
+    pub code: Vec<u8>,
+    /// Places to patch.
+    pub links: Vec<LinkSite>,
+    /// Location maps, for [`restore_state`].
+    pub maps: Vec<u8>,
+}
+
+/// The block needs more spill slots than there are: translate fewer guest instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooComplex;
+
+/// Compiles one block with a fresh [`Compiler`]. The engine keeps a `Compiler` per thread instead.
+pub fn compile(
+    block: &Block,
+    layout: &StateLayout,
+    helpers: &[HelperDef],
+    features: &Features,
+    opts: &Opts,
+) -> Result<CompiledBlock, TooComplex> {
+    let mut c = Compiler::new(*features);
+    c.compile(block, layout, helpers, opts)?;
+    Ok(std::mem::take(c.result()))
+}

@@ -26,7 +26,15 @@ fn window() -> UserMem {
         }
     });
     let mem = UserMem::reserve(1 << 20).unwrap();
-    mem.map(GuestVa(0x1000), 0x1000, HostProt::ReadWrite, false, 0, MapSource::Anonymous).unwrap();
+    mem.map(
+        GuestVa(0x1000),
+        0x1000,
+        HostProt::ReadWrite,
+        false,
+        0,
+        MapSource::Anonymous,
+    )
+    .unwrap();
     mem
 }
 
@@ -41,24 +49,38 @@ fn copy_across_the_end_names_the_first_bad_byte() {
     let fault = mem.read(GuestVa(0x0ff8), &mut back).unwrap_err();
     assert_eq!((fault.va, fault.access), (GuestVa(0x0ff8), Access::Read));
     assert_eq!(mem.read_some(GuestVa(0x1ffa), &mut [0; 16]), 6);
-    assert_eq!(mem.fill(GuestVa(0x1fff), 7, 2).unwrap_err().va, GuestVa(0x2000));
+    assert_eq!(
+        mem.fill(GuestVa(0x1fff), 7, 2).unwrap_err().va,
+        GuestVa(0x2000)
+    );
 }
 
 #[test]
 fn small_accesses_keep_order_and_report_faults() {
     let mem = window();
-    mem.store(GuestVa(0x1001), 4, Endian::Big, 0x0102_0304).unwrap();
-    assert_eq!(mem.load_u32(GuestVa(0x1001), Endian::Little).unwrap(), 0x0403_0201);
+    mem.store(GuestVa(0x1001), 4, Endian::Big, 0x0102_0304)
+        .unwrap();
+    assert_eq!(
+        mem.load_u32(GuestVa(0x1001), Endian::Little).unwrap(),
+        0x0403_0201
+    );
     assert_eq!(mem.load_u16(GuestVa(0x1001), Endian::Big).unwrap(), 0x0102);
-    mem.store_u64(GuestVa(0x1010), Endian::Big, 0x1122_3344_5566_7788).unwrap();
+    mem.store_u64(GuestVa(0x1010), Endian::Big, 0x1122_3344_5566_7788)
+        .unwrap();
     assert_eq!(mem.load_u8(GuestVa(0x1010)).unwrap(), 0x11);
-    assert_eq!(mem.load_u64(GuestVa(0x1010), Endian::Big).unwrap(), 0x1122_3344_5566_7788);
+    assert_eq!(
+        mem.load_u64(GuestVa(0x1010), Endian::Big).unwrap(),
+        0x1122_3344_5566_7788
+    );
     for size in [1, 2, 4, 8] {
         assert!(mem.load(GuestVa(0x3000), size, Endian::Little).is_err());
         assert!(mem.store(GuestVa(0x3000), size, Endian::Little, 0).is_err());
     }
     assert!(mem.load_u32(GuestVa(u64::MAX), Endian::Little).is_err());
-    assert!(mem.load_u32(GuestVa((1 << 20) - 2), Endian::Little).is_err());
+    assert!(
+        mem.load_u32(GuestVa((1 << 20) - 2), Endian::Little)
+            .is_err()
+    );
 }
 
 #[test]
@@ -68,8 +90,15 @@ fn compare_and_swap_tells_what_was_there() {
     assert_eq!(mem.cas_u32(GuestVa(0x1000), Endian::Big, 4, 9).unwrap(), 5);
     assert_eq!(mem.cas_u32(GuestVa(0x1000), Endian::Big, 5, 9).unwrap(), 5);
     assert_eq!(mem.load_u32(GuestVa(0x1000), Endian::Big).unwrap(), 9);
-    assert_eq!(mem.cas_u64(GuestVa(0x1008), Endian::Little, 0, 1 << 40).unwrap(), 0);
-    assert_eq!(mem.load_u64(GuestVa(0x1008), Endian::Little).unwrap(), 1 << 40);
+    assert_eq!(
+        mem.cas_u64(GuestVa(0x1008), Endian::Little, 0, 1 << 40)
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        mem.load_u64(GuestVa(0x1008), Endian::Little).unwrap(),
+        1 << 40
+    );
     assert!(mem.cas_u32(GuestVa(0x4000), Endian::Little, 0, 1).is_err());
 }
 
@@ -86,7 +115,10 @@ fn strings_stop_at_the_nul_and_the_limit() {
 #[test]
 fn host_ranges_outside_the_window_are_refused() {
     let mem = window();
-    assert!(mem.protect(GuestVa(0xf_f000), 0x2000, HostProt::Read).is_err());
+    assert!(
+        mem.protect(GuestVa(0xf_f000), 0x2000, HostProt::Read)
+            .is_err()
+    );
     assert!(mem.unmap(GuestVa(0x800), 0x1000).is_err());
     assert!(mem.unmap(GuestVa(0), u64::MAX & !0xfff).is_err());
 }

@@ -1,0 +1,150 @@
+//! execve: native programs directly, guest programs by running the emulator again, scripts by their interpreter.
+//!
+//! Without a binfmt_misc entry the host cannot start a guest program, so the emulator executes itself with the
+//! program as its argument. With an entry the host's kernel would do the same; deciding here keeps -L, -cpu and the
+//! other options for the children.
+
+use crate::errno::Errno;
+use crate::guest::{self, GuestPort};
+use crate::sys;
+use crate::task::Task;
+use std::ffi::{CString, OsStr};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+
+/// How deep scripts may name scripts, as in the kernel.
+const MAX_SCRIPTS: usize = 5;
+
+/// Longest `#!` line that counts. [Linux include/uapi/linux/binfmts.h]
+const SCRIPT_LINE: usize = 256;
+
+/// What a file is to execve.
+enum Kind {
+    /// The host runs it (or refuses it with its own error).
+    Host,
+    /// A guest program for this port.
+    Guest(&'static dyn GuestPort),
+    /// A script: interpreter and optional argument.
+    Script(Vec<u8>, Option<Vec<u8>>),
+}
+
+/// What to execute, with everything resolved to host paths.
+pub struct Request {
+    /// The path as the guest gave it.
+    pub path: CString,
+    /// Where that is on the host.
+    pub host_path: CString,
+    /// Arguments.
+    pub argv: Vec<CString>,
+    /// Environment.
+    pub envp: Vec<CString>,
+}
+
+/// Looks at a file as the kernel's binary formats do.
+fn classify(host_path: &CString) -> Result<Kind, Errno> {
+    let path = OsStr::from_bytes(host_path.as_bytes());
+    let access = [addr_of(host_path), libc::X_OK as u64];
+    sys::call(libc::SYS_access, access)?;
+    // A file that can be executed but not read is the host's business.
+    let Ok(mut file) = File::open(path) else {
+        return Ok(Kind::Host);
+    };
+    let mut head = [0u8; SCRIPT_LINE];
+    let mut len = 0;
+    while len < head.len() {
+        match file.read(&mut head[len..]) {
+            Ok(0) | Err(_) => break,
+            Ok(n) => len += n,
+        }
+    }
+    let head = &head[..len];
+    if let Some(line) = head.strip_prefix(b"#!") {
+        return Ok(script(line).map_or(Kind::Host, |(i, a)| Kind::Script(i, a)));
+    }
+    if head.len() >= 20 && head.starts_with(b"\x7fELF") {
+        let raw = [head[18], head[19]];
+        let machine = if head[5] == 2 {
+            u16::from_be_bytes(raw)
+        } else {
+            u16::from_le_bytes(raw)
+        };
+        if let Some(port) = guest::port_for_machine(machine) {
+            return Ok(Kind::Guest(port));
+        }
+    }
+    Ok(Kind::Host)
+}
+
+/// Interpreter and argument of a `#!` line. [Linux fs/binfmt_script.c]
+fn script(line: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+    let end = line
+        .iter()
+        .position(|&b| b == b'\n' || b == 0)
+        .unwrap_or(line.len());
+    let text = line[..end].trim_ascii();
+    let split = text
+        .iter()
+        .position(|b| matches!(b, b' ' | b'\t'))
+        .unwrap_or(text.len());
+    let (interpreter, rest) = text.split_at(split);
+    let arg = rest.trim_ascii();
+    (!interpreter.is_empty()).then(|| {
+        (
+            interpreter.to_vec(),
+            (!arg.is_empty()).then(|| arg.to_vec()),
+        )
+    })
+}
+
+fn addr_of(s: &CString) -> u64 {
+    s.as_ptr() as u64
+}
+
+/// Executes; comes back only with an error.
+pub fn execute(t: &mut Task, mut r: Request) -> Errno {
+    for _ in 0..MAX_SCRIPTS {
+        match classify(&r.host_path) {
+            Err(e) => return e,
+            Ok(Kind::Host) => return sys::execve(&r.host_path, &r.argv, &r.envp),
+            Ok(Kind::Guest(port)) => return reexecute(t, port, &r),
+            Ok(Kind::Script(interpreter, arg)) => {
+                let Ok(path) = CString::new(interpreter) else {
+                    return Errno::ENOEXEC;
+                };
+                let host_path = t.resolve(&path);
+                // argv[0] gives way to interpreter, argument and the script's path.
+                let rest = r.argv.split_off(1.min(r.argv.len()));
+                let arg = arg.and_then(|a| CString::new(a).ok());
+                r.argv = std::iter::once(path.clone())
+                    .chain(arg)
+                    .chain([r.path.clone()])
+                    .chain(rest)
+                    .collect();
+                r.path = path;
+                r.host_path = host_path;
+            }
+        }
+    }
+    Errno::ELOOP
+}
+
+/// Runs the emulator again with the options of this run.
+fn reexecute(t: &mut Task, port: &dyn GuestPort, r: &Request) -> Errno {
+    let mut argv: Vec<CString> = Vec::with_capacity(r.argv.len() + 16);
+    let mut push = |bytes: &[u8]| argv.extend(CString::new(bytes));
+    match t.process.config.reexec.as_slice() {
+        [] => {
+            push(b"emu");
+            push(port.name().as_bytes());
+        }
+        options => options.iter().for_each(|o| push(o)),
+    }
+    push(b"-exec-fd");
+    push(sys::exec_fd().to_string().as_bytes());
+    push(b"-0");
+    push(r.argv.first().map_or(b"", |a| a.as_bytes()));
+    push(r.path.as_bytes());
+    argv.extend(r.argv.iter().skip(1).cloned());
+    sys::execve_self(&argv, &r.envp)
+}

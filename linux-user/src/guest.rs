@@ -1,0 +1,113 @@
+//! What a guest ISA's Linux port supplies besides numbers and structures: registers of system calls, start-up,
+//! traps. One implementation per ISA, in `abi/<isa>/`.
+
+use crate::abi::Abi;
+use crate::errno::Errno;
+use crate::signal::{Action, SigInfo};
+use crate::task::Task;
+use tcg_exec::Vcpu;
+use tcg_target::Isa;
+use tcg_uspace::Geometry;
+
+/// What a trap of the translated code means to Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrapAction {
+    /// A system call.
+    Syscall,
+    /// Nothing to do: go on at the program counter.
+    Continue,
+    /// A synchronous signal: number, si_code and si_addr.
+    Signal {
+        /// Signal number.
+        sig: i32,
+        /// si_code.
+        code: i32,
+        /// si_addr.
+        addr: u64,
+    },
+}
+
+/// Facts for the auxiliary vector.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AuxFacts {
+    /// AT_HWCAP.
+    pub hwcap: u64,
+    /// AT_HWCAP2.
+    pub hwcap2: u64,
+    /// AT_PLATFORM.
+    pub platform: &'static str,
+    /// `utsname.machine`.
+    pub machine: &'static str,
+}
+
+/// A guest ISA's Linux port.
+pub trait GuestPort: Sync {
+    /// The name on the command line, such as `arm`.
+    fn name(&self) -> &'static str;
+
+    /// `e_machine` of its programs.
+    fn elf_machine(&self) -> u16;
+
+    /// The ISA with a CPU model (`None`: the default) and a byte order.
+    fn isa(&self, cpu: Option<&str>, big_endian: bool) -> Result<&'static dyn Isa, String>;
+
+    /// Numbers and structures.
+    fn abi(&self, big_endian: bool) -> Abi;
+
+    /// Facts that depend on the CPU model.
+    fn aux(&self, cpu: Option<&str>) -> AuxFacts;
+
+    /// Where things go in the address space.
+    fn geometry(&self) -> Geometry;
+
+    /// The thread pointer.
+    fn tls(&self, cpu: &Vcpu) -> u64;
+
+    /// Builds a signal frame on the guest's stack and sets the registers to run the handler.
+    fn push_frame(
+        &self,
+        t: &mut Task,
+        info: &SigInfo,
+        action: &Action,
+        old_mask: u64,
+    ) -> Result<(), Errno>;
+
+    /// Takes registers and mask back from the frame of a handler that returned; `rt` as the system call says.
+    fn pop_frame(&self, t: &mut Task, rt: bool) -> Result<u64, Errno>;
+
+    /// Makes the pages that the kernel provides at fixed addresses.
+    fn map_kernel_pages(&self, t: &mut Task) -> Result<(), Errno>;
+
+    /// Sets the registers that a new program starts with.
+    fn start(&self, cpu: &mut Vcpu, entry: u64, sp: u64);
+
+    /// Number and arguments of the system call that the program asks for.
+    fn syscall(&self, cpu: &Vcpu) -> (u32, [u64; 7]);
+
+    /// Puts a system call's result (negative: error number) into its register.
+    fn set_result(&self, cpu: &mut Vcpu, value: u64);
+
+    /// Sets the program counter back to the system call instruction, to run it again with its first argument
+    /// restored.
+    fn restart(&self, cpu: &mut Vcpu, first_arg: u64, nr: Option<u32>);
+
+    /// Sets the stack pointer (clone).
+    fn set_sp(&self, cpu: &mut Vcpu, sp: u64);
+
+    /// The stack pointer.
+    fn sp(&self, cpu: &Vcpu) -> u64;
+
+    /// Sets the thread pointer (clone with CLONE_SETTLS).
+    fn set_tls(&self, cpu: &mut Vcpu, tls: u64);
+
+    /// What a trap means.
+    fn trap(&self, cpu: &mut Vcpu, code: u32, info: u64) -> TrapAction;
+}
+
+/// The port for an ELF machine number.
+pub fn port_for_machine(machine: u16) -> Option<&'static dyn GuestPort> {
+    crate::guests::PORTS
+        .iter()
+        .copied()
+        .find(|p| p.elf_machine() == machine)
+}

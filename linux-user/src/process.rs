@@ -1,0 +1,214 @@
+//! Threads and processes: clone in all its forms, and their end.
+
+use crate::errno::Errno;
+use crate::sys;
+use crate::task::Task;
+use std::sync::Arc;
+use std::sync::mpsc;
+use tcg_mem::GuestVa;
+
+/// The arguments of clone, clone3, fork and vfork in one shape.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CloneArgs {
+    /// CLONE_* without the exit signal.
+    pub flags: u64,
+    /// Signal to the parent when the child ends.
+    pub exit_signal: u32,
+    /// New stack pointer, 0 to keep the parent's.
+    pub sp: u64,
+    /// CLONE_PARENT_SETTID.
+    pub parent_tid: u64,
+    /// CLONE_CHILD_SETTID and CLONE_CHILD_CLEARTID.
+    pub child_tid: u64,
+    /// CLONE_SETTLS.
+    pub tls: u64,
+    /// CLONE_PIDFD (clone3; clone shares `parent_tid`).
+    pub pidfd: u64,
+}
+
+const VM: u64 = libc::CLONE_VM as u64;
+const VFORK: u64 = libc::CLONE_VFORK as u64;
+const THREAD: u64 = libc::CLONE_THREAD as u64;
+const SIGHAND: u64 = libc::CLONE_SIGHAND as u64;
+const SETTLS: u64 = libc::CLONE_SETTLS as u64;
+const PARENT_SETTID: u64 = libc::CLONE_PARENT_SETTID as u64;
+const CHILD_SETTID: u64 = libc::CLONE_CHILD_SETTID as u64;
+const CHILD_CLEARTID: u64 = libc::CLONE_CHILD_CLEARTID as u64;
+const PIDFD: u64 = libc::CLONE_PIDFD as u64;
+
+/// Namespaces and the like, which a new process takes from the host.
+const PASSED_ON: u64 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_IO
+    | libc::CLONE_PARENT
+    | libc::CLONE_FS
+    | libc::CLONE_FILES) as u32 as u64;
+
+/// Makes a thread or a process.
+pub fn clone(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
+    let f = a.flags;
+    if f & SIGHAND != 0 && f & VM == 0 || f & THREAD != 0 && f & SIGHAND == 0 {
+        return Err(Errno::EINVAL);
+    }
+    if f & THREAD != 0 {
+        return thread(t, a);
+    }
+    if f & VM != 0 && f & VFORK == 0 {
+        // UNIMPL: a process that shares memory and runs on beside its parent.
+        t.unimplemented(format_args!(
+            "clone with CLONE_VM but neither CLONE_THREAD nor CLONE_VFORK"
+        ));
+        return Err(Errno::EINVAL);
+    }
+    if f & VM != 0 {
+        return vfork(t, a);
+    }
+    fork(t, a)
+}
+
+/// Registers of the child: result 0, its stack and thread pointer.
+fn child_registers(child: &mut Task, a: &CloneArgs) {
+    let port = child.port;
+    port.set_result(&mut child.vcpu, 0);
+    if a.sp != 0 {
+        port.set_sp(&mut child.vcpu, a.sp);
+    }
+    if a.flags & SETTLS != 0 {
+        port.set_tls(&mut child.vcpu, a.tls);
+    }
+    child.clear_child_tid = if a.flags & CHILD_CLEARTID != 0 {
+        a.child_tid
+    } else {
+        0
+    };
+}
+
+fn store_tid(t: &Task, va: u64, tid: u64) {
+    // As in the kernel: a bad address is not an error here.
+    let _ = t.put_bytes(GuestVa(va), &tid_bytes(t, tid));
+}
+
+fn tid_bytes(t: &Task, tid: u64) -> [u8; 4] {
+    match t.abi.endian {
+        tcg_mem::Endian::Little => (tid as u32).to_le_bytes(),
+        tcg_mem::Endian::Big => (tid as u32).to_be_bytes(),
+    }
+}
+
+/// A thread: a host thread with its own virtual CPU on the same engine.
+fn thread(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
+    t.process.engine.set_parallel();
+    let mut child = t.sibling(Arc::clone(&t.process));
+    child_registers(&mut child, &a);
+    child.is_leader = false;
+    let (report, tid) = mpsc::channel();
+    // The child starts with all signals blocked, until it knows who it is.
+    let mask = sys::block_all_signals();
+    let spawned = std::thread::Builder::new()
+        .stack_size(THREAD_STACK)
+        .spawn(move || {
+            let tid = sys::gettid();
+            child.tid = tid as u32;
+            if a.flags & CHILD_SETTID != 0 {
+                store_tid(&child, a.child_tid, tid);
+            }
+            if a.flags & PARENT_SETTID != 0 {
+                store_tid(&child, a.parent_tid, tid);
+            }
+            sys::enter_thread();
+            let _ = report.send(tid);
+            drop(report);
+            sys::restore_signals(&mask);
+            crate::run::thread_main(child);
+        });
+    let result = match spawned {
+        Ok(_) => tid.recv().map_err(|_| Errno::EAGAIN),
+        Err(_) => Err(Errno::EAGAIN),
+    };
+    sys::restore_signals(&mask);
+    result
+}
+
+/// Host stack of a guest thread: the translator and the system calls need no more.
+const THREAD_STACK: usize = 1 << 20;
+
+/// A child process with a copy of the memory.
+fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
+    let passed = a.flags & (PASSED_ON | PIDFD) | u64::from(a.exit_signal);
+    let mut pidfd = -1i32;
+    // Nobody may hold the locks of shared structures at the moment of the fork.
+    let process = Arc::clone(&t.process);
+    let space = process.space.hold();
+    let actions = process.actions.guard();
+    process.engine.before_fork();
+    let result = sys::fork(passed, &mut pidfd);
+    match result {
+        Ok(0) => process.engine.after_fork_child(),
+        _ => process.engine.after_fork_parent(),
+    }
+    drop(actions);
+    drop(space);
+    match result? {
+        0 => {
+            t.tid = sys::gettid() as u32;
+            t.is_leader = true;
+            child_registers(t, &a);
+            if a.flags & CHILD_SETTID != 0 {
+                store_tid(t, a.child_tid, sys::gettid());
+            }
+            Ok(0)
+        }
+        pid => {
+            parent_stores(t, &a, pid, pidfd);
+            Ok(pid)
+        }
+    }
+}
+
+fn parent_stores(t: &Task, a: &CloneArgs, pid: u64, pidfd: i32) {
+    if a.flags & PARENT_SETTID != 0 {
+        store_tid(t, a.parent_tid, pid);
+    }
+    if a.flags & PIDFD != 0 {
+        store_tid(t, a.pidfd, u64::from(pidfd as u32));
+    }
+}
+
+/// A child that shares the memory while this thread waits for its execve or exit. It is a real shared-memory
+/// child: posix_spawn reports a failed execve through memory.
+fn vfork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
+    let mut child = t.sibling(Arc::new(t.process.for_vfork()));
+    child_registers(&mut child, &a);
+    child.is_leader = true;
+    child.vfork_child = true;
+    let passed = a.flags & PASSED_ON | VM | VFORK | u64::from(a.exit_signal);
+    let pid = sys::vfork(passed, move || {
+        child.tid = sys::gettid() as u32;
+        if a.flags & CHILD_SETTID != 0 {
+            store_tid(&child, a.child_tid, sys::gettid());
+        }
+        crate::run::thread_main(child);
+    })?;
+    parent_stores(t, &a, pid, -1);
+    Ok(pid)
+}
+
+/// The end of one thread: its robust futexes, its "clear child tid" word, its host thread.
+pub fn exit_thread(t: &mut Task, status: i32) {
+    crate::syscall::futex::release_robust_list(t);
+    if t.clear_child_tid != 0 {
+        let va = GuestVa(std::mem::take(&mut t.clear_child_tid));
+        if t.put_bytes(va, &[0; 4]).is_ok() {
+            crate::syscall::futex::wake_all(t, va);
+        }
+    }
+    if t.is_leader {
+        // Other threads may live on: the host's leader waits for them in the same way as the guest's.
+        sys::exit_thread(status);
+    }
+}

@@ -1,0 +1,73 @@
+//! The loop of a guest thread: run guest code until it needs Linux, serve it, go on.
+
+use crate::guest::TrapAction;
+use crate::signal;
+use crate::syscall::{self, SysExit};
+use crate::task::Task;
+use tcg_exec::Exit;
+use tcg_mem::{FaultKind, MemFault};
+
+/// si_code values of faults.
+const SEGV_MAPERR: i32 = 1;
+const SEGV_ACCERR: i32 = 2;
+const BUS_ADRALN: i32 = 1;
+const BUS_ADRERR: i32 = 2;
+
+/// Runs a guest thread to its end; the thread's resources are released when this returns.
+pub fn thread_main(mut t: Task) {
+    let status = run(&mut t);
+    crate::process::exit_thread(&mut t, status);
+}
+
+/// Runs until the thread exits; gives its exit status.
+pub fn run(t: &mut Task) -> i32 {
+    let flag = t.vcpu.interrupt_flag();
+    signal::with_guest_signals(flag, || run_loop(t))
+}
+
+fn run_loop(t: &mut Task) -> i32 {
+    loop {
+        if let Some(status) = t.exiting {
+            return status;
+        }
+        signal::deliver_pending(t);
+        if t.exiting.is_some() {
+            continue;
+        }
+        match t.vcpu.run() {
+            Exit::Trap { code, info } => trap(t, code, info),
+            Exit::Fault(fault) => memory_fault(t, fault),
+            Exit::Interrupt | Exit::Step => {}
+        }
+    }
+}
+
+fn trap(t: &mut Task, code: u32, info: u64) {
+    let port = t.port;
+    match port.trap(&mut t.vcpu, code, info) {
+        TrapAction::Syscall => system_call(t),
+        TrapAction::Continue => {}
+        TrapAction::Signal { sig, code, addr } => signal::force(t, sig, code, addr),
+    }
+}
+
+fn system_call(t: &mut Task) {
+    let port = t.port;
+    let (nr, args) = port.syscall(&t.vcpu);
+    match syscall::dispatch(t, nr, args) {
+        SysExit::Return(value) => port.set_result(&mut t.vcpu, value),
+        SysExit::Error(errno) if errno.0 >= 512 => signal::restart(t, errno, args[0]),
+        SysExit::Error(errno) => port.set_result(&mut t.vcpu, (-i64::from(errno.0)) as u64),
+        SysExit::KeepRegs => {}
+    }
+}
+
+fn memory_fault(t: &mut Task, fault: MemFault) {
+    let (sig, code) = match fault.kind {
+        FaultKind::Unmapped => (libc::SIGSEGV, SEGV_MAPERR),
+        FaultKind::Protection => (libc::SIGSEGV, SEGV_ACCERR),
+        FaultKind::Bus => (libc::SIGBUS, BUS_ADRERR),
+        FaultKind::Alignment => (libc::SIGBUS, BUS_ADRALN),
+    };
+    signal::force(t, sig, code, fault.va.0);
+}

@@ -1,0 +1,289 @@
+//! Raw process and thread calls: fork, vfork, exec, exit, signal masks, alternate stacks.
+
+use super::{addr, addr_mut, call, raw, result};
+use crate::errno::Errno;
+use std::ffi::CString;
+use std::fmt;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Real and effective user and group ids: uid, euid, gid, egid.
+pub fn ids() -> [u32; 4] {
+    [
+        libc::SYS_getuid,
+        libc::SYS_geteuid,
+        libc::SYS_getgid,
+        libc::SYS_getegid,
+    ]
+    .map(|nr| raw(nr, [0; 6]) as u32)
+}
+
+/// The calling thread's id.
+pub fn gettid() -> u64 {
+    raw(libc::SYS_gettid, [0; 6]) as u64
+}
+
+/// A signal mask as the kernel has it.
+#[derive(Clone, Copy)]
+pub struct HostMask(u64);
+
+/// Blocks every signal, those that the C library keeps for itself included.
+pub fn block_all_signals() -> HostMask {
+    let all = u64::MAX;
+    let mut old = 0u64;
+    let args = [libc::SIG_SETMASK as u64, addr(&all), addr_mut(&mut old), 8];
+    let _ = call(libc::SYS_rt_sigprocmask, args);
+    HostMask(old)
+}
+
+/// Puts a mask back.
+pub fn restore_signals(mask: &HostMask) {
+    let _ = call(
+        libc::SYS_rt_sigprocmask,
+        [libc::SIG_SETMASK as u64, addr(&mask.0), 0, 8],
+    );
+}
+
+/// Ends the calling thread alone.
+pub fn exit_thread(status: i32) -> ! {
+    loop {
+        raw(libc::SYS_exit, [status as u64, 0, 0, 0, 0, 0]);
+    }
+}
+
+/// Ends the process.
+pub fn exit_group(status: i32) -> ! {
+    loop {
+        raw(libc::SYS_exit_group, [status as u64, 0, 0, 0, 0, 0]);
+    }
+}
+
+/// Forks with these clone flags (exit signal in the low byte, CLONE_PIDFD and namespaces allowed).
+pub fn fork(flags: u64, pidfd: &mut i32) -> Result<u64, Errno> {
+    if flags == libc::SIGCHLD as u64 {
+        // SAFETY: the child has one thread and goes on in Rust; locks are held by this thread (see the caller),
+        // the C library's own are handled by its fork.
+        return match unsafe { libc::fork() } {
+            -1 => Err(std::io::Error::last_os_error().into()),
+            pid => Ok(pid as u64),
+        };
+    }
+    // Without the C library's fork handlers: its locks are not held by anybody else as long as the guest has one
+    // thread, and the child of a threaded guest that unshares namespaces only executes.
+    let args = [flags, 0, addr_mut(pidfd), 0, 0, 0];
+    result(raw(libc::SYS_clone, args))
+}
+
+/// The stack that a vfork child runs on.
+const VFORK_STACK: usize = 1 << 20;
+
+/// Makes a child that shares the memory and runs `body` on a stack of its own, while this thread waits until the
+/// child executes or exits. `body` must not return to a caller: the process ends behind it.
+pub fn vfork<F: FnOnce()>(flags: u64, body: F) -> Result<u64, Errno> {
+    extern "C" fn start<F: FnOnce()>(arg: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: the argument is the Option below, which outlives the child's use of it: the parent waits.
+        let body = unsafe { (*arg.cast::<Option<F>>()).take() };
+        if let Some(body) = body {
+            body();
+        }
+        exit_group(0)
+    }
+    let mut body = Some(body);
+    let mut stack: Vec<u128> = Vec::with_capacity(VFORK_STACK / 16);
+    // SAFETY: the stack is live until the child has left it, since the parent is suspended (CLONE_VFORK); the
+    // child shares this thread's thread-local storage, which nobody else uses meanwhile.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr().add(VFORK_STACK / 16);
+        libc::clone(
+            start::<F>,
+            top.cast(),
+            flags as libc::c_int,
+            (&raw mut body).cast(),
+        )
+    };
+    match pid {
+        -1 => Err(std::io::Error::last_os_error().into()),
+        pid => Ok(pid as u64),
+    }
+}
+
+/// execve with host strings; comes back only with an error.
+pub fn execve(path: &CString, argv: &[CString], envp: &[CString]) -> Errno {
+    let (argv, envp) = (pointers(argv), pointers(envp));
+    let args = [
+        path.as_ptr() as u64,
+        argv.as_ptr() as u64,
+        envp.as_ptr() as u64,
+        0,
+        0,
+        0,
+    ];
+    match result(raw(libc::SYS_execve, args)) {
+        Err(e) => e,
+        Ok(_) => Errno::EINVAL,
+    }
+}
+
+fn pointers(strings: &[CString]) -> Vec<u64> {
+    strings
+        .iter()
+        .map(|s| s.as_ptr() as u64)
+        .chain([0])
+        .collect()
+}
+
+/// Gives the calling host thread a stack for the emulator's signal handlers. It lives as long as the thread.
+pub fn enter_thread() {
+    const SIZE: usize = 64 << 10;
+    let stack = Box::leak(vec![0u8; SIZE].into_boxed_slice());
+    let ss = libc::stack_t {
+        ss_sp: stack.as_mut_ptr().cast(),
+        ss_flags: 0,
+        ss_size: SIZE,
+    };
+    let _ = call(libc::SYS_sigaltstack, [addr(&ss), 0]);
+}
+
+/// Stops this process as a stop signal's default action would.
+pub fn stop_self() {
+    let _ = call(
+        libc::SYS_kill,
+        [u64::from(std::process::id()), libc::SIGSTOP as u64],
+    );
+}
+
+/// Fills `out` with random bytes, or with bytes that follow from the seed.
+pub fn random(seed: Option<u64>, out: &mut [u8]) {
+    match seed {
+        None => {
+            let _ = call(
+                libc::SYS_getrandom,
+                [out.as_mut_ptr() as u64, out.len() as u64, 0],
+            );
+        }
+        Some(mut x) => {
+            for byte in out {
+                x = x
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                *byte = (x >> 56) as u8;
+            }
+        }
+    }
+}
+
+/// Formats into a buffer without allocating; gives the length.
+pub fn format_into(buf: &mut [u8], args: fmt::Arguments<'_>) -> usize {
+    struct Out<'a>(&'a mut [u8], usize);
+    impl fmt::Write for Out<'_> {
+        fn write_str(&mut self, s: &str) -> fmt::Result {
+            let n = s.len().min(self.0.len() - self.1);
+            self.0[self.1..self.1 + n].copy_from_slice(&s.as_bytes()[..n]);
+            self.1 += n;
+            Ok(())
+        }
+    }
+    let mut out = Out(buf, 0);
+    let _ = fmt::write(&mut out, args);
+    out.1
+}
+
+/// Descriptor of the emulator's own executable, for execution of guest programs by guest programs.
+static EXEC_FD: AtomicI32 = AtomicI32::new(-1);
+
+/// Remembers the inherited descriptor, or opens the executable while /proc is certainly there.
+pub fn open_self(inherited: Option<i32>) {
+    let fd = inherited.or_else(|| {
+        let path = c"/proc/self/exe";
+        let args = [
+            libc::AT_FDCWD as u64,
+            path.as_ptr() as u64,
+            (libc::O_PATH | libc::O_CLOEXEC) as u64,
+            0,
+        ];
+        call(libc::SYS_openat, args)
+            .ok()
+            .or_else(open_by_auxv)
+            .map(|fd| fd as i32)
+    });
+    let Some(fd) = fd else { return };
+    // Out of the way of the guest, which expects the lowest free number.
+    let high = [fd as u64, libc::F_DUPFD as u64, 1000];
+    match call(libc::SYS_fcntl, high) {
+        Ok(moved) => {
+            let _ = call(libc::SYS_close, [fd as u64]);
+            EXEC_FD.store(moved as i32, Ordering::Relaxed);
+        }
+        Err(_) => EXEC_FD.store(fd, Ordering::Relaxed),
+    }
+}
+
+/// Without /proc (a bare chroot): the path that this program was executed by.
+fn open_by_auxv() -> Option<u64> {
+    // SAFETY: getauxval has no preconditions; AT_EXECFN is a string on the initial stack, or 0.
+    let path = unsafe { libc::getauxval(libc::AT_EXECFN) };
+    if path == 0 {
+        return None;
+    }
+    call(
+        libc::SYS_openat,
+        [
+            libc::AT_FDCWD as u64,
+            path,
+            (libc::O_PATH | libc::O_CLOEXEC) as u64,
+            0,
+        ],
+    )
+    .ok()
+}
+
+/// Whether the guest must not see this descriptor.
+pub fn is_hidden(fd: i32) -> bool {
+    fd >= 0 && fd == EXEC_FD.load(Ordering::Relaxed)
+}
+
+/// The hidden descriptor, to be named to the next emulator.
+pub fn exec_fd() -> i32 {
+    EXEC_FD.load(Ordering::Relaxed)
+}
+
+/// Executes this executable again; comes back only with an error.
+pub fn execve_self(argv: &[CString], envp: &[CString]) -> Errno {
+    let fd = exec_fd();
+    if fd < 0 {
+        return Errno::ENOENT;
+    }
+    let (argv, envp) = (pointers(argv), pointers(envp));
+    let empty = c"";
+    let args = [
+        fd as u64,
+        empty.as_ptr() as u64,
+        argv.as_ptr() as u64,
+        envp.as_ptr() as u64,
+        libc::AT_EMPTY_PATH as u64,
+        0,
+    ];
+    match result(raw(libc::SYS_execveat, args)) {
+        Err(e) => e,
+        Ok(_) => Errno::EINVAL,
+    }
+}
+
+/// The soft limit of the stack, unless unlimited.
+pub fn stack_limit() -> Option<u64> {
+    let mut limit = [0u64; 2];
+    call(
+        libc::SYS_prlimit64,
+        [0, u64::from(libc::RLIMIT_STACK), 0, addr_mut(&mut limit)],
+    )
+    .ok()?;
+    (limit[0] != u64::MAX).then_some(limit[0])
+}
+
+/// Device and inode of a descriptor's file.
+pub fn fstat(fd: i32) -> Result<(u64, u64), Errno> {
+    let mut st = std::mem::MaybeUninit::<libc::stat>::uninit();
+    call(libc::SYS_fstat, [fd as u64, st.as_mut_ptr() as u64])?;
+    // SAFETY: the call succeeded, so the kernel has filled it.
+    let st = unsafe { st.assume_init() };
+    Ok((st.st_dev, st.st_ino))
+}

@@ -1,0 +1,82 @@
+//! The spaces of VFP and Advanced SIMD: which words belong to them, and T32 words in their A32 form.
+//! [ARMv7 A7.1, A7.3 to A7.5]
+
+use super::{Out, Translator};
+
+/// Where an extension instruction is decoded, in its A32 form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Space {
+    /// The coprocessors 10 and 11.
+    Vfp(u32),
+    /// Advanced SIMD data processing, element and structure loads and stores.
+    Neon(u32),
+}
+
+/// Coprocessor 10 or 11, in a word of A32 (any condition) or T32 (first byte 0xEC to 0xEE, 0xFC to 0xFE).
+const fn is_vfp(insn: u32) -> bool {
+    let class = insn >> 24 & 0xf;
+    (class == 0xc || class == 0xd || class == 0xe) && insn >> 9 & 7 == 5
+}
+
+/// The space of an A32 instruction.
+pub(super) const fn a32(insn: u32) -> Option<Space> {
+    if insn >> 25 == 0b111_1001 || insn >> 24 == 0xf4 && insn & 1 << 20 == 0 {
+        Some(Space::Neon(insn))
+    } else if is_vfp(insn) {
+        Some(Space::Vfp(insn))
+    } else {
+        None
+    }
+}
+
+/// The space of a 32-bit T32 instruction.
+pub(super) const fn t32(insn: u32) -> Option<Space> {
+    if insn >> 24 & 0xef == 0xef {
+        // 111U 1111 … becomes 1111 001U …
+        let unsigned = insn >> 28 & 1;
+        Some(Space::Neon(
+            0xf200_0000 | unsigned << 24 | insn & 0x00ff_ffff,
+        ))
+    } else if insn >> 24 == 0xf9 && insn & 1 << 20 == 0 {
+        Some(Space::Neon(0xf400_0000 | insn & 0x00ff_ffff))
+    } else if insn >> 29 == 7 && is_vfp(insn) {
+        Some(Space::Vfp(insn))
+    } else {
+        None
+    }
+}
+
+impl Translator<'_> {
+    /// Translates an instruction of an extension.
+    pub(super) fn extension(&mut self, space: Space) -> Out {
+        match space {
+            // UNIMPL: until the handlers of the extensions' tables are there.
+            Space::Vfp(_) => self.unimplemented("VFP"),
+            Space::Neon(_) => self.unimplemented("Advanced SIMD"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t32_words_get_their_a32_form() {
+        // vadd.i32 q0, q1, q2; vld1.8 {d0}, [r1]; vadd.f32 s0, s1, s2
+        assert_eq!(t32(0xef22_0844), Some(Space::Neon(0xf222_0844)));
+        assert_eq!(t32(0xff00_0154), Some(Space::Neon(0xf300_0154)));
+        assert_eq!(t32(0xf921_070f), Some(Space::Neon(0xf421_070f)));
+        assert_eq!(t32(0xee30_0a81), Some(Space::Vfp(0xee30_0a81)));
+        assert_eq!(t32(0xf8d1_0000), None);
+    }
+
+    #[test]
+    fn a32_memory_hints_are_not_simd() {
+        // pli [r0]
+        assert_eq!(a32(0xf4d0_f000), None);
+        assert_eq!(a32(0x0e30_0a81), Some(Space::Vfp(0x0e30_0a81)));
+        // svc
+        assert_eq!(a32(0xef00_0a00), None);
+    }
+}

@@ -1,0 +1,194 @@
+//! Entry into generated code, the way out, and the runtime entry points that generated code jumps to.
+//!
+//! Generated code runs on the paired-return stack with the guest's MXCSR; Rust runs on the thread's stack with
+//! the host's. Every way between the two is here. The contract is at the head of tcg-x64.
+
+use std::arch::global_asm;
+use std::mem::offset_of;
+use tcg_target::EnvHeader;
+
+/// Displacement of a header field from the state block (`rbp`).
+const fn hdr(offset: usize) -> i32 {
+    offset as i32 - size_of::<EnvHeader>() as i32
+}
+
+/// Entry points beyond those that tcg-x64 knows, used by code that the engine itself writes.
+pub(crate) const RT_INVALID: usize = 6;
+/// The sentinel at the base of the paired-return stack was popped.
+pub(crate) const RT_SENTINEL: usize = 7;
+/// Size of the runtime table.
+pub(crate) const RT_COUNT: usize = 8;
+
+global_asm!(
+    ".pushsection .text.emu_rt,\"ax\",@progbits",
+    // extern "C" fn(env: rdi, code: rsi)
+    ".p2align 4",
+    ".globl emu_rt_enter",
+    "emu_rt_enter:",
+    "push rbp",
+    "push rbx",
+    "push r12",
+    "push r13",
+    "push r14",
+    "push r15",
+    "sub rsp, 8",
+    "mov rbp, rdi",
+    "mov rax, rsi",
+    "stmxcsr dword ptr [rbp + {mxcsr_host}]",
+    "mov [rbp + {host_rsp}], rsp",
+    // Back to generated code at rax.
+    ".globl emu_rt_resume",
+    "emu_rt_resume:",
+    "mov ecx, [rbp + {mxcsr_guest}]",
+    "or ecx, [rbp + {mxcsr_sticky}]",
+    "mov [rbp + {mxcsr_tmp}], ecx",
+    "ldmxcsr dword ptr [rbp + {mxcsr_tmp}]",
+    "mov rsp, [rbp + {jit_rsp}]",
+    "jmp rax",
+    ".p2align 4",
+    ".globl emu_rt_exit",
+    "emu_rt_exit:",
+    "mov [rbp + {jit_rsp}], rsp",
+    "mov rsp, [rbp + {host_rsp}]",
+    "stmxcsr dword ptr [rbp + {mxcsr_tmp}]",
+    "mov ecx, [rbp + {mxcsr_tmp}]",
+    "and ecx, 0x3f",
+    "mov [rbp + {mxcsr_sticky}], ecx",
+    "ldmxcsr dword ptr [rbp + {mxcsr_host}]",
+    // The same with the Rust stack and MXCSR in place.
+    "emu_rt_leave:",
+    "add rsp, 8",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbx",
+    "pop rbp",
+    "ret",
+    // The lookups: rax and rdx are arguments. r8: the function, which gives the code to go on at, or 0 to leave.
+    ".p2align 4",
+    ".globl emu_rt_lookup_direct",
+    "emu_rt_lookup_direct:",
+    "lea r8, [rip + {direct}]",
+    "jmp 2f",
+    ".globl emu_rt_lookup_indirect",
+    "emu_rt_lookup_indirect:",
+    "lea r8, [rip + {indirect}]",
+    "jmp 2f",
+    ".globl emu_rt_lookup_ic",
+    "emu_rt_lookup_ic:",
+    "lea r8, [rip + {ic}]",
+    "jmp 2f",
+    ".globl emu_rt_lookup_dynamic",
+    "emu_rt_lookup_dynamic:",
+    "mov rsp, [rbp + {jit_base}]",
+    "lea r8, [rip + {dynamic}]",
+    "jmp 2f",
+    // An invalid block's entry is a call to here: the return address tells which.
+    ".globl emu_rt_invalid",
+    "emu_rt_invalid:",
+    "pop rax",
+    "sub rax, 5",
+    "lea r8, [rip + {invalid}]",
+    "jmp 2f",
+    // A return to an address equal to the sentinel's tag: no such code, but the lookup has to say so.
+    ".globl emu_rt_sentinel",
+    "emu_rt_sentinel:",
+    "mov rsp, [rbp + {jit_base}]",
+    "lea r8, [rip + {sentinel}]",
+    "2:",
+    "mov [rbp + {jit_rsp}], rsp",
+    "mov rsp, [rbp + {host_rsp}]",
+    "stmxcsr dword ptr [rbp + {mxcsr_tmp}]",
+    "mov ecx, [rbp + {mxcsr_tmp}]",
+    "and ecx, 0x3f",
+    "mov [rbp + {mxcsr_sticky}], ecx",
+    "ldmxcsr dword ptr [rbp + {mxcsr_host}]",
+    "mov rdi, rbp",
+    "mov rsi, rax",
+    "call r8",
+    "test rax, rax",
+    "jnz emu_rt_resume",
+    "jmp emu_rt_leave",
+    ".popsection",
+    host_rsp = const hdr(offset_of!(EnvHeader, host_rsp)),
+    jit_rsp = const hdr(offset_of!(EnvHeader, jit_rsp)),
+    jit_base = const hdr(offset_of!(EnvHeader, jit_base)),
+    mxcsr_host = const hdr(offset_of!(EnvHeader, mxcsr_host)),
+    mxcsr_guest = const hdr(offset_of!(EnvHeader, mxcsr_guest)),
+    mxcsr_sticky = const hdr(offset_of!(EnvHeader, mxcsr_sticky)),
+    mxcsr_tmp = const hdr(offset_of!(EnvHeader, mxcsr_tmp)),
+    direct = sym crate::lookup::direct,
+    indirect = sym crate::lookup::indirect,
+    ic = sym crate::lookup::inline_cache,
+    dynamic = sym crate::lookup::dynamic,
+    invalid = sym crate::lookup::invalid,
+    sentinel = sym crate::lookup::sentinel,
+);
+
+unsafe extern "C" {
+    /// Runs generated code until it leaves.
+    pub(crate) fn emu_rt_enter(env: *mut u8, code: usize);
+    fn emu_rt_exit();
+    fn emu_rt_lookup_direct();
+    fn emu_rt_lookup_indirect();
+    fn emu_rt_lookup_ic();
+    fn emu_rt_lookup_dynamic();
+    fn emu_rt_invalid();
+    fn emu_rt_sentinel();
+}
+
+/// Host address of the EXIT entry point, where the fault handler resumes.
+pub(crate) fn exit_stub() -> usize {
+    emu_rt_exit as *const () as usize
+}
+
+/// The table behind `EnvHeader::runtime`.
+pub(crate) fn runtime_table() -> [u64; RT_COUNT] {
+    let exit = exit_stub() as u64;
+    [
+        exit,
+        emu_rt_lookup_direct as *const () as u64,
+        emu_rt_lookup_indirect as *const () as u64,
+        emu_rt_lookup_ic as *const () as u64,
+        emu_rt_lookup_dynamic as *const () as u64,
+        exit,
+        emu_rt_invalid as *const () as u64,
+        emu_rt_sentinel as *const () as u64,
+    ]
+}
+
+/// Code for the code buffer that goes to a runtime entry point (within rel32 reach of all blocks):
+/// `mov rcx, [rbp + runtime]; jmp [rcx + 8 * n]`.
+pub(crate) fn trampoline(n: usize) -> Vec<u8> {
+    let runtime = hdr(offset_of!(EnvHeader, runtime));
+    let mut code = vec![0x48, 0x8b, 0x8d];
+    code.extend_from_slice(&runtime.to_le_bytes());
+    code.extend_from_slice(&[0xff, 0x61, (8 * n) as u8]);
+    code
+}
+
+thread_local! {
+    /// The gs base that this thread has.
+    static GS_BASE: std::cell::Cell<u64> = const { std::cell::Cell::new(u64::MAX) };
+}
+
+/// Sets this thread's gs base, which addresses guest memory. glibc does not use gs on x86-64; signal handlers
+/// and forks keep it.
+pub(crate) fn set_gs_base(base: u64) {
+    if GS_BASE.get() == base {
+        return;
+    }
+    const HWCAP2_FSGSBASE: u64 = 2;
+    const ARCH_SET_GS: i32 = 0x1001;
+    // SAFETY: nothing else in the process uses gs; the instruction exists when the kernel says so.
+    unsafe {
+        if libc::getauxval(libc::AT_HWCAP2) & HWCAP2_FSGSBASE != 0 {
+            std::arch::asm!("wrgsbase {}", in(reg) base, options(nostack, preserves_flags));
+        } else {
+            let rc = libc::syscall(libc::SYS_arch_prctl, ARCH_SET_GS, base);
+            assert_eq!(rc, 0, "arch_prctl(ARCH_SET_GS)");
+        }
+    }
+    GS_BASE.set(base);
+}

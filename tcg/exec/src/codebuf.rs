@@ -1,0 +1,254 @@
+//! The code buffer: one private mapping that is readable, writable and executable, filled from the bottom.
+//!
+//! Memory is populated in steps just ahead of the fill level, because a first touch page by page costs a fault
+//! each. Everything lies within reach of a rel32.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+/// Blocks start at multiples of this.
+pub(crate) const ALIGN: usize = 16;
+/// Smallest and largest step of population.
+const STEP_MIN: usize = 64 << 10;
+const STEP_MAX: usize = 256 << 10;
+
+/// The mapping and its fill level. Allocation happens under the engine's lock.
+pub(crate) struct CodeBuffer {
+    base: usize,
+    size: usize,
+    used: AtomicUsize,
+    populated: AtomicUsize,
+}
+
+impl CodeBuffer {
+    /// Reserves `size` bytes (rounded up to pages).
+    pub(crate) fn new(size: usize) -> io::Result<CodeBuffer> {
+        let size = size.next_multiple_of(4096);
+        let prot = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping at a place of the kernel's choice.
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), size, prot, flags, -1, 0) };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(CodeBuffer {
+            base: at as usize,
+            size,
+            used: AtomicUsize::new(0),
+            populated: AtomicUsize::new(0),
+        })
+    }
+
+    /// Host address of the first byte.
+    pub(crate) fn base(&self) -> usize {
+        self.base
+    }
+
+    /// First host address behind the buffer.
+    pub(crate) fn end(&self) -> usize {
+        self.base + self.size
+    }
+
+    /// Bytes in use.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Copies code into the buffer (caller holds the engine's lock); its address, or `None` if it is full.
+    pub(crate) fn append(&self, code: &[u8]) -> Option<usize> {
+        let at = self.used().next_multiple_of(ALIGN);
+        let end = at.checked_add(code.len()).filter(|e| *e <= self.size)?;
+        if end > self.populated.load(Ordering::Relaxed) {
+            self.populate(end);
+        }
+        // SAFETY: the range is inside the mapping and above the fill level, so nobody else uses it.
+        unsafe {
+            let to = (self.base + at) as *mut u8;
+            std::ptr::copy_nonoverlapping(code.as_ptr(), to, code.len());
+        }
+        self.used.store(end, Ordering::Relaxed);
+        Some(self.base + at)
+    }
+
+    fn populate(&self, end: usize) {
+        let from = self.populated.load(Ordering::Relaxed);
+        let step = (from / 2).clamp(STEP_MIN, STEP_MAX);
+        let to = (end + step).next_multiple_of(STEP_MIN).min(self.size);
+        // Failure (an old kernel) only costs page faults later.
+        // SAFETY: the range is inside our mapping, and populating does not change contents.
+        unsafe {
+            let at = (self.base + from) as *mut libc::c_void;
+            libc::madvise(at, to - from, libc::MADV_POPULATE_WRITE);
+        }
+        self.populated.store(to, Ordering::Relaxed);
+    }
+
+    /// Forgets everything above `keep`. No thread may be executing or holding addresses there.
+    pub(crate) fn reset(&self, keep: usize) {
+        self.used.store(keep, Ordering::Relaxed);
+    }
+
+    /// Whether `len` bytes at `at` are code in use.
+    fn holds(&self, at: usize, len: usize) -> bool {
+        at >= self.base && at.saturating_add(len) <= self.base + self.used()
+    }
+
+    /// Points the rel32 field at host address `site` to `target` with one store.
+    pub(crate) fn patch_rel32(&self, site: usize, target: usize) {
+        self.poke32(site, target.wrapping_sub(site.wrapping_add(4)) as u32);
+    }
+
+    /// The 32 bits at a patch site.
+    pub(crate) fn peek32(&self, site: usize) -> u32 {
+        assert!(self.holds(site, 4));
+        // SAFETY: inside the buffer.
+        unsafe { (site as *const u32).read_unaligned() }
+    }
+
+    /// Stores 32 bits at a patch site, which lies inside one aligned 8-byte word: x86-64 does that atomically, so other
+    /// threads execute either the old or the new bits.
+    pub(crate) fn poke32(&self, site: usize, value: u32) {
+        assert!(self.holds(site, 4) && site & 7 <= 4, "patch site {site:#x}");
+        // SAFETY: code of ours. In assembly because the field need not be 4-aligned and the store must be one.
+        unsafe {
+            std::arch::asm!("mov dword ptr [{at}], {value:e}", at = in(reg) site, value = in(reg) value,
+                options(nostack, preserves_flags));
+        }
+    }
+
+    /// Overwrites the first five bytes of a block's entry by `opcode rel32` (jmp or call), keeping the other
+    /// three of the word. The first instruction of a block has at least five bytes, so that no thread is
+    /// ever between the old instruction's bytes.
+    pub(crate) fn patch_entry(&self, entry: usize, opcode: u8, target: usize) {
+        assert!(self.holds(entry, 8) && entry.is_multiple_of(8));
+        let rel = target.wrapping_sub(entry.wrapping_add(5)) as u32;
+        // SAFETY: an aligned word of our code.
+        let word = unsafe { AtomicU64::from_ptr(entry as *mut u64) };
+        let rest = word.load(Ordering::Relaxed) & !0xff_ffff_ffff;
+        word.store(
+            rest | u64::from(rel) << 8 | u64::from(opcode),
+            Ordering::Release,
+        );
+    }
+}
+
+impl Drop for CodeBuffer {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours and, as the engine is being dropped, no virtual CPU is left to run in it.
+        unsafe { libc::munmap(self.base as *mut libc::c_void, self.size) };
+    }
+}
+
+/// Host code address to block, readable from a signal handler: block pointers in address order. Blocks are
+/// allocated upwards, so appending keeps the order.
+pub(crate) struct CodeMap {
+    at: usize,
+    capacity: usize,
+    len: AtomicU32,
+}
+
+impl CodeMap {
+    /// Room for one block per 64 bytes of code; pages that are never reached cost nothing.
+    pub(crate) fn new(code_bytes: usize) -> io::Result<CodeMap> {
+        let capacity = code_bytes / 64 + 64;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping at a place of the kernel's choice.
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), capacity * 8, prot, flags, -1, 0) };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(CodeMap {
+            at: at as usize,
+            capacity,
+            len: AtomicU32::new(0),
+        })
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.len.load(Ordering::Relaxed) as usize == self.capacity
+    }
+
+    fn slot(&self, i: usize) -> &AtomicUsize {
+        debug_assert!(i < self.capacity);
+        // SAFETY: inside the mapping, which lives as long as self; zeroed memory is a valid value.
+        unsafe { AtomicUsize::from_ptr((self.at as *mut usize).add(i)) }
+    }
+
+    /// Appends (under the engine's lock); the block's code lies above that of all before.
+    pub(crate) fn push<T>(&self, block: *const T) {
+        let n = self.len.load(Ordering::Relaxed);
+        self.slot(n as usize)
+            .store(block as usize, Ordering::Relaxed);
+        self.len.store(n + 1, Ordering::Release);
+    }
+
+    /// The last block whose start (as told by `start`) is at or below `pc`. Async-signal-safe.
+    pub(crate) fn find<T>(&self, pc: usize, start: impl Fn(*const T) -> usize) -> Option<*const T> {
+        let (mut lo, mut hi) = (0, self.len.load(Ordering::Acquire) as usize);
+        while lo < hi {
+            let mid = (lo + hi) / 2;
+            let block = self.slot(mid).load(Ordering::Relaxed) as *const T;
+            if start(block) <= pc {
+                lo = mid + 1;
+            } else {
+                hi = mid;
+            }
+        }
+        let last = lo.checked_sub(1)?;
+        Some(self.slot(last).load(Ordering::Relaxed) as *const T)
+    }
+
+    /// Forgets everything (at a safepoint).
+    pub(crate) fn reset(&self) {
+        self.len.store(0, Ordering::Release);
+    }
+}
+
+impl Drop for CodeMap {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours.
+        unsafe { libc::munmap(self.at as *mut libc::c_void, self.capacity * 8) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn append_when_full_refuses() {
+        let b = CodeBuffer::new(4096).unwrap();
+        assert!(b.append(&[0x90; 4000]).is_some());
+        assert!(b.append(&[0x90; 100]).is_none());
+        b.reset(0);
+        assert_eq!(b.append(&[0x90; 10]), Some(b.base()));
+        assert_eq!(b.append(&[0x90; 10]), Some(b.base() + 16));
+    }
+
+    #[test]
+    fn entry_patch_keeps_the_other_bytes() {
+        let b = CodeBuffer::new(4096).unwrap();
+        let at = b.append(&[1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+        b.patch_entry(at, 0xe9, at + 5 + 0x1234);
+        // SAFETY: reads the eight bytes just written.
+        let bytes = unsafe { *(at as *const [u8; 8]) };
+        assert_eq!(bytes, [0xe9, 0x34, 0x12, 0, 0, 6, 7, 8]);
+    }
+
+    #[test]
+    fn code_map_finds_the_block_around_an_address() {
+        let m = CodeMap::new(4096).unwrap();
+        let starts = [100usize, 200, 300];
+        assert_eq!(m.find(150, |p: *const usize| p as usize), None);
+        for s in &starts {
+            m.push(s);
+        }
+        // SAFETY: the pointers pushed are to the array above.
+        let start = |p: *const usize| unsafe { *p };
+        assert_eq!(m.find(99, start), None);
+        assert_eq!(m.find(100, start), Some(&starts[0] as *const usize));
+        assert_eq!(m.find(299, start), Some(&starts[1] as *const usize));
+        assert_eq!(m.find(5000, start), Some(&starts[2] as *const usize));
+    }
+}

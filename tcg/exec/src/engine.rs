@@ -1,0 +1,299 @@
+//! The engine: everything that the threads of a guest share.
+
+use crate::block::{PAGE_BITS, PageIndex, TransBlock};
+use crate::codebuf::{CodeBuffer, CodeMap};
+use crate::lock::Lock;
+use crate::observe::{Hooks, Observer, log_mask};
+use crate::safepoint::Safepoint;
+use crate::stats::{Counters, Stats};
+use crate::table::{Table, Writer};
+use crate::{asm, fault};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use tcg_mem::{GuestVa, UserMem};
+use tcg_target::{CodeMemory, Isa};
+
+/// What runs the guest's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// Translation to host code.
+    Jit,
+    /// The interpreter of the IR: slow, and the oracle of the other.
+    Interp,
+}
+
+/// Choices made when an engine is created.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineConfig {
+    /// What runs the guest's code.
+    pub backend: Backend,
+    /// Blocks of one guest instruction each.
+    pub one_insn_per_tb: bool,
+    /// Longest block in guest instructions.
+    pub max_insns: u32,
+    /// Size of the code buffer (only what is used gets memory).
+    pub code_bytes: usize,
+    /// Size of a thread's paired-return stack.
+    pub return_stack_bytes: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> EngineConfig {
+        EngineConfig {
+            backend: Backend::Jit,
+            one_insn_per_tb: false,
+            max_insns: 64,
+            code_bytes: 256 << 20,
+            return_stack_bytes: 256 << 10,
+        }
+    }
+}
+
+/// How many recent invalidations are remembered for translations that are under way.
+const RECENT: usize = 64;
+
+/// What changes under the engine's lock.
+pub(crate) struct Inner {
+    pub table: Writer,
+    pub pages: PageIndex,
+    /// All blocks since the last flush.
+    pub blocks: Vec<*mut TransBlock>,
+    /// The page ranges of the last invalidations; number n is at n % RECENT.
+    recent: [(u64, u64); RECENT],
+}
+
+impl Inner {
+    /// Whether any of `pages` was invalidated since invalidation number `since`; `now` is the current number.
+    pub(crate) fn changed(&self, pages: &[u64], since: u64, now: u64) -> bool {
+        if now - since > RECENT as u64 {
+            return true;
+        }
+        (since..now).any(|n| {
+            let (first, last) = self.recent[n as usize % RECENT];
+            pages.iter().any(|p| (first..=last).contains(p))
+        })
+    }
+}
+
+// SAFETY: the block pointers are owned by the engine and only followed under its lock.
+unsafe impl Send for Inner {}
+
+/// The part of execution that all threads of a guest share: translations and the way to make them.
+pub struct Engine {
+    pub(crate) isa: &'static dyn Isa,
+    pub(crate) mem: UserMem,
+    pub(crate) code_memory: Arc<dyn CodeMemory>,
+    pub(crate) cfg: EngineConfig,
+    pub(crate) code: CodeBuffer,
+    pub(crate) code_map: CodeMap,
+    pub(crate) table: Table,
+    pub(crate) inner: Lock<Inner>,
+    pub(crate) inline_caches: Lock<()>,
+    pub(crate) safepoint: Safepoint,
+    pub(crate) counters: Counters,
+    pub(crate) hooks: Hooks,
+    pub(crate) runtime: Box<[u64]>,
+    pub(crate) helpers: Box<[tcg_ir::HelperFn]>,
+    /// Number of invalidations so far.
+    pub(crate) invalidations: AtomicU64,
+    /// Estimated bytes of IR kept for the interpreter, limited as the code buffer is.
+    pub(crate) ir_bytes: AtomicUsize,
+    parallel: AtomicBool,
+    /// Bytes of the code buffer that a flush keeps.
+    keep: usize,
+}
+
+// SAFETY: the raw pointers are only followed as their fields' comments say; everything else is Sync.
+unsafe impl Sync for Engine {}
+// SAFETY: as above.
+unsafe impl Send for Engine {}
+
+impl Engine {
+    /// An engine for a guest of this ISA in this memory; `code_memory` knows which of it is code.
+    pub fn new(
+        isa: &'static dyn Isa,
+        mem: UserMem,
+        code_memory: Arc<dyn CodeMemory>,
+        cfg: EngineConfig,
+    ) -> io::Result<Arc<Engine>> {
+        // The interpreter needs no code, but a handful of bytes keeps everything else the same.
+        let code_bytes = match cfg.backend {
+            Backend::Jit => cfg.code_bytes.clamp(64 << 10, 1 << 30),
+            Backend::Interp => 4096,
+        };
+        let code = CodeBuffer::new(code_bytes)?;
+        let mut engine = Engine {
+            isa,
+            mem,
+            code_memory,
+            cfg,
+            code_map: CodeMap::new(code_bytes)?,
+            code,
+            table: Table::new(),
+            inner: Lock::new(Inner {
+                table: Writer::default(),
+                pages: PageIndex::default(),
+                blocks: Vec::new(),
+                recent: [(0, 0); RECENT],
+            }),
+            inline_caches: Lock::new(()),
+            safepoint: Safepoint::new(),
+            counters: Counters::default(),
+            hooks: Hooks::default(),
+            runtime: Box::new(asm::runtime_table()),
+            helpers: crate::jit::helper_table(isa),
+            invalidations: AtomicU64::new(0),
+            ir_bytes: AtomicUsize::new(0),
+            parallel: AtomicBool::new(false),
+            keep: 0,
+        };
+        engine.write_trampolines()?;
+        engine.keep = engine.code.used();
+        let engine = Arc::new(engine);
+        fault::register(&engine)?;
+        Ok(engine)
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> &'static dyn Isa {
+        self.isa
+    }
+
+    /// The guest's memory.
+    pub fn mem(&self) -> &UserMem {
+        &self.mem
+    }
+
+    /// Translations of this range are out of date: it was unmapped, mapped over, or is about to be written
+    /// by the host. Works by whole pages.
+    ///
+    /// Takes the engine's lock for a short time, so it must not be called while holding a lock that
+    /// [`CodeMemory`]'s functions take *and* from a signal handler; each alone is fine: the engine never calls
+    /// [`CodeMemory`] with its lock held.
+    pub fn invalidate(&self, start: GuestVa, len: u64) {
+        if len != 0 {
+            let last = start.0.saturating_add(len - 1) >> PAGE_BITS;
+            self.invalidate_pages(start.0 >> PAGE_BITS, last, false);
+        }
+    }
+
+    /// The same for page numbers; `by_write`: the guest wrote to a protected page.
+    pub(crate) fn invalidate_pages(&self, first: u64, last: u64, by_write: bool) {
+        Counters::bump(&self.counters.invalidations);
+        let mut inner = self.inner.lock();
+        let n = self.invalidations.load(Ordering::Relaxed);
+        inner.recent[n as usize % RECENT] = (first, last);
+        self.invalidations.store(n + 1, Ordering::Release);
+        if by_write {
+            Counters::bump(&self.counters.code_write_faults);
+            inner.pages.note_fault(first);
+        }
+        for block in inner.pages.take(first, last) {
+            // SAFETY: blocks live until a flush, which takes the lock.
+            let b = unsafe { &*block };
+            if !b.invalidate() {
+                continue;
+            }
+            self.table.remove(b);
+            for page in b.pages.iter().filter(|p| !(first..=last).contains(*p)) {
+                inner.pages.remove(block, *page);
+            }
+            if b.entry != 0 {
+                let to = self.invalid_trampoline();
+                self.code.patch_entry(b.entry, crate::lookup::CALL, to);
+            }
+            Counters::bump(&self.counters.invalidated);
+        }
+    }
+
+    /// Other threads, or processes through shared memory, are about to appear: from now on atomics are real.
+    /// Called by the only thread, outside of [`crate::Vcpu::run`].
+    pub fn set_parallel(&self) {
+        if !self.parallel.swap(true, Ordering::AcqRel) {
+            self.flush();
+        }
+    }
+
+    /// Whether [`Engine::set_parallel`] was called.
+    pub fn is_parallel(&self) -> bool {
+        self.parallel.load(Ordering::Acquire)
+    }
+
+    /// Drops all translations. Called by a thread that is not inside [`crate::Vcpu::run`].
+    pub fn flush(&self) {
+        self.flush_since(self.safepoint.generation());
+    }
+
+    /// The same, unless it has happened since generation `seen`.
+    pub(crate) fn flush_since(&self, seen: u64) {
+        self.safepoint.stop_all(seen, || {
+            let mut inner = self.inner.lock();
+            self.table.reset(&mut inner.table);
+            inner.pages.reset();
+            self.code_map.reset();
+            self.code.reset(self.keep);
+            self.ir_bytes.store(0, Ordering::Relaxed);
+            for block in inner.blocks.drain(..) {
+                // SAFETY: made by Box::into_raw; no virtual CPU holds blocks at a safepoint.
+                drop(unsafe { Box::from_raw(block) });
+            }
+            Counters::bump(&self.counters.flushes);
+        });
+    }
+
+    /// Before a fork: takes the engine's locks, so that the child gets everything in one piece. The calling
+    /// thread must go on with [`Engine::after_fork_parent`] or [`Engine::after_fork_child`].
+    pub fn before_fork(&self) {
+        self.safepoint.hold();
+        std::mem::forget(self.inner.lock());
+        std::mem::forget(self.inline_caches.lock());
+    }
+
+    /// After a fork, in the parent (also when it failed).
+    pub fn after_fork_parent(&self) {
+        // SAFETY: `before_fork` took the locks.
+        unsafe {
+            self.inline_caches.force_unlock();
+            self.inner.force_unlock();
+            self.safepoint.release();
+        }
+    }
+
+    /// After a fork, in the child: only the calling thread exists.
+    pub fn after_fork_child(&self) {
+        self.after_fork_parent();
+        self.safepoint.alone();
+    }
+
+    /// What has happened so far. Counts of virtual CPUs are included when these are dropped.
+    pub fn stats(&self) -> Stats {
+        self.counters.read()
+    }
+
+    /// Sets what is reported ([`log_mask`]). Call it before the guest starts, or expect linked code to go unreported.
+    pub fn set_log_mask(&self, mask: u32) {
+        self.hooks.set_mask(mask);
+    }
+
+    /// Sets who gets the reports, once; false if it was set before.
+    pub fn set_observer(&self, observer: Box<dyn Observer>) -> bool {
+        self.hooks.set_observer(observer)
+    }
+
+    /// Whether blocks must not be linked.
+    pub(crate) fn no_chain(&self) -> bool {
+        self.hooks
+            .has(log_mask::EXEC | log_mask::CPU | log_mask::NOCHAIN)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        fault::unregister(self);
+        for block in self.inner.lock().blocks.drain(..) {
+            // SAFETY: made by Box::into_raw; no virtual CPU is left, each holds a reference to the engine.
+            drop(unsafe { Box::from_raw(block) });
+        }
+    }
+}

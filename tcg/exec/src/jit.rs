@@ -1,0 +1,65 @@
+//! The seam to the code generator, tcg-x64.
+
+use tcg_ir::{Block, HelperFn};
+use tcg_target::{EnvHeader, Isa};
+use tcg_x64::{Features, Opts};
+
+/// The table behind `EnvHeader::helpers`: the ISA's own, then the code generator's evaluator.
+pub(crate) fn helper_table(isa: &dyn Isa) -> Box<[HelperFn]> {
+    let own = isa.helpers().iter().map(|h| h.func);
+    own.chain([tcg_x64::fallback as HelperFn]).collect()
+}
+
+/// A thread's compiler: made when it is first needed.
+#[derive(Default)]
+pub(crate) struct Compiler(Option<tcg_x64::Compiler>);
+
+/// Host code of a block.
+pub(crate) struct Compiled<'a> {
+    pub code: &'a [u8],
+    pub maps: &'a [u8],
+}
+
+impl Compiler {
+    /// Compiles a block; `None` if it is too complex and has to be shorter.
+    pub(crate) fn compile(
+        &mut self,
+        block: &Block,
+        isa: &dyn Isa,
+        parallel: bool,
+    ) -> Option<Compiled<'_>> {
+        let compiler = self
+            .0
+            .get_or_insert_with(|| tcg_x64::Compiler::new(Features::detect()));
+        let opts = Opts {
+            parallel,
+            max_regs: 0,
+        };
+        let out = compiler
+            .compile(block, isa.layout(), isa.helpers(), &opts)
+            .ok()?;
+        Some(Compiled {
+            code: &out.code,
+            maps: &out.maps,
+        })
+    }
+}
+
+/// Rebuilds the guest registers of a fault inside a block, `offset` bytes into its code. Gives pc and mode.
+pub(crate) fn restore(
+    maps: &[u8],
+    offset: usize,
+    gprs: &[u64; 16],
+    xmms: &[u128; 16],
+    header: &EnvHeader,
+    state: &mut [u8],
+) -> Option<(u64, u32)> {
+    tcg_x64::restore_state(maps, offset as u32, gprs, xmms, &header.spill, state)
+}
+
+/// MXCSR's sticky flags in softfloat's layout.
+pub(crate) fn flags_of_mxcsr(mxcsr: u32) -> u32 {
+    // MXCSR: invalid, denormal, divide by zero, overflow, underflow, precision. A denormal operand that is not
+    // flushed raises no flag of the guest's; with DAZ the host does not tell.
+    mxcsr & 1 | (mxcsr >> 1) & 0x1e
+}

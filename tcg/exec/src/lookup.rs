@@ -1,0 +1,172 @@
+//! What the runtime entry points of generated code do: find or translate the target, link it, go on there.
+//!
+//! These run on the thread's stack while the virtual CPU is inside generated code. Each gives the host address
+//! to go on at, or 0 to go back to the dispatch loop with `exit_kind` set.
+
+use crate::asm;
+use crate::block::TransBlock;
+use crate::env::{header_of, kind};
+use crate::stats::Counters;
+use crate::translate::Failed;
+use crate::vcpu::Cpu;
+
+/// The virtual CPU of a state block.
+///
+/// # Safety
+/// `state` is the state block of a live virtual CPU that this thread runs.
+pub(crate) unsafe fn cpu_of<'a>(state: *mut u8) -> &'a Cpu {
+    // SAFETY: the engine stored the pointer when it made the environment; the Cpu outlives the run.
+    unsafe { &*(*header_of(state)).vcpu.cast::<Cpu>() }
+}
+
+/// The block at the header's pc and mode, or `None` with the exit fields set.
+fn target(cpu: &Cpu) -> Option<&TransBlock> {
+    if cpu
+        .env
+        .interrupt()
+        .load(std::sync::atomic::Ordering::Relaxed)
+        != 0
+    {
+        cpu.set_exit_kind(kind::INTERRUPT);
+        return None;
+    }
+    match cpu.find(cpu.pc(), cpu.mode()) {
+        Ok(block) => Some(block),
+        Err(Failed::Full) => {
+            cpu.set_exit_kind(kind::FLUSH);
+            None
+        }
+        Err(Failed::Fetch(fault)) => {
+            cpu.set_fault(&fault);
+            None
+        }
+    }
+}
+
+/// Whether code may be linked so that this runtime is not asked again.
+fn may_link(cpu: &Cpu) -> bool {
+    !cpu.engine.no_chain()
+}
+
+/// A direct link that is not patched yet; `site` is the address of its rel32 field.
+pub(crate) unsafe extern "C" fn direct(state: *mut u8, site: usize) -> usize {
+    // SAFETY: called by the entry stub only.
+    let cpu = unsafe { cpu_of(state) };
+    let Some(block) = target(cpu) else { return 0 };
+    if may_link(cpu) {
+        cpu.engine.code.patch_rel32(site, block.entry);
+        Counters::bump(&cpu.engine.counters.links);
+    }
+    cpu.enter_block(block)
+}
+
+/// An indirect jump that missed the jump cache.
+pub(crate) unsafe extern "C" fn indirect(state: *mut u8) -> usize {
+    // SAFETY: called by the entry stub only.
+    let cpu = unsafe { cpu_of(state) };
+    cpu.count(|s| s.indirect_lookups += 1);
+    let Some(block) = target(cpu) else { return 0 };
+    if may_link(cpu) {
+        cpu.env.cache(block.pc, block.mode, block.entry as u64);
+    }
+    cpu.enter_block(block)
+}
+
+/// An indirect jump with an unpatched inline cache: `site` is its rel32 field, `imm` the field compared with the target.
+pub(crate) unsafe extern "C" fn inline_cache(state: *mut u8, site: usize, imm: usize) -> usize {
+    // SAFETY: called by the entry stub only.
+    let cpu = unsafe { cpu_of(state) };
+    cpu.count(|s| s.indirect_lookups += 1);
+    let Some(block) = target(cpu) else { return 0 };
+    if may_link(cpu) {
+        cpu.engine.fill_inline_cache(site, imm, block);
+        cpu.env.cache(block.pc, block.mode, block.entry as u64);
+    }
+    cpu.enter_block(block)
+}
+
+/// As `indirect`, but the mode has to be asked from the ISA.
+pub(crate) unsafe extern "C" fn dynamic(state: *mut u8) -> usize {
+    // SAFETY: called by the entry stub only.
+    let cpu = unsafe { cpu_of(state) };
+    cpu.update_mode();
+    let Some(block) = target(cpu) else { return 0 };
+    cpu.enter_block(block)
+}
+
+/// The entry of an invalid block was reached by an old link.
+pub(crate) unsafe extern "C" fn invalid(state: *mut u8, entry: usize) -> usize {
+    // SAFETY: called by the entry stub only.
+    let cpu = unsafe { cpu_of(state) };
+    let Some(old) = cpu.engine.block_at(entry) else {
+        debug_assert!(false, "no block at {entry:#x}");
+        cpu.set_exit_kind(kind::AGAIN);
+        return 0;
+    };
+    cpu.set_pc(old.pc);
+    cpu.set_mode(old.mode);
+    let Some(block) = target(cpu) else { return 0 };
+    if may_link(cpu) && block.entry != entry {
+        cpu.engine.code.patch_entry(entry, JMP, block.entry);
+    }
+    cpu.enter_block(block)
+}
+
+/// A return to the sentinel's tag.
+pub(crate) unsafe extern "C" fn sentinel(state: *mut u8) -> usize {
+    // SAFETY: called by the entry stub only.
+    let cpu = unsafe { cpu_of(state) };
+    // The tag is that of no code: the low 48 bits of all ones as the address.
+    cpu.set_pc(cpu.engine.mem.limit() - 1);
+    cpu.set_exit_kind(kind::AGAIN);
+    0
+}
+
+/// Opcode of `jmp rel32`.
+pub(crate) const JMP: u8 = 0xe9;
+/// Opcode of `call rel32`.
+pub(crate) const CALL: u8 = 0xe8;
+
+impl crate::Engine {
+    /// Fills an inline cache that is still empty: first where to jump, then for which target, so that a
+    /// thread in between sees a miss. The lock keeps two threads from mixing their targets.
+    fn fill_inline_cache(&self, site: usize, imm: usize, block: &TransBlock) {
+        const EMPTY: u32 = u32::MAX;
+        let _one_at_a_time = self.inline_caches.lock();
+        if self.code.peek32(imm) == EMPTY && block.pc as u32 != EMPTY {
+            self.code.patch_rel32(site, block.entry);
+            self.code.poke32(imm, block.pc as u32);
+            Counters::bump(&self.counters.inline_caches);
+        }
+    }
+
+    /// The block whose code holds a host address. Async-signal-safe.
+    pub(crate) fn block_at(&self, host: usize) -> Option<&TransBlock> {
+        // SAFETY: blocks in the map live until the next flush, which waits for this thread to leave.
+        let start = |b: *const TransBlock| unsafe { (*b).entry };
+        let block = self.code_map.find(host, start)?;
+        // SAFETY: as above.
+        Some(unsafe { &*block }).filter(|b| b.contains(host))
+    }
+
+    /// Puts the trampolines that blocks are patched to into the empty code buffer.
+    pub(crate) fn write_trampolines(&self) -> std::io::Result<()> {
+        let full = || std::io::Error::other("the code buffer is too small");
+        let at = |n| self.code.append(&asm::trampoline(n)).ok_or_else(full);
+        let invalid = at(asm::RT_INVALID)?;
+        let sentinel = at(asm::RT_SENTINEL)?;
+        debug_assert_eq!(invalid, self.invalid_trampoline());
+        debug_assert_eq!(sentinel, self.sentinel_trampoline());
+        Ok(())
+    }
+
+    /// Where the entries of invalid blocks jump.
+    pub(crate) fn invalid_trampoline(&self) -> usize {
+        self.code.base()
+    }
+
+    /// Where the sentinel of a return stack points.
+    pub(crate) fn sentinel_trampoline(&self) -> usize {
+        self.code.base() + crate::codebuf::ALIGN
+    }
+}

@@ -1,0 +1,74 @@
+//! Counters, always on: those of translation are shared, those of running belong to a virtual CPU until it ends.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $name:ident),* $(,)?) => {
+        /// What an engine has done so far.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Stats { $($(#[doc = $doc])+ pub $name: u64,)* }
+
+        /// The engine's running counters.
+        #[derive(Default)]
+        pub(crate) struct Counters { $(pub $name: AtomicU64,)* }
+
+        impl Counters {
+            /// A snapshot.
+            pub(crate) fn read(&self) -> Stats {
+                Stats { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+
+            /// Adds the counts of a virtual CPU.
+            pub(crate) fn add(&self, s: &Stats) {
+                $(self.$name.fetch_add(s.$name, Ordering::Relaxed);)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// Blocks translated and published.
+    blocks,
+    /// Translations dropped because another thread was first or the code changed meanwhile.
+    dropped,
+    /// Guest instructions in published blocks.
+    guest_insns,
+    /// Bytes of host code of published blocks.
+    code_bytes,
+    /// Nanoseconds spent in translation.
+    translate_ns,
+    /// Blocks invalidated.
+    invalidated,
+    /// Invalidations asked for, by the front end or by a write to a protected page.
+    invalidations,
+    /// Writes to protected pages.
+    code_write_faults,
+    /// Full flushes.
+    flushes,
+    /// Direct links patched.
+    links,
+    /// Inline caches filled.
+    inline_caches,
+    /// Lookups from generated code that missed its jump cache.
+    indirect_lookups,
+    /// Table lookups.
+    lookups,
+    /// Exits by trap.
+    exits_trap,
+    /// Exits by fault.
+    exits_fault,
+    /// Exits by interrupt.
+    exits_interrupt,
+    /// Single steps.
+    steps,
+    /// Stores of a block to itself.
+    self_modified,
+    /// Overflows of the paired-return stack.
+    return_overflows,
+}
+
+impl Counters {
+    pub(crate) fn bump(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

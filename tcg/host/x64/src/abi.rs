@@ -1,0 +1,77 @@
+//! Host registers and the places that generated code reaches through `rbp`.
+
+use std::mem::offset_of;
+use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES};
+
+/// Numbers of the runtime's entry points in `EnvHeader::runtime`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Runtime {
+    /// Returns to Rust; the header's exit fields are stored.
+    Exit = 0,
+    /// A direct link that is not patched yet.
+    LookupDirect = 1,
+    /// An indirect jump that missed the jump cache.
+    LookupIndirect = 2,
+    /// An indirect jump with an inline cache that is not patched yet.
+    LookupIc = 3,
+    /// An indirect jump to an unknown mode.
+    LookupDynamic = 4,
+    /// A helper asked to leave.
+    CheckExit = 5,
+}
+
+/// `exit_kind` of a trap.
+pub const KIND_TRAP: i32 = 1;
+/// `exit_kind` of a fault.
+pub const KIND_FAULT: i32 = 2;
+/// `exit_kind` of an interrupt.
+pub const KIND_INTERRUPT: i32 = 3;
+/// `FaultKind::Alignment`.
+pub const FAULT_ALIGNMENT: i32 = 3;
+
+pub const RAX: u8 = 0;
+pub const RCX: u8 = 1;
+pub const RDX: u8 = 2;
+pub const RBX: u8 = 3;
+pub const RSP: u8 = 4;
+pub const RBP: u8 = 5;
+pub const RSI: u8 = 6;
+pub const RDI: u8 = 7;
+pub const R8: u8 = 8;
+/// First vector register in the allocator's numbering.
+pub const XMM0: u8 = 16;
+/// Vector scratch registers, never allocated.
+pub const XMM14: u8 = 30;
+pub const XMM15: u8 = 31;
+/// No register.
+pub const NOREG: u8 = 0xff;
+
+/// Registers that helpers preserve: rbx, r12 to r15.
+pub const CALLEE_SAVED: u32 = 1 << 3 | 0xf << 12;
+
+/// Allocatable general registers in order of preference. `rax` is the emitter's scratch register.
+pub const GPR_ORDER: [u8; 13] = [1, 2, 6, 7, 3, 8, 9, 10, 11, 12, 13, 14, 15];
+
+const fn hdr(off: usize) -> i32 {
+    off as i32 - size_of::<EnvHeader>() as i32
+}
+
+pub const SCRATCH: i32 = hdr(offset_of!(EnvHeader, scratch));
+pub const SPILL: i32 = hdr(offset_of!(EnvHeader, spill));
+pub const HELPERS: i32 = hdr(offset_of!(EnvHeader, helpers));
+pub const RUNTIME: i32 = hdr(offset_of!(EnvHeader, runtime));
+pub const HOST_RSP: i32 = hdr(offset_of!(EnvHeader, host_rsp));
+pub const JIT_RSP: i32 = hdr(offset_of!(EnvHeader, jit_rsp));
+pub const JIT_BASE: i32 = hdr(offset_of!(EnvHeader, jit_base));
+pub const PC: i32 = hdr(offset_of!(EnvHeader, pc));
+pub const MODE: i32 = hdr(offset_of!(EnvHeader, mode));
+pub const INTERRUPT: i32 = hdr(offset_of!(EnvHeader, interrupt));
+pub const EXIT_KIND: i32 = hdr(offset_of!(EnvHeader, exit_kind));
+pub const EXIT_CODE: i32 = hdr(offset_of!(EnvHeader, exit_code));
+pub const EXIT_INFO: i32 = hdr(offset_of!(EnvHeader, exit_info));
+pub const FP_FLAGS: i32 = hdr(offset_of!(EnvHeader, fp_flags));
+pub const MXCSR_TMP: i32 = hdr(offset_of!(EnvHeader, mxcsr_tmp));
+pub const MXCSR_GUEST: i32 = hdr(offset_of!(EnvHeader, mxcsr_guest));
+/// The jump cache.
+pub const JUMP_CACHE: i32 = -(size_of::<EnvHeader>() as i32) - (JUMP_CACHE_ENTRIES as i32) * 16;

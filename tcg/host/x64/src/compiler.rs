@@ -1,0 +1,494 @@
+//! Drives the compilation of a block: working memory, dispatch by operation, final layout of hot and cold code.
+
+use crate::abi::*;
+use crate::cc::{HostFlags, NO_FLAGS};
+use crate::emit_branch::Snapshot;
+use crate::enc::Asm;
+use crate::link::Stub;
+use crate::regalloc::{NOWHERE, Val};
+use crate::{CompiledBlock, Features, LinkKind, LinkSite, Opts, TooComplex};
+use tcg_ir::{Block, HelperDef, Inst, Op, StateLayout, Ty, Value};
+use tcg_opt::{Liveness, NONE};
+
+/// A state slot whose new value has not been stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Dirty {
+    pub off: u16,
+    pub value: Value,
+}
+
+/// A place in the code, in one of the two sections.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub cold: bool,
+    pub off: u32,
+}
+
+/// A rel32 field that refers to a label.
+#[derive(Clone, Copy, Debug)]
+pub struct Fixup {
+    pub at: Place,
+    pub label: u32,
+}
+
+/// What is restored at the end of a predicated region.
+#[derive(Default)]
+pub struct Region {
+    pub snap: Option<Snapshot>,
+    pub dirty: Vec<Dirty>,
+    pub label: u32,
+    pub leaves: bool,
+    /// Merges and their registers (`NOREG`: in a spill slot).
+    pub merges: Vec<(Value, u8)>,
+    /// Registers that merges occupy until the end of the region.
+    pub pins: u32,
+}
+
+/// The state of one compilation.
+pub struct Gen<'a> {
+    pub b: &'a Block,
+    pub layout: &'a StateLayout,
+    pub helpers: &'a [HelperDef],
+    pub f: Features,
+    pub opts: Opts,
+    /// The section being written, and the other one.
+    pub a: Asm,
+    pub other: Asm,
+    pub in_cold: bool,
+    pub live: Liveness,
+    pub val: Vec<Val>,
+    pub regs: [u32; 32],
+    pub free: u32,
+    pub usable: u32,
+    pub pinned: u32,
+    /// Registers better not evicted during this instruction.
+    pub soft_pinned: u32,
+    pub spill_free: u64,
+    pub dirty: Vec<Dirty>,
+    /// By unit: 1 + index in `dirty`.
+    pub unit_dirty: Vec<u16>,
+    /// By unit: the value whose home starts or lies here.
+    pub unit_home: Vec<u32>,
+    pub flags: HostFlags,
+    pub flags_fresh: bool,
+    pub flags_until: u32,
+    pub pos: u32,
+    /// Values that the state needs at this position or later are alive: `pos` while an instruction that may leave is
+    /// emitted, else behind it.
+    pub keep_from: u32,
+    pub guest_pc: u64,
+    pub guest_mode: u32,
+    pub journaling: bool,
+    pub journal: Vec<(u32, Val)>,
+    /// Changes of `unit_home` while a region is open.
+    pub home_journal: Vec<(u32, u32)>,
+    /// Labels behind stubs that are jumped over.
+    pub cold_over: Vec<u32>,
+    /// Stubs to be written at the end, with their labels.
+    pub stubs: Vec<(u32, Stub)>,
+    pub region: Region,
+    pub labels: Vec<Place>,
+    pub fixups: Vec<Fixup>,
+    pub consts: Vec<(u128, u32)>,
+    pub links: Vec<(Place, LinkSite)>,
+    pub maps: Vec<u8>,
+    /// Offsets in `maps` of code offsets in the cold section.
+    pub cold_sites: Vec<u32>,
+    pub too_complex: bool,
+    /// Which floating-point regime MXCSR holds.
+    pub regime: u8,
+}
+
+/// Reusable compiler: one per translating thread.
+pub struct Compiler {
+    features: Features,
+    spare: Option<Spare>,
+    out: CompiledBlock,
+}
+
+/// Working memory kept between blocks.
+struct Spare {
+    a: Asm,
+    other: Asm,
+    live: Liveness,
+    val: Vec<Val>,
+    dirty: Vec<Dirty>,
+    unit_dirty: Vec<u16>,
+    unit_home: Vec<u32>,
+    journal: Vec<(u32, Val)>,
+    home_journal: Vec<(u32, u32)>,
+    cold_over: Vec<u32>,
+    stubs: Vec<(u32, Stub)>,
+    region: Region,
+    labels: Vec<Place>,
+    fixups: Vec<Fixup>,
+    consts: Vec<(u128, u32)>,
+    links: Vec<(Place, LinkSite)>,
+    maps: Vec<u8>,
+    cold_sites: Vec<u32>,
+}
+
+impl Spare {
+    fn new() -> Spare {
+        Spare {
+            a: Asm::new(),
+            other: Asm::new(),
+            live: Liveness::default(),
+            val: Vec::new(),
+            dirty: Vec::new(),
+            unit_dirty: Vec::new(),
+            unit_home: Vec::new(),
+            journal: Vec::new(),
+            home_journal: Vec::new(),
+            cold_over: Vec::new(),
+            stubs: Vec::new(),
+            region: Region::default(),
+            labels: Vec::new(),
+            fixups: Vec::new(),
+            consts: Vec::new(),
+            links: Vec::new(),
+            maps: Vec::new(),
+            cold_sites: Vec::new(),
+        }
+    }
+}
+
+impl Compiler {
+    /// A compiler for a host with these features.
+    pub fn new(features: Features) -> Compiler {
+        Compiler {
+            features,
+            spare: Some(Spare::new()),
+            out: CompiledBlock::default(),
+        }
+    }
+
+    /// The block compiled last.
+    pub fn result(&mut self) -> &mut CompiledBlock {
+        &mut self.out
+    }
+
+    /// Compiles a block; the result stays in the compiler until the next call.
+    pub fn compile(
+        &mut self,
+        block: &Block,
+        layout: &StateLayout,
+        helpers: &[HelperDef],
+        opts: &Opts,
+    ) -> Result<&CompiledBlock, TooComplex> {
+        let spare = self.spare.take().unwrap_or_else(Spare::new);
+        let mut g = Gen::new(block, layout, helpers, self.features, *opts, spare);
+        g.run();
+        let ok = !g.too_complex;
+        if ok {
+            g.finish(&mut self.out);
+        }
+        self.spare = Some(g.into_spare());
+        if ok { Ok(&self.out) } else { Err(TooComplex) }
+    }
+}
+
+/// The first `n` registers of each class (0: all).
+fn usable(n: u8) -> u32 {
+    let (gprs, xmms) = match n {
+        0 => (13, 14),
+        n => ((n as usize).min(13), (n as u32).min(14)),
+    };
+    let g = GPR_ORDER[..gprs].iter().fold(0, |m, r| m | 1 << r);
+    g | ((1u32 << xmms) - 1) << 16
+}
+
+impl<'a> Gen<'a> {
+    fn new(
+        b: &'a Block,
+        layout: &'a StateLayout,
+        helpers: &'a [HelperDef],
+        f: Features,
+        opts: Opts,
+        mut s: Spare,
+    ) -> Gen<'a> {
+        s.live.run(b, layout, crate::analyze::clobbers_flags);
+        s.a.buf.ops.clear();
+        s.other.buf.ops.clear();
+        s.val.clear();
+        s.val.resize(b.insts.len(), NOWHERE);
+        s.unit_dirty.clear();
+        s.unit_dirty.resize(layout.bytes / 4, 0);
+        s.unit_home.clear();
+        s.unit_home.resize(layout.bytes / 4, NONE);
+        s.dirty.clear();
+        s.journal.clear();
+        s.home_journal.clear();
+        s.cold_over.clear();
+        s.stubs.clear();
+        s.region.snap = None;
+        s.region.pins = 0;
+        s.labels.clear();
+        s.fixups.clear();
+        s.consts.clear();
+        s.links.clear();
+        s.maps.clear();
+        s.cold_sites.clear();
+        let usable = usable(opts.max_regs);
+        Gen {
+            b,
+            layout,
+            helpers,
+            f,
+            opts,
+            a: s.a,
+            other: s.other,
+            in_cold: false,
+            live: s.live,
+            val: s.val,
+            regs: [NONE; 32],
+            free: usable,
+            usable,
+            pinned: 0,
+            soft_pinned: 0,
+            spill_free: u64::MAX,
+            dirty: s.dirty,
+            unit_dirty: s.unit_dirty,
+            unit_home: s.unit_home,
+            flags: NO_FLAGS,
+            flags_fresh: false,
+            flags_until: 0,
+            pos: 0,
+            keep_from: 0,
+            guest_pc: b.pc,
+            guest_mode: b.mode,
+            journaling: false,
+            journal: s.journal,
+            home_journal: s.home_journal,
+            cold_over: s.cold_over,
+            stubs: s.stubs,
+            region: s.region,
+            labels: s.labels,
+            fixups: s.fixups,
+            consts: s.consts,
+            links: s.links,
+            maps: s.maps,
+            cold_sites: s.cold_sites,
+            too_complex: false,
+            regime: 0,
+        }
+    }
+
+    fn into_spare(self) -> Spare {
+        Spare {
+            a: self.a,
+            other: self.other,
+            live: self.live,
+            val: self.val,
+            dirty: self.dirty,
+            unit_dirty: self.unit_dirty,
+            unit_home: self.unit_home,
+            journal: self.journal,
+            home_journal: self.home_journal,
+            cold_over: self.cold_over,
+            stubs: self.stubs,
+            region: self.region,
+            labels: self.labels,
+            fixups: self.fixups,
+            consts: self.consts,
+            links: self.links,
+            maps: self.maps,
+            cold_sites: self.cold_sites,
+        }
+    }
+
+    pub fn ty(&self, v: Value) -> Ty {
+        match self.b.ty(v) {
+            // A condition code that is an ordinary value: the nibble N Z C V.
+            Ty::Cc => Ty::I32,
+            t => t,
+        }
+    }
+
+    fn run(&mut self) {
+        // Room for the jump that replaces an invalidated block, as one instruction.
+        self.a.nops(5);
+        for p in 0..self.b.insts.len() {
+            if self.live.info[p].dead || self.too_complex {
+                continue;
+            }
+            self.pos = p as u32;
+            let i = &self.b.insts[p];
+            if matches!(i.op, Op::Const | Op::ConstV | Op::CcTest | Op::Merge) {
+                continue;
+            }
+            self.pinned = self.region.pins;
+            self.soft_pinned = 0;
+            self.flags_fresh = false;
+            self.keep_from = self.pos + !tcg_opt::is_site(i) as u32;
+            self.inst(Value(p as u32), i);
+        }
+        if !self.too_complex {
+            self.emit_stubs();
+        }
+    }
+
+    /// Emits one instruction.
+    fn inst(&mut self, v: Value, i: &Inst) {
+        match i.op {
+            Op::InsnStart => {
+                self.guest_pc = i.imm as u64;
+                self.guest_mode = u32::from(i.lane) | u32::from(i.aux) << 8;
+                return;
+            }
+            Op::Get => return self.emit_get(v, i),
+            Op::Set => return self.emit_set(i),
+            op if tcg_opt::is_lazy_cc(op) || op == Op::ICmp => return self.emit_holder(v),
+            _ => {}
+        }
+        if i.op != Op::Call {
+            for a in i.args {
+                if a.is_some() {
+                    self.pin(a);
+                }
+            }
+        }
+        self.emit(v, i);
+        if crate::analyze::clobbers_flags(self.b, i) && !self.flags_fresh {
+            self.flags = NO_FLAGS;
+        }
+        self.keep_from = self.pos + 1;
+        if i.op == Op::Call {
+            return;
+        }
+        for a in i.args {
+            self.done_with(a);
+        }
+        if i.ty != Ty::Void && self.dies(v) {
+            self.release(v);
+        }
+    }
+
+    fn emit(&mut self, v: Value, i: &Inst) {
+        match i.op {
+            Op::Sync => self.emit_sync(i),
+            Op::Exit => self.emit_exit(i),
+            Op::CondBegin => self.emit_cond_begin(i),
+            Op::CondEnd => self.emit_cond_end(),
+            Op::Fence => self.emit_fence(),
+            Op::Call => self.emit_call(v, i),
+            Op::FpFlagsGet | Op::FpFlagsSet => self.emit_fp_flags(v, i),
+            Op::Load => self.emit_load(v, i),
+            Op::Store => self.emit_store(i),
+            Op::AtomicRmw => self.emit_rmw(v, i),
+            Op::AtomicCas => self.emit_cas(v, i),
+            _ => {
+                if !(self.emit_arith(v, i)
+                    || self.emit_shift(v, i)
+                    || self.emit_bits(v, i)
+                    || self.emit_mul(v, i))
+                {
+                    self.emit_fallback(v, i);
+                }
+            }
+        }
+    }
+
+    // ---- sections, labels, fixups ----
+
+    /// Switches between the hot and the cold section.
+    pub fn switch_section(&mut self) {
+        std::mem::swap(&mut self.a, &mut self.other);
+        self.in_cold = !self.in_cold;
+    }
+
+    pub fn here(&self) -> Place {
+        Place {
+            cold: self.in_cold,
+            off: self.a.pos(),
+        }
+    }
+
+    pub fn new_label(&mut self) -> u32 {
+        self.labels.push(Place {
+            cold: false,
+            off: u32::MAX,
+        });
+        self.labels.len() as u32 - 1
+    }
+
+    pub fn bind_label(&mut self, l: u32) {
+        self.labels[l as usize] = self.here();
+    }
+
+    /// A rel32 field that will refer to the label.
+    pub fn rel32(&mut self, label: u32) {
+        let at = self.here();
+        self.a.dword(0);
+        self.fixups.push(Fixup { at, label });
+    }
+
+    pub fn jcc(&mut self, cc: u8, label: u32) {
+        self.a.byte(0x0f);
+        self.a.byte(0x80 | cc);
+        self.rel32(label);
+    }
+
+    pub fn jmp(&mut self, label: u32) {
+        self.a.byte(0xe9);
+        self.rel32(label);
+    }
+
+    // ---- final layout ----
+
+    fn finish(&mut self, out: &mut CompiledBlock) {
+        debug_assert!(!self.in_cold);
+        out.links.clear();
+        let pad = self.a.pos().wrapping_neg() & 15;
+        self.a.nops(pad);
+        let cold_base = self.a.pos();
+        let mut code = std::mem::take(&mut out.code);
+        code.clear();
+        code.extend_from_slice(&self.a.buf.ops);
+        code.extend_from_slice(&self.other.buf.ops);
+        self.place_consts(&mut code);
+        let abs = |p: Place| p.off + if p.cold { cold_base } else { 0 };
+        for f in &self.fixups {
+            let at = abs(f.at);
+            let target = abs(self.labels[f.label as usize]);
+            let rel = target.wrapping_sub(at + 4);
+            code[at as usize..at as usize + 4].copy_from_slice(&rel.to_le_bytes());
+        }
+        for (at, link) in &self.links {
+            let base = if at.cold { cold_base } else { 0 };
+            let mut l = *link;
+            l.offset = at.off + base;
+            if let LinkKind::InlineCache { imm } = &mut l.kind {
+                *imm += base;
+            }
+            out.links.push(l);
+        }
+        for at in &self.cold_sites {
+            let at = *at as usize;
+            if let Some(field) = self.maps.get_mut(at..at + 4) {
+                let off = u32::from_le_bytes([field[0], field[1], field[2], field[3]]);
+                field.copy_from_slice(&(off + cold_base).to_le_bytes());
+            }
+        }
+        out.code = code;
+        out.maps.clear();
+        out.maps.extend_from_slice(&self.maps);
+    }
+
+    /// 16-byte constants behind the code, for the labels noted in `consts`.
+    fn place_consts(&mut self, code: &mut Vec<u8>) {
+        if self.consts.is_empty() {
+            return;
+        }
+        code.resize(code.len().next_multiple_of(16), 0xcc);
+        let consts = std::mem::take(&mut self.consts);
+        for (bits, label) in &consts {
+            self.labels[*label as usize] = Place {
+                cold: false,
+                off: code.len() as u32,
+            };
+            code.extend_from_slice(&bits.to_le_bytes());
+        }
+        self.consts = consts;
+    }
+}

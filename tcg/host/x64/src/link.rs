@@ -1,0 +1,327 @@
+//! Exits: links to other blocks, indirect jumps, paired returns, traps; and their cold stubs at the end of the block.
+
+use crate::abi::*;
+use crate::compiler::{Fixup, Gen, Place};
+use crate::enc::{Alu, Mem, Opc, RIP, Rm, Sh, x86cc};
+use crate::{LinkKind, LinkSite, Runtime};
+use tcg_ir::{ExitInfo, ExitKind, IndirectHint, Inst, Value};
+use tcg_target::JUMP_CACHE_ENTRIES;
+
+/// Cold code that needs nothing of the allocator's state; written at the end of the block.
+#[derive(Clone, Copy, Debug)]
+pub enum Stub {
+    /// An unpatched direct link; `site` labels its rel32 field.
+    Link { site: u32, pc: u64, mode: u32 },
+    /// Interrupt check before going to a known target.
+    Interrupt { pc: u64, mode: u32 },
+    /// The same with the target in `rax`.
+    InterruptIndirect { mode: u32 },
+    /// A return that does not match its call; the target is in `rax`.
+    ReturnMiss { mode: u32 },
+    /// An inline cache that missed or is not patched.
+    CacheMiss { imm: u32, site: u32, mode: u32 },
+    /// The jump cache missed.
+    Lookup { mode: u32 },
+}
+
+/// The tag of a target on the return stack and in the jump cache.
+fn tag(pc: u64, mode: u32) -> u64 {
+    pc ^ u64::from(mode) << 48
+}
+
+impl Gen<'_> {
+    pub fn emit_exit(&mut self, i: &Inst) {
+        let b = self.b;
+        let Some(info) = b.exits.get(i.imm as usize) else {
+            return;
+        };
+        self.restore_regime();
+        let operand = i.args[0];
+        if operand.is_some() {
+            self.settle_test(operand);
+            self.reg(operand);
+        }
+        self.store_dirty(info.dead);
+        match info.kind {
+            ExitKind::Direct => {
+                self.check_interrupt(info);
+                self.link_jump(info.pc, info.mode);
+            }
+            ExitKind::DirectCall => {
+                self.check_interrupt(info);
+                self.push_tag(tag(info.ret_pc, info.mode));
+                self.link(0xe8, LinkKind::Call, info.pc, info.mode);
+                self.landing(info);
+            }
+            ExitKind::Indirect(hint) => self.exit_indirect(info, hint, operand),
+            ExitKind::Trap { code, info: arg } => self.exit_trap(info, code, arg, operand),
+        }
+    }
+
+    fn exit_trap(&mut self, info: &ExitInfo, code: u32, arg: u64, operand: Value) {
+        let m = Mem::env(EXIT_INFO);
+        if operand.is_some() {
+            let r = self.reg(operand);
+            self.a.store(true, m, r);
+        } else if arg as i64 == arg as i32 as i64 {
+            self.a.store_imm(true, m, arg as i32);
+        } else {
+            self.a.mov_imm(RAX, arg);
+            self.a.store(true, m, RAX);
+        }
+        self.leave(KIND_TRAP, code as i32, info.pc, info.mode);
+    }
+
+    fn exit_indirect(&mut self, info: &ExitInfo, hint: IndirectHint, operand: Value) {
+        let wide = self.ty(operand) == tcg_ir::Ty::I64;
+        let r = self.reg(operand);
+        self.a.mov(wide, RAX, Rm::R(r));
+        if info.check {
+            self.a
+                .alu_imm(Alu::Cmp, false, Rm::M(Mem::env(INTERRUPT)), 0);
+            let l = self.stub(Stub::InterruptIndirect { mode: info.mode });
+            self.jcc(x86cc::NE, l);
+        }
+        if info.mode_dynamic {
+            self.a.store(true, Mem::env(PC), RAX);
+            self.store_mode(info.mode);
+            return self.jump_runtime(Runtime::LookupDynamic);
+        }
+        match hint {
+            IndirectHint::Return => {
+                let t = self.tag_of_rax(info.mode);
+                self.a
+                    .op(Opc(0, 0, 0x39), true, t, Rm::M(Mem::base(RSP, 8)));
+                let l = self.stub(Stub::ReturnMiss { mode: info.mode });
+                self.jcc(x86cc::NE, l);
+                self.a.byte(0xc3);
+            }
+            IndirectHint::Call => {
+                self.push_tag(tag(info.ret_pc, info.mode));
+                let inner = self.new_label();
+                self.a.byte(0xe8);
+                self.rel32(inner);
+                self.landing(info);
+                self.bind_label(inner);
+                self.inline_cache(info.mode, wide);
+            }
+            IndirectHint::Jump => self.inline_cache(info.mode, wide),
+            IndirectHint::Table => self.probe(info.mode),
+        }
+    }
+
+    /// Where a paired return comes back to: drops the tag and goes on behind the call.
+    fn landing(&mut self, info: &ExitInfo) {
+        self.a.lea(true, RSP, Mem::base(RSP, 8));
+        self.link_jump(info.ret_pc, info.mode);
+    }
+
+    fn push_tag(&mut self, t: u64) {
+        if t == t as u32 as u64 && (t as i32) >= 0 {
+            self.a.push_imm(t as i32);
+        } else {
+            self.a.mov_imm(RCX, t);
+            self.a.push(RCX);
+        }
+    }
+
+    /// The register that holds the tag of the target in `rax`: `rax` itself or `rdx`.
+    fn tag_of_rax(&mut self, mode: u32) -> u8 {
+        if mode == 0 {
+            return RAX;
+        }
+        self.a.mov_imm(RDX, u64::from(mode) << 48);
+        self.a.alu(Alu::Xor, true, RDX, Rm::R(RAX));
+        RDX
+    }
+
+    fn check_interrupt(&mut self, info: &ExitInfo) {
+        if info.check {
+            self.a
+                .alu_imm(Alu::Cmp, false, Rm::M(Mem::env(INTERRUPT)), 0);
+            let l = self.stub(Stub::Interrupt {
+                pc: info.pc,
+                mode: info.mode,
+            });
+            self.jcc(x86cc::NE, l);
+        }
+    }
+
+    fn stub(&mut self, s: Stub) -> u32 {
+        let l = self.new_label();
+        self.stubs.push((l, s));
+        l
+    }
+
+    /// Pads so that 4 bytes at `ahead` from here lie within an aligned 8-byte word.
+    fn align_field(&mut self, ahead: u32) {
+        let at = (self.a.pos() + ahead) & 7;
+        if at > 4 {
+            self.a.nops(8 - at);
+        }
+    }
+
+    /// A patchable jump (0xe9) or call (0xe8).
+    fn link(&mut self, opcode: u8, kind: LinkKind, pc: u64, mode: u32) {
+        self.align_field(1);
+        self.a.byte(opcode);
+        let site = self.new_label();
+        self.bind_label(site);
+        let at = self.here();
+        let l = self.stub(Stub::Link { site, pc, mode });
+        self.rel32(l);
+        let s = LinkSite {
+            offset: 0,
+            kind,
+            pc,
+            mode,
+        };
+        self.links.push((at, s));
+    }
+
+    fn link_jump(&mut self, pc: u64, mode: u32) {
+        self.link(0xe9, LinkKind::Jump, pc, mode);
+    }
+
+    /// Compares the target (`rax`) with the cached one. 64-bit targets use the jump cache only.
+    fn inline_cache(&mut self, mode: u32, wide: bool) {
+        if wide {
+            return self.probe(mode);
+        }
+        self.align_field(1);
+        self.a.byte(0x3d);
+        let imm_place = self.here();
+        let imm = self.new_label();
+        self.bind_label(imm);
+        self.a.dword(-1);
+        let site = self.new_label();
+        let miss = self.stub(Stub::CacheMiss { imm, site, mode });
+        self.jcc(x86cc::NE, miss);
+        self.align_field(1);
+        self.a.byte(0xe9);
+        self.bind_label(site);
+        let at = self.here();
+        self.rel32(miss);
+        let s = LinkSite {
+            offset: 0,
+            kind: LinkKind::InlineCache { imm: imm_place.off },
+            pc: 0,
+            mode,
+        };
+        self.links.push((at, s));
+    }
+
+    /// Looks the target in `rax` up in the jump cache.
+    fn probe(&mut self, mode: u32) {
+        self.a.mov(false, RCX, Rm::R(RAX));
+        self.a.shift_imm(Sh::Shl, false, Rm::R(RCX), 3);
+        let mask = (JUMP_CACHE_ENTRIES as i32 - 1) << 4;
+        self.a.alu_imm(Alu::And, false, Rm::R(RCX), mask);
+        let t = self.tag_of_rax(mode);
+        let entry = Mem {
+            index: RCX,
+            ..Mem::env(JUMP_CACHE)
+        };
+        self.a.op(Opc(0, 0, 0x39), true, t, Rm::M(entry));
+        let miss = self.stub(Stub::Lookup { mode });
+        self.jcc(x86cc::NE, miss);
+        let code = Mem {
+            disp: JUMP_CACHE + 8,
+            ..entry
+        };
+        self.a.op(Opc(0, 0, 0xff), false, 4, Rm::M(code));
+    }
+
+    // ---- stubs ----
+
+    /// Writes all stubs, in the cold section.
+    pub fn emit_stubs(&mut self) {
+        self.switch_section();
+        let mut k = 0;
+        // A stub may need further stubs.
+        while let Some((label, s)) = self.stubs.get(k).copied() {
+            self.bind_label(label);
+            self.emit_stub(s);
+            k += 1;
+        }
+        self.switch_section();
+    }
+
+    fn emit_stub(&mut self, s: Stub) {
+        match s {
+            Stub::Link { site, pc, mode } => {
+                self.store_pc(pc);
+                self.store_mode(mode);
+                self.lea_label(RAX, site);
+                self.jump_runtime(Runtime::LookupDirect);
+            }
+            Stub::Interrupt { pc, mode } => {
+                self.store_pc(pc);
+                self.leave_interrupt(mode);
+            }
+            Stub::InterruptIndirect { mode } => {
+                self.a.store(true, Mem::env(PC), RAX);
+                self.leave_interrupt(mode);
+            }
+            Stub::ReturnMiss { mode } => {
+                self.a.mov(true, RSP, Rm::M(Mem::env(JIT_BASE)));
+                self.probe(mode);
+            }
+            Stub::CacheMiss { imm, site, mode } => {
+                // Unpatched?
+                let m = Rm::M(Mem::base(RIP, 0));
+                self.a.op(Opc(0, 0, 0x8b), false, RCX, m);
+                self.fix_rip(imm, 0);
+                self.a.alu_imm(Alu::Cmp, false, Rm::R(RCX), -1);
+                let first = self.short_jcc(x86cc::E);
+                self.probe(mode);
+                self.patch_short(first);
+                self.a.store(true, Mem::env(PC), RAX);
+                self.store_mode(mode);
+                self.lea_label(RDX, imm);
+                self.lea_label(RAX, site);
+                self.jump_runtime(Runtime::LookupIc);
+            }
+            Stub::Lookup { mode } => {
+                self.a.store(true, Mem::env(PC), RAX);
+                self.store_mode(mode);
+                self.jump_runtime(Runtime::LookupIndirect);
+            }
+        }
+    }
+
+    fn leave_interrupt(&mut self, mode: u32) {
+        self.store_mode(mode);
+        self.a.store_imm(false, Mem::env(EXIT_KIND), KIND_INTERRUPT);
+        self.jump_runtime(Runtime::Exit);
+    }
+
+    fn lea_label(&mut self, r: u8, label: u32) {
+        self.a.lea(true, r, Mem::base(RIP, 0));
+        let mut at: Place = self.here();
+        at.off -= 4;
+        self.fixups.push(Fixup { at, label });
+    }
+
+    /// Jumps to a runtime entry; only `rax` and `rdx` carry arguments.
+    pub fn jump_runtime(&mut self, n: Runtime) {
+        self.a.mov(true, RCX, Rm::M(Mem::env(RUNTIME)));
+        let m = Mem::base(RCX, n as i32 * 8);
+        self.a.op(Opc(0, 0, 0xff), false, 4, Rm::M(m));
+    }
+
+    /// `header.pc = pc` (may use `rcx`).
+    pub fn store_pc(&mut self, pc: u64) {
+        let m = Mem::env(PC);
+        if pc as i64 == pc as i32 as i64 {
+            self.a.store_imm(true, m, pc as i32);
+        } else {
+            self.a.mov_imm(RCX, pc);
+            self.a.store(true, m, RCX);
+        }
+    }
+
+    pub fn store_mode(&mut self, mode: u32) {
+        self.a.store_imm(false, Mem::env(MODE), mode as i32);
+    }
+}

@@ -1,0 +1,367 @@
+//! mmap, munmap, mprotect, mremap, madvise, msync, mincore: the semantics of Linux, answered from the guest's map.
+
+use crate::pageflags;
+use crate::space::{AddressSpace, Inner, page_up};
+use crate::vma::{Prot, Vma};
+use crate::{Backing, Errno};
+use tcg_mem::{GuestVa, HostProt, MapSource, PAGE};
+
+/// A mapping that the guest asks for.
+#[derive(Clone, Debug)]
+pub struct MapRequest {
+    /// Address or hint.
+    pub addr: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// Protection.
+    pub prot: Prot,
+    /// MAP_ flags, the host's numbering.
+    pub flags: i32,
+    /// Host descriptor, for file mappings, with what is known of the file.
+    pub file: Option<(i32, Backing)>,
+}
+
+const TYPE_MASK: i32 = 0xf;
+/// Flags that are passed on to the host as they are.
+const HOST_FLAGS: i32 = libc::MAP_NORESERVE | libc::MAP_LOCKED | libc::MAP_POPULATE | libc::MAP_NONBLOCK | libc::MAP_SYNC;
+const FIXED: i32 = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
+
+impl AddressSpace {
+    /// The `mmap` system call.
+    pub fn mmap(&self, req: &MapRequest) -> Result<GuestVa, Errno> {
+        let shared = match req.flags & TYPE_MASK {
+            libc::MAP_PRIVATE => false,
+            libc::MAP_SHARED | libc::MAP_SHARED_VALIDATE => true,
+            _ => return Err(Errno::EINVAL),
+        };
+        if req.len == 0 {
+            return Err(Errno::EINVAL);
+        }
+        let len = page_up(req.len).filter(|l| *l <= self.geometry.task_size).ok_or(Errno::ENOMEM)?;
+        let offset = req.file.as_ref().map_or(0, |(_, b)| b.offset);
+        if !offset.is_multiple_of(PAGE) {
+            return Err(Errno::EINVAL);
+        }
+        if offset.checked_add(len).is_none_or(|end| end > i64::MAX as u64) {
+            return Err(Errno::EOVERFLOW);
+        }
+        let mut inner = self.lock();
+        let at = self.place(&inner, req, len)?;
+        let replaced: u64 = inner.map.parts(at, at + len).iter().map(|(s, e, _)| e - s).sum();
+        if !inner.fits(len - replaced) {
+            return Err(Errno::ENOMEM);
+        }
+        let had_code = self.flags.any(at, at + len, pageflags::CODE);
+        let source = match &req.file {
+            Some((fd, b)) => MapSource::File { fd: *fd, offset: b.offset },
+            None => MapSource::Anonymous,
+        };
+        let prot = Self::host_prot(req.prot);
+        let made = self.mem.map(GuestVa(at), len, prot, shared, req.flags & HOST_FLAGS, source);
+        if made.is_ok() {
+            let file = req.file.as_ref().map(|(_, b)| b.clone());
+            let vma = Vma { file, ..Vma::anonymous(at + len, req.prot, shared) };
+            self.enter(&mut inner, at, vma);
+        }
+        drop(inner);
+        if had_code {
+            self.tell_stale(at, len);
+        }
+        made?;
+        Ok(GuestVa(at))
+    }
+
+    /// Chooses the address of a new mapping.
+    fn place(&self, inner: &Inner, req: &MapRequest, len: u64) -> Result<u64, Errno> {
+        let top = self.geometry.task_size;
+        let fits = |at: u64| at.checked_add(len).is_some_and(|end| end <= top);
+        if req.flags & FIXED != 0 {
+            if !req.addr.is_multiple_of(PAGE) {
+                return Err(Errno::EINVAL);
+            }
+            if !fits(req.addr) {
+                return Err(Errno::ENOMEM);
+            }
+            if req.addr < self.geometry.min_addr {
+                return Err(Errno::EPERM);
+            }
+            if req.flags & libc::MAP_FIXED_NOREPLACE != 0 && !inner.map.is_free(req.addr, req.addr + len) {
+                return Err(Errno::EEXIST);
+            }
+            return Ok(req.addr);
+        }
+        let hint = page_up(req.addr).unwrap_or(0);
+        if hint >= self.geometry.min_addr && hint != 0 && fits(hint) && inner.map.is_free(hint, hint + len) {
+            return Ok(hint);
+        }
+        self.find_free(inner, len).ok_or(Errno::ENOMEM)
+    }
+
+    /// A free range as the kernel's default layout chooses it: top-down, then bottom-up.
+    pub(crate) fn find_free(&self, inner: &Inner, len: u64) -> Option<u64> {
+        let low = self.geometry.min_addr.max(PAGE);
+        let below = inner.map.gap_below(low, inner.mmap_top, len, PAGE);
+        below.or_else(|| inner.map.gap_above(inner.mmap_top, self.geometry.task_size, len, PAGE))
+    }
+
+    fn check_range(&self, va: GuestVa, len: u64) -> Result<(u64, u64), Errno> {
+        if !va.0.is_multiple_of(PAGE) {
+            return Err(Errno::EINVAL);
+        }
+        let len = page_up(len).ok_or(Errno::ENOMEM)?;
+        let end = va.0.checked_add(len).filter(|e| *e <= self.geometry.task_size).ok_or(Errno::ENOMEM)?;
+        Ok((va.0, end))
+    }
+
+    /// The `munmap` system call.
+    pub fn munmap(&self, va: GuestVa, len: u64) -> Result<(), Errno> {
+        let (start, end) = self.check_range(va, len).map_err(|_| Errno::EINVAL)?;
+        if start == end {
+            return Err(Errno::EINVAL);
+        }
+        let mut inner = self.lock();
+        let had_code = self.flags.any(start, end, pageflags::CODE);
+        if !inner.map.is_free(start, end) {
+            self.mem.unmap(GuestVa(start), end - start)?;
+            inner.map.remove(start, end);
+            self.flags.fill(start, end, 0);
+        }
+        drop(inner);
+        if had_code {
+            self.tell_stale(start, end - start);
+        }
+        Ok(())
+    }
+
+    /// The `mprotect` system call (without the PROT_GROWS flags).
+    pub fn mprotect(&self, va: GuestVa, len: u64, prot: Prot) -> Result<(), Errno> {
+        let (start, end) = self.check_range(va, len)?;
+        if start == end {
+            return Ok(());
+        }
+        let mut inner = self.lock();
+        let had_code = self.flags.any(start, end, pageflags::CODE);
+        let mut at = start;
+        let mut result = Ok(());
+        for (from, to, vma) in inner.map.parts(start, end) {
+            if from != at {
+                break;
+            }
+            if let Err(e) = self.protect_part(&mut inner, from, to, &vma, prot) {
+                result = Err(e);
+                break;
+            }
+            at = to;
+        }
+        if result.is_ok() && at != end {
+            result = Err(Errno::ENOMEM);
+        }
+        drop(inner);
+        if had_code && prot.0 & 4 == 0 {
+            self.tell_stale(start, end - start);
+        }
+        result
+    }
+
+    fn protect_part(&self, inner: &mut Inner, from: u64, to: u64, vma: &Vma, prot: Prot) -> Result<(), Errno> {
+        self.mem.protect(GuestVa(from), to - from, Self::host_prot(prot))?;
+        for (i, byte) in self.flags.range(from, to).iter().enumerate() {
+            use std::sync::atomic::Ordering;
+            let old = byte.load(Ordering::Relaxed);
+            let keep = old & pageflags::CODE;
+            byte.store(pageflags::MAPPED | keep | (prot.0 & 7), Ordering::Release);
+            if keep != 0 && prot.writable() {
+                self.mem.protect(GuestVa(from + i as u64 * PAGE), PAGE, HostProt::Read)?;
+            }
+        }
+        inner.twins_possible |= vma.shared && vma.file.is_some() && prot.writable();
+        inner.map.update(from, to, |v| v.prot = prot);
+        Ok(())
+    }
+
+    /// The `mremap` system call.
+    pub fn mremap(&self, old: GuestVa, old_len: u64, new_len: u64, flags: i32, new: GuestVa) -> Result<GuestVa, Errno> {
+        let known = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+        let (fixed, may_move) = (flags & libc::MREMAP_FIXED != 0, flags & libc::MREMAP_MAYMOVE != 0);
+        let keep = flags & libc::MREMAP_DONTUNMAP != 0;
+        let old_len = page_up(old_len).ok_or(Errno::EINVAL)?;
+        let new_len = page_up(new_len).ok_or(Errno::EINVAL)?;
+        let bad = flags & !known != 0 || ((fixed || keep) && !may_move) || (keep && old_len != new_len);
+        if bad || !old.0.is_multiple_of(PAGE) || new_len == 0 || new_len > self.geometry.task_size {
+            return Err(Errno::EINVAL);
+        }
+        if fixed {
+            self.check_range(new, new_len).map_err(|_| Errno::EINVAL)?;
+            let overlap = new.0 < old.0.saturating_add(old_len) && old.0 < new.0 + new_len;
+            if overlap || new.0 < self.geometry.min_addr {
+                return Err(Errno::EINVAL);
+            }
+        }
+        let mut inner = self.lock();
+        let Some((_, vma)) = inner.map.find(old.0).map(|(s, v)| (s, v.clone())) else { return Err(Errno::EFAULT) };
+        let (src, src_end) = (old.0, old.0.saturating_add(old_len));
+        if old_len == 0 && !(vma.shared && may_move) {
+            return Err(Errno::EINVAL);
+        }
+        if !fixed && !keep && old_len != 0 && new_len <= old_len {
+            drop(inner);
+            if new_len < old_len {
+                self.munmap(GuestVa(src + new_len), old_len - new_len)?;
+            }
+            return Ok(old);
+        }
+        if src_end > vma.end {
+            return Err(Errno::EFAULT);
+        }
+        if !inner.fits(new_len.saturating_sub(if keep { 0 } else { old_len })) {
+            return Err(Errno::ENOMEM);
+        }
+        if !fixed && !keep && old_len != 0 && src_end == vma.end && self.grow_in_place(&mut inner, src, old_len, new_len, &vma)? {
+            return Ok(old);
+        }
+        if !may_move {
+            return Err(Errno::ENOMEM);
+        }
+        let target = if fixed { new.0 } else { self.find_free(&inner, new_len).ok_or(Errno::ENOMEM)? };
+        drop(inner);
+        self.move_mapping((src, old_len), (target, new_len), keep)
+    }
+
+    /// Extends a mapping behind its end if there is room.
+    fn grow_in_place(&self, inner: &mut Inner, src: u64, old_len: u64, new_len: u64, vma: &Vma) -> Result<bool, Errno> {
+        let (from, Some(to)) = (src + old_len, src.checked_add(new_len)) else { return Ok(false) };
+        if to > self.geometry.task_size || !inner.map.is_free(from, to) {
+            return Ok(false);
+        }
+        if vma.file.is_none() && !vma.shared {
+            let prot = Self::host_prot(vma.prot);
+            self.mem.map(GuestVa(from), to - from, prot, false, libc::MAP_NORESERVE, MapSource::Anonymous)?;
+            self.enter(inner, from, Vma { end: to, ..vma.clone() });
+            return Ok(true);
+        }
+        // The host keeps what is behind the mapping reserved, so the memory moves away and back in its new length.
+        let Some(room) = self.find_free(inner, new_len) else { return Ok(false) };
+        self.mem.remap(GuestVa(src), old_len, GuestVa(room), new_len, 0)?;
+        self.mem.remap(GuestVa(room), new_len, GuestVa(src), new_len, 0)?;
+        let mut grown = inner.map.find(src).map_or(vma.clone(), |(s, v)| advance(v, src - s));
+        grown.end = to;
+        self.enter(inner, src, grown);
+        Ok(true)
+    }
+
+    fn move_mapping(&self, (src, old_len): (u64, u64), (dst, new_len): (u64, u64), keep: bool) -> Result<GuestVa, Errno> {
+        let mut old_len = old_len;
+        if old_len > new_len {
+            self.munmap(GuestVa(src + new_len), old_len - new_len)?;
+            old_len = new_len;
+        }
+        let mut inner = self.lock();
+        let code = self.flags.any(src, src + old_len, pageflags::CODE) || self.flags.any(dst, dst + new_len, pageflags::CODE);
+        let (vma_start, vma) = inner.map.find(src).map(|(s, v)| (s, v.clone())).ok_or(Errno::EFAULT)?;
+        // Pages protected for their translations must move with the guest's own protection.
+        self.mem.protect(GuestVa(src), old_len.max(PAGE), Self::host_prot(vma.prot))?;
+        let extra = if keep { libc::MREMAP_DONTUNMAP } else { 0 };
+        self.mem.remap(GuestVa(src), old_len, GuestVa(dst), new_len, extra)?;
+        let mut moved = advance(&vma, src - vma_start);
+        moved.end = dst + new_len;
+        moved.label = None;
+        if old_len > 0 && !keep {
+            inner.map.remove(src, src + old_len);
+            self.flags.fill(src, src + old_len, 0);
+        }
+        self.enter(&mut inner, dst, moved);
+        drop(inner);
+        if code {
+            self.tell_stale(src, old_len);
+            self.tell_stale(dst, new_len);
+        }
+        Ok(GuestVa(dst))
+    }
+
+    /// The `madvise` system call.
+    pub fn madvise(&self, va: GuestVa, len: u64, advice: i32) -> Result<(), Errno> {
+        let (start, end) = self.check_range(va, len).map_err(|_| Errno::EINVAL)?;
+        if start == end {
+            return Ok(());
+        }
+        let inner = self.lock();
+        let covered = inner.map.is_covered(start, end);
+        let parts = inner.map.parts(start, end);
+        drop(inner);
+        // Discarded pages read as zeroes or as the file again: that is a write as far as translations go.
+        let discards = matches!(advice, libc::MADV_DONTNEED | libc::MADV_FREE | libc::MADV_REMOVE);
+        for (from, to, _) in parts {
+            if discards {
+                self.prepare_write(GuestVa(from), to - from);
+            }
+            if advice == libc::MADV_DONTFORK || advice == libc::MADV_DOFORK {
+                self.lock().map.update(from, to, |v| v.dontfork = advice == libc::MADV_DONTFORK);
+            }
+            self.mem.advise(GuestVa(from), to - from, advice)?;
+        }
+        if covered { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    /// The `msync` system call.
+    pub fn msync(&self, va: GuestVa, len: u64, flags: i32) -> Result<(), Errno> {
+        let known = libc::MS_ASYNC | libc::MS_SYNC | libc::MS_INVALIDATE;
+        let both = libc::MS_ASYNC | libc::MS_SYNC;
+        if flags & !known != 0 || flags & both == both {
+            return Err(Errno::EINVAL);
+        }
+        let (start, end) = self.check_range(va, len)?;
+        let inner = self.lock();
+        let covered = inner.map.is_covered(start, end);
+        let parts = inner.map.parts(start, end);
+        drop(inner);
+        for (from, to, _) in parts {
+            self.mem.sync(GuestVa(from), to - from, flags)?;
+        }
+        if covered { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    /// The `mincore` system call: one byte per page.
+    pub fn mincore(&self, va: GuestVa, len: u64) -> Result<Vec<u8>, Errno> {
+        let (start, end) = self.check_range(va, len)?;
+        if start == end {
+            return Ok(Vec::new());
+        }
+        if !self.lock().map.is_covered(start, end) {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(self.mem.resident(GuestVa(start), end - start)?)
+    }
+
+    /// Whether every byte of the range is mapped (for mlock, membarrier and the like).
+    pub fn is_mapped(&self, va: GuestVa, len: u64) -> bool {
+        self.check_range(va, len).is_ok_and(|(s, e)| self.lock().map.is_covered(s, e))
+    }
+
+    /// Maps anonymous memory at a fixed place under a bracketed name (vDSO, vectors).
+    pub fn map_special(&self, va: GuestVa, len: u64, prot: Prot, label: &'static str) -> Result<(), Errno> {
+        let len = page_up(len).ok_or(Errno::ENOMEM)?;
+        let mut inner = self.lock();
+        self.mem.map(va, len, HostProt::ReadWrite, false, 0, MapSource::Anonymous)?;
+        self.enter(&mut inner, va.0, Vma { label: Some(label), ..Vma::anonymous(va.0 + len, prot, false) });
+        Ok(())
+    }
+
+    /// Sets the host protection of a special mapping to what its guest protection says, once it has been filled.
+    pub fn seal_special(&self, va: GuestVa, len: u64, prot: Prot) -> Result<(), Errno> {
+        Ok(self.mem.protect(va, page_up(len).ok_or(Errno::ENOMEM)?, Self::host_prot(prot))?)
+    }
+
+    /// A free place of `len` bytes where the next mapping would go.
+    pub fn suggest(&self, len: u64) -> Result<GuestVa, Errno> {
+        let len = page_up(len).ok_or(Errno::ENOMEM)?;
+        self.find_free(&self.lock(), len).map(GuestVa).ok_or(Errno::ENOMEM)
+    }
+}
+
+fn advance(vma: &Vma, delta: u64) -> Vma {
+    let mut v = vma.clone();
+    if let Some(f) = &mut v.file {
+        f.offset = f.offset.wrapping_add(delta);
+    }
+    v
+}

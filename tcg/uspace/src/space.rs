@@ -1,0 +1,299 @@
+//! The address space: the guest's map with the memory, the page flags and the break that go with it.
+//!
+//! Lock rule: guest memory is never touched with the map locked, because a fault on a code page takes the lock
+//! in the signal handler of the faulting thread. The invalidation hook is called without the lock, too.
+
+use crate::pageflags::{self, PageFlags};
+use crate::vma::{Prot, Vma, VmaMap};
+use crate::{Backing, Errno};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use tcg_mem::{GuestVa, HostProt, PAGE, UserMem};
+
+/// Where things go in a guest's address space.
+#[derive(Clone, Copy, Debug)]
+pub struct Geometry {
+    /// First address that user mappings may not reach (TASK_SIZE).
+    pub task_size: u64,
+    /// Highest address of the main stack.
+    pub stack_top: u64,
+    /// Where a position-independent program with an interpreter goes.
+    pub pie_base: u64,
+    /// Lowest address that may be mapped.
+    pub min_addr: u64,
+}
+
+/// Called with guest ranges whose translations are stale.
+pub type InvalidateHook = Box<dyn Fn(GuestVa, u64) + Send + Sync>;
+
+pub(crate) struct Inner {
+    pub(crate) map: VmaMap,
+    pub(crate) brk_start: u64,
+    pub(crate) brk: u64,
+    /// Top of the area for mappings without a fixed address; searched downwards.
+    pub(crate) mmap_top: u64,
+    pub(crate) stack_low: u64,
+    /// RLIMIT_AS in bytes.
+    pub(crate) limit_as: u64,
+    /// RLIMIT_DATA in bytes.
+    pub(crate) limit_data: u64,
+    /// A shared file mapping was writable at some time: code pages may have writable twins.
+    pub(crate) twins_possible: bool,
+}
+
+/// A guest's address space.
+pub struct AddressSpace {
+    pub(crate) mem: UserMem,
+    pub(crate) flags: PageFlags,
+    pub(crate) geometry: Geometry,
+    inner: Mutex<Inner>,
+    invalidate: OnceLock<InvalidateHook>,
+}
+
+/// Holds the map still, for fork.
+pub struct MapLock<'a>(#[allow(dead_code)] MutexGuard<'a, Inner>);
+
+/// Rounds up to whole pages; `None` on overflow.
+pub(crate) fn page_up(len: u64) -> Option<u64> {
+    len.checked_next_multiple_of(PAGE)
+}
+
+impl AddressSpace {
+    /// An empty address space in a window. `stack_reserve` bytes below the stack's top are kept for its growth.
+    pub fn new(mem: UserMem, geometry: Geometry, stack_reserve: u64) -> AddressSpace {
+        let gap_max = geometry.task_size / 6 * 5;
+        let gap = stack_reserve.saturating_add(1 << 20).clamp(128 << 20, gap_max) & !(PAGE - 1);
+        let inner = Inner {
+            map: VmaMap::default(),
+            brk_start: 0,
+            brk: 0,
+            mmap_top: geometry.stack_top.saturating_sub(gap) & !(PAGE - 1),
+            stack_low: geometry.stack_top,
+            limit_as: u64::MAX,
+            limit_data: u64::MAX,
+            twins_possible: false,
+        };
+        let flags = PageFlags::new(mem.limit());
+        AddressSpace { mem, flags, geometry, inner: Mutex::new(inner), invalidate: OnceLock::new() }
+    }
+
+    /// Says who is to be told of stale translations. Only the first call counts.
+    pub fn set_invalidate(&self, hook: InvalidateHook) {
+        let _ = self.invalidate.set(hook);
+    }
+
+    /// The guest's memory.
+    pub fn mem(&self) -> UserMem {
+        self.mem
+    }
+
+    /// The layout.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the map consistent while the process forks; the child's copy is free once the guard is dropped there.
+    pub fn hold(&self) -> MapLock<'_> {
+        MapLock(self.lock())
+    }
+
+    pub(crate) fn tell_stale(&self, start: u64, len: u64) {
+        if let Some(hook) = self.invalidate.get() {
+            hook(GuestVa(start), len);
+        }
+    }
+
+    /// The host protection of pages with the guest protection `prot`.
+    pub(crate) fn host_prot(prot: Prot) -> HostProt {
+        match prot.0 {
+            0 => HostProt::None,
+            p if p & 2 != 0 => HostProt::ReadWrite,
+            _ => HostProt::Read,
+        }
+    }
+
+    /// Enters a mapping that the host has made, and its page flags. Code twins are protected at once.
+    pub(crate) fn enter(&self, inner: &mut Inner, start: u64, vma: Vma) {
+        let end = vma.end;
+        self.flags.fill(start, end, pageflags::MAPPED | (vma.prot.0 & 7));
+        let twin = vma.shared && vma.prot.writable() && vma.file.is_some();
+        inner.twins_possible |= twin;
+        let protect = if twin { self.code_twins_of(inner, start, &vma) } else { Vec::new() };
+        inner.map.insert(start, vma);
+        for page in protect {
+            self.flags.change(page, pageflags::CODE, 0);
+            // A refusal leaves the page writable: then only self-modification through this twin goes unseen.
+            let _ = self.mem.protect(GuestVa(page), PAGE, HostProt::Read);
+        }
+    }
+
+    /// The pages of a new mapping whose backing page is translated somewhere else.
+    fn code_twins_of(&self, inner: &Inner, start: u64, vma: &Vma) -> Vec<u64> {
+        let Some(file) = &vma.file else { return Vec::new() };
+        let mut out = Vec::new();
+        for (other, v) in inner.map.iter() {
+            let Some(of) = v.file.as_ref().filter(|f| f.dev == file.dev && f.ino == file.ino) else { continue };
+            let len = vma.end - start;
+            let lo = of.offset.max(file.offset);
+            let hi = of.offset.saturating_add(v.end - other).min(file.offset.saturating_add(len));
+            let mut off = lo;
+            while off < hi {
+                if self.flags.get(other + (off - of.offset)) & pageflags::CODE != 0 {
+                    out.push(start + (off - file.offset));
+                }
+                off += PAGE;
+            }
+        }
+        out
+    }
+
+    /// All other places where the page at `va` is mapped, by its backing.
+    pub(crate) fn twins(inner: &Inner, va: u64) -> Vec<u64> {
+        if !inner.twins_possible {
+            return Vec::new();
+        }
+        let Some((start, v)) = inner.map.find(va) else { return Vec::new() };
+        let Some(file) = &v.file else { return Vec::new() };
+        let want = file.offset.wrapping_add((va & !(PAGE - 1)) - start);
+        let same = |f: &Backing| f.dev == file.dev && f.ino == file.ino;
+        let hits = inner.map.iter().filter_map(|(s, o)| {
+            let delta = want.checked_sub(o.file.as_ref().filter(|f| same(f))?.offset)?;
+            (delta < o.end - s).then_some(s + delta)
+        });
+        hits.filter(|page| *page != va & !(PAGE - 1)).collect()
+    }
+
+    /// Text of all mappings in the form of /proc/PID/maps.
+    pub fn maps_text(&self) -> String {
+        use std::fmt::Write;
+        let inner = self.lock();
+        let mut out = String::new();
+        for (start, v) in inner.map.iter() {
+            let bit = |mask: u8, c: char| if v.prot.0 & mask != 0 { c } else { '-' };
+            let (dev, ino, off) = v.file.as_ref().map_or((0, 0, 0), |f| (f.dev, f.ino, f.offset));
+            let (major, minor) = (libc::major(dev), libc::minor(dev));
+            let name = v.file.as_ref().map(|f| &*f.name).or(v.label).unwrap_or("");
+            let mut line = format!(
+                "{start:08x}-{:08x} {}{}{}{} {off:08x} {major:02x}:{minor:02x} {ino} ",
+                v.end,
+                bit(1, 'r'),
+                bit(2, 'w'),
+                bit(4, 'x'),
+                if v.shared { 's' } else { 'p' },
+            );
+            if !name.is_empty() {
+                // The kernel pads names to column 49 (73 for 64-bit addresses).
+                while line.len() < 49 {
+                    line.push(' ');
+                }
+                line.push_str(name);
+            }
+            let _ = writeln!(out, "{line}");
+        }
+        out
+    }
+
+    /// Start and end of the break area, for /proc and tests.
+    pub fn brk_range(&self) -> (GuestVa, GuestVa) {
+        let inner = self.lock();
+        (GuestVa(inner.brk_start), GuestVa(inner.brk))
+    }
+
+    /// Puts the (empty) break area at `start`.
+    pub fn set_brk_start(&self, start: GuestVa) {
+        let mut inner = self.lock();
+        let at = page_up(start.0).unwrap_or(start.0);
+        (inner.brk_start, inner.brk) = (at, at);
+    }
+
+    /// The `brk` system call: moves the break if possible and tells where it is.
+    pub fn brk(&self, want: GuestVa) -> GuestVa {
+        let mut inner = self.lock();
+        let old = inner.brk;
+        if want.0 < inner.brk_start || want.0 > self.geometry.task_size || want.0 - inner.brk_start > inner.limit_data {
+            return GuestVa(old);
+        }
+        let (Some(from), Some(to)) = (page_up(old), page_up(want.0)) else { return GuestVa(old) };
+        if to < from {
+            drop(inner);
+            if self.munmap(GuestVa(to), from - to).is_err() {
+                return GuestVa(old);
+            }
+            inner = self.lock();
+        } else if to > from {
+            // The kernel keeps a guard gap towards the next mapping when the break grows.
+            let free = inner.map.is_free(from, to.saturating_add(PAGE));
+            if !free || !inner.fits(to - from) {
+                return GuestVa(old);
+            }
+            let vma = Vma { label: Some("[heap]"), ..Vma::anonymous(to, Prot::RW, false) };
+            let source = tcg_mem::MapSource::Anonymous;
+            if self.mem.map(GuestVa(from), to - from, HostProt::ReadWrite, false, libc::MAP_NORESERVE, source).is_err() {
+                return GuestVa(old);
+            }
+            self.enter(&mut inner, from, vma);
+        }
+        inner.brk = want.0;
+        want
+    }
+
+    /// Maps the main stack of `size` bytes; gives its lowest address.
+    pub fn map_stack(&self, size: u64) -> Result<GuestVa, Errno> {
+        let mut inner = self.lock();
+        self.extend_stack(&mut inner, size)?;
+        Ok(GuestVa(inner.stack_low))
+    }
+
+    /// The stack may become `size` bytes from now on (setrlimit): takes as much as is free.
+    pub fn grow_stack(&self, size: u64) {
+        let mut inner = self.lock();
+        let mut size = size;
+        while size > self.geometry.stack_top - inner.stack_low {
+            if self.extend_stack(&mut inner, size).is_ok() {
+                return;
+            }
+            size /= 2;
+        }
+    }
+
+    fn extend_stack(&self, inner: &mut Inner, size: u64) -> Result<(), Errno> {
+        let size = page_up(size).ok_or(Errno::ENOMEM)?;
+        let top = self.geometry.stack_top;
+        let low = top.checked_sub(size).filter(|l| *l >= self.geometry.min_addr).ok_or(Errno::ENOMEM)?;
+        if low >= inner.stack_low {
+            return Ok(());
+        }
+        if !inner.map.is_free(low, inner.stack_low) {
+            return Err(Errno::ENOMEM);
+        }
+        let prot = inner.map.find(top - PAGE).map_or(Prot::RW, |(_, v)| v.prot);
+        let len = inner.stack_low - low;
+        let source = tcg_mem::MapSource::Anonymous;
+        self.mem.map(GuestVa(low), len, HostProt::ReadWrite, false, libc::MAP_NORESERVE, source)?;
+        let vma = Vma { label: Some("[stack]"), ..Vma::anonymous(inner.stack_low, prot, false) };
+        self.enter(inner, low, vma);
+        inner.stack_low = low;
+        Ok(())
+    }
+
+    /// Sets the emulated RLIMIT_AS and RLIMIT_DATA.
+    pub fn set_limits(&self, address_space: u64, data: u64) {
+        let mut inner = self.lock();
+        (inner.limit_as, inner.limit_data) = (address_space, data);
+    }
+
+    /// Bytes mapped in all.
+    pub fn mapped_bytes(&self) -> u64 {
+        self.lock().map.total
+    }
+}
+
+impl Inner {
+    /// Whether `more` bytes keep within RLIMIT_AS.
+    pub(crate) fn fits(&self, more: u64) -> bool {
+        self.map.total.saturating_add(more) <= self.limit_as
+    }
+}
