@@ -89,12 +89,7 @@ pub struct Task {
 
 impl Process {
     /// A process around a loaded program.
-    pub fn new(
-        config: Config,
-        exe: Vec<u8>,
-        space: Arc<AddressSpace>,
-        engine: Arc<Engine>,
-    ) -> Process {
+    pub fn new(config: Config, exe: Vec<u8>, space: Arc<AddressSpace>, engine: Arc<Engine>) -> Process {
         Process {
             config,
             exe,
@@ -135,34 +130,21 @@ impl Process {
             space: Arc::clone(&self.space),
             engine: Arc::clone(&self.engine),
             actions: self.actions.copied(),
-            limits: Mutex::new(
-                self.limits
-                    .lock()
-                    .unwrap_or_else(|e| e.into_inner())
-                    .clone(),
-            ),
+            limits: Mutex::new(self.limits.lock().unwrap_or_else(|e| e.into_inner()).clone()),
         }
     }
 }
 
 impl Task {
     /// The first thread of a process.
-    pub fn leader(
-        port: &'static dyn GuestPort,
-        abi: Abi,
-        process: Arc<Process>,
-        vcpu: Vcpu,
-    ) -> Task {
+    pub fn leader(port: &'static dyn GuestPort, abi: Abi, process: Arc<Process>, vcpu: Vcpu) -> Task {
         Task {
             abi,
             mem: process.space.mem(),
             process,
             port,
             vcpu,
-            signals: ThreadSignals {
-                mask: signal::host_mask(),
-                ..ThreadSignals::default()
-            },
+            signals: ThreadSignals { mask: signal::host_mask(), ..ThreadSignals::default() },
             tid: crate::sys::gettid() as u32,
             clear_child_tid: 0,
             robust_list: 0,
@@ -182,10 +164,7 @@ impl Task {
             process,
             port: self.port,
             vcpu: self.vcpu.fork_state(),
-            signals: ThreadSignals {
-                mask: self.signals.mask,
-                ..ThreadSignals::default()
-            },
+            signals: ThreadSignals { mask: self.signals.mask, ..ThreadSignals::default() },
             tid: 0,
             clear_child_tid: 0,
             robust_list: 0,
@@ -209,11 +188,7 @@ impl Task {
 
     /// Runs a waiting call that waits with another signal mask; the mask is the guest's, and the host call gets it
     /// as an argument. A signal that it lets in is delivered with the old mask to go back to.
-    pub fn with_mask<T>(
-        &mut self,
-        mask: Option<u64>,
-        f: impl FnOnce(&mut Task) -> Result<T, Errno>,
-    ) -> Result<T, Errno> {
+    pub fn with_mask<T>(&mut self, mask: Option<u64>, f: impl FnOnce(&mut Task) -> Result<T, Errno>) -> Result<T, Errno> {
         let Some(mask) = mask else { return f(self) };
         let old = self.signals.mask;
         self.signals.mask = mask & !signal::UNSTOPPABLE;
@@ -232,12 +207,7 @@ impl Task {
     }
 
     /// Maps a page that the kernel provides, with contents, readable and executable.
-    pub fn map_kernel_page(
-        &mut self,
-        va: GuestVa,
-        data: &[u8],
-        label: &'static str,
-    ) -> Result<(), Errno> {
+    pub fn map_kernel_page(&mut self, va: GuestVa, data: &[u8], label: &'static str) -> Result<(), Errno> {
         let len = data.len() as u64;
         self.process.space.map_special(va, len, Prot::RW, label)?;
         self.mem.write(va, data)?;
@@ -267,12 +237,6 @@ impl Task {
     /// Anonymous private memory anywhere, for the emulator's own structures in the guest.
     pub fn map_anonymous(&self, len: u64, prot: Prot) -> Result<GuestVa, Errno> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        Ok(self.process.space.mmap(&MapRequest {
-            addr: 0,
-            len,
-            prot,
-            flags,
-            file: None,
-        })?)
+        Ok(self.process.space.mmap(&MapRequest { addr: 0, len, prot, flags, file: None })?)
     }
 }

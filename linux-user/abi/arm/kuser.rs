@@ -36,10 +36,7 @@ const HELPERS: &[Helper] = &[
         ],
     },
     // __kuser_memory_barrier
-    Helper {
-        offset: 0xfa0,
-        code: &[0xf57f_f05b, 0xe12f_ff1e],
-    },
+    Helper { offset: 0xfa0, code: &[0xf57f_f05b, 0xe12f_ff1e] },
     // __kuser_cmpxchg(r0 = old, r1 = new, r2 = ptr)
     Helper {
         offset: 0xfc0,
@@ -55,29 +52,16 @@ const HELPERS: &[Helper] = &[
         ],
     },
     // __kuser_get_tls: r0 = TPIDRURO
-    Helper {
-        offset: 0xfe0,
-        code: &[0xee1d_0f70, 0xe12f_ff1e],
-    },
+    Helper { offset: 0xfe0, code: &[0xee1d_0f70, 0xe12f_ff1e] },
     // __kuser_helper_version
-    Helper {
-        offset: 0xffc,
-        code: &[5],
-    },
+    Helper { offset: 0xffc, code: &[5] },
 ];
 
 /// Offset of the code that handlers without sa_restorer return to.
 const SIGRETURN: usize = 0x500;
 
 /// mov r7, #n; svc #0 in A32 and in T32 form, for sigreturn (119) and rt_sigreturn (173).
-const SIGRETURN_CODE: &[u32] = &[
-    0xe3a0_7077,
-    0xef00_0000,
-    0xdf00_2777,
-    0xe3a0_70ad,
-    0xef00_0000,
-    0xdf00_27ad,
-];
+const SIGRETURN_CODE: &[u32] = &[0xe3a0_7077, 0xef00_0000, 0xdf00_2777, 0xe3a0_70ad, 0xef00_0000, 0xdf00_27ad];
 
 /// Where a handler without sa_restorer returns to.
 pub fn sigreturn_code(rt: bool, thumb: bool) -> u64 {

@@ -137,8 +137,7 @@ pub fn pop(t: &mut Task, rt: bool) -> Result<u64, Errno> {
         mode = mode.with_fpscr(fpscr);
         t.vcpu.set_fp_flags(sticky);
     }
-    t.vcpu
-        .set_pc(u64::from(regs[15]) & !THUMB | u64::from(thumb));
+    t.vcpu.set_pc(u64::from(regs[15]) & !THUMB | u64::from(thumb));
     t.vcpu.set_mode(mode.0);
     t.vcpu.mode_changed();
     signal::set_mask(t, mask);

@@ -69,9 +69,7 @@ impl Actions {
     /// Sets an action here and on the host; gives the old one.
     pub fn set(&self, sig: i32, action: Action) -> Action {
         let mut all = self.lock();
-        let Some(place) = all.get_mut(sig as usize) else {
-            return Action::default();
-        };
+        let Some(place) = all.get_mut(sig as usize) else { return Action::default() };
         let old = std::mem::replace(place, action);
         if SYNCHRONOUS & bit(sig) == 0 {
             host::set_host_action(sig, &action);
@@ -82,12 +80,6 @@ impl Actions {
     /// Back to the default (SA_RESETHAND).
     pub fn reset(&self, sig: i32) {
         let old = self.get(sig);
-        self.set(
-            sig,
-            Action {
-                handler: SIG_DFL,
-                ..old
-            },
-        );
+        self.set(sig, Action { handler: SIG_DFL, ..old });
     }
 }

@@ -75,8 +75,7 @@ pub fn take_pending() -> Option<SigInfo> {
 extern "C" fn handler(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::ucontext_t) {
     if SYNCHRONOUS & bit(sig) != 0 {
         // SAFETY: called by the kernel with valid pointers.
-        let (code, handled) =
-            unsafe { ((*info).si_code, tcg_exec::handle_host_fault(sig, info, uc)) };
+        let (code, handled) = unsafe { ((*info).si_code, tcg_exec::handle_host_fault(sig, info, uc)) };
         if handled {
             return;
         }
@@ -108,41 +107,22 @@ extern "C" fn handler(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::uco
 /// A fault of the emulator itself: says where and dies by it.
 fn emulator_fault(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::ucontext_t) -> ! {
     // SAFETY: valid pointers from the kernel.
-    let (addr, rip) = unsafe {
-        (
-            (*info).si_addr() as usize,
-            (*uc).uc_mcontext.gregs[libc::REG_RIP as usize],
-        )
-    };
+    let (addr, rip) = unsafe { ((*info).si_addr() as usize, (*uc).uc_mcontext.gregs[libc::REG_RIP as usize]) };
     let mut text = [0u8; 128];
-    let n = sys::format_into(
-        &mut text,
-        format_args!("emu: internal error: signal {sig} at {rip:#x}, address {addr:#x}\n"),
-    );
+    let n = sys::format_into(&mut text, format_args!("emu: internal error: signal {sig} at {rip:#x}, address {addr:#x}\n"));
     let _ = sys::call(libc::SYS_write, [2, text.as_ptr() as u64, n as u64]);
     die(sig)
 }
 
 /// Dies by a signal.
 pub fn die(sig: i32) -> ! {
-    let action = KernelAction {
-        handler: 0,
-        flags: 0,
-        restorer: 0,
-        mask: 0,
-    };
-    let _ = sys::call(
-        libc::SYS_rt_sigaction,
-        [sig as u64, sys::addr(&action), 0, 8],
-    );
+    let action = KernelAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    let _ = sys::call(libc::SYS_rt_sigaction, [sig as u64, sys::addr(&action), 0, 8]);
     let pid = std::process::id();
     // Unblocked, to oneself: it takes effect before the call returns. A fatal number that is ignored by default
     // cannot occur here.
     set_host_mask(0);
-    let _ = sys::call(
-        libc::SYS_tgkill,
-        [u64::from(pid), sys::gettid(), sig as u64],
-    );
+    let _ = sys::call(libc::SYS_tgkill, [u64::from(pid), sys::gettid(), sig as u64]);
     let _ = sys::call(libc::SYS_kill, [u64::from(pid), sig as u64]);
     sys::exit_group(128 + sig)
 }
@@ -153,12 +133,7 @@ pub fn set_host_action(sig: i32, action: &Action) {
         return;
     }
     let host = match action.handler {
-        SIG_DFL | SIG_IGN => KernelAction {
-            handler: action.handler as usize,
-            flags: action.flags & PASSED_ON,
-            restorer: 0,
-            mask: 0,
-        },
+        SIG_DFL | SIG_IGN => KernelAction { handler: action.handler as usize, flags: action.flags & PASSED_ON, restorer: 0, mask: 0 },
         _ => ours(action.flags & PASSED_ON),
     };
     let _ = sys::call(libc::SYS_rt_sigaction, [sig as u64, sys::addr(&host), 0, 8]);
@@ -175,36 +150,18 @@ fn ours(flags: u64) -> KernelAction {
 
 /// Installs the handlers that the emulator needs itself.
 pub fn install() -> std::io::Result<()> {
-    for sig in [
-        libc::SIGSEGV,
-        libc::SIGBUS,
-        libc::SIGILL,
-        libc::SIGFPE,
-        libc::SIGTRAP,
-    ] {
+    for sig in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP] {
         let action = ours(0);
-        sys::call(
-            libc::SYS_rt_sigaction,
-            [sig as u64, sys::addr(&action), 0, 8],
-        )
-        .map_err(|e| std::io::Error::from_raw_os_error(e.0))?;
+        sys::call(libc::SYS_rt_sigaction, [sig as u64, sys::addr(&action), 0, 8])
+            .map_err(|e| std::io::Error::from_raw_os_error(e.0))?;
     }
     Ok(())
 }
 
 /// Whether a signal was ignored when this program started.
 pub fn is_ignored(sig: i32) -> bool {
-    let mut old = KernelAction {
-        handler: 0,
-        flags: 0,
-        restorer: 0,
-        mask: 0,
-    };
-    let known = sys::call(
-        libc::SYS_rt_sigaction,
-        [sig as u64, 0, sys::addr_mut(&mut old), 8],
-    )
-    .is_ok();
+    let mut old = KernelAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    let known = sys::call(libc::SYS_rt_sigaction, [sig as u64, 0, sys::addr_mut(&mut old), 8]).is_ok();
     known && old.handler == SIG_IGN as usize && bit(sig) & SYNCHRONOUS == 0 && sig != libc::SIGPIPE
         || known && sig == libc::SIGPIPE && sigpipe_was_ignored()
 }
@@ -217,60 +174,23 @@ fn sigpipe_was_ignored() -> bool {
 
 /// Sets the host's mask of this thread.
 pub fn set_host_mask(mask: u64) {
-    let _ = sys::call(
-        libc::SYS_rt_sigprocmask,
-        [libc::SIG_SETMASK as u64, sys::addr(&mask), 0, 8],
-    );
+    let _ = sys::call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, sys::addr(&mask), 0, 8]);
 }
 
 /// The host's mask of this thread.
 pub fn host_mask() -> u64 {
     let mut mask = 0u64;
-    let _ = sys::call(
-        libc::SYS_rt_sigprocmask,
-        [libc::SIG_SETMASK as u64, 0, sys::addr_mut(&mut mask), 8],
-    );
+    let _ = sys::call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, 0, sys::addr_mut(&mut mask), 8]);
     mask
 }
 
 /// `SIGSEGV` and so on.
 pub fn signal_name(sig: i32) -> &'static str {
     const NAMES: [&str; 32] = [
-        "signal 0",
-        "SIGHUP",
-        "SIGINT",
-        "SIGQUIT",
-        "SIGILL",
-        "SIGTRAP",
-        "SIGABRT",
-        "SIGBUS",
-        "SIGFPE",
-        "SIGKILL",
-        "SIGUSR1",
-        "SIGSEGV",
-        "SIGUSR2",
-        "SIGPIPE",
-        "SIGALRM",
-        "SIGTERM",
-        "SIGSTKFLT",
-        "SIGCHLD",
-        "SIGCONT",
-        "SIGSTOP",
-        "SIGTSTP",
-        "SIGTTIN",
-        "SIGTTOU",
-        "SIGURG",
-        "SIGXCPU",
-        "SIGXFSZ",
-        "SIGVTALRM",
-        "SIGPROF",
-        "SIGWINCH",
-        "SIGIO",
-        "SIGPWR",
-        "SIGSYS",
+        "signal 0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL",
+        "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT",
+        "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF",
+        "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
     ];
-    NAMES
-        .get(sig as usize)
-        .copied()
-        .unwrap_or("a real-time signal")
+    NAMES.get(sig as usize).copied().unwrap_or("a real-time signal")
 }

@@ -35,29 +35,18 @@ const SI_MESGQ: i32 = -3;
 impl SigInfo {
     /// A fault's.
     pub fn fault(signo: i32, code: i32, addr: u64) -> SigInfo {
-        SigInfo {
-            signo,
-            code,
-            addr,
-            ..SigInfo::default()
-        }
+        SigInfo { signo, code, addr, ..SigInfo::default() }
     }
 
     /// From the host's structure as raw bytes (x86-64 layout).
     pub fn from_host(raw: &[u8; SIGINFO_SIZE]) -> SigInfo {
-        let i32_at =
-            |at: usize| i32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]]);
+        let i32_at = |at: usize| i32::from_ne_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]]);
         let u64_at = |at: usize| {
             let mut b = [0; 8];
             b.copy_from_slice(&raw[at..at + 8]);
             u64::from_ne_bytes(b)
         };
-        let mut info = SigInfo {
-            signo: i32_at(0),
-            errno: i32_at(4),
-            code: i32_at(8),
-            ..SigInfo::default()
-        };
+        let mut info = SigInfo { signo: i32_at(0), errno: i32_at(4), code: i32_at(8), ..SigInfo::default() };
         let sent = info.code <= 0;
         match info.signo {
             libc::SIGCHLD if !sent => {

@@ -9,9 +9,7 @@ mod action;
 mod host;
 mod info;
 
-pub use action::{
-    Action, Actions, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN,
-};
+pub use action::{Action, Actions, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN};
 pub use host::{host_mask, install, with_guest_signals};
 pub use info::{SIGINFO_SIZE, SigInfo};
 
@@ -20,11 +18,8 @@ use crate::sys;
 use crate::task::Task;
 
 /// Signals that the host raises for faults of this process; never blocked on the host.
-pub const SYNCHRONOUS: u64 = bit(libc::SIGSEGV)
-    | bit(libc::SIGBUS)
-    | bit(libc::SIGILL)
-    | bit(libc::SIGFPE)
-    | bit(libc::SIGTRAP);
+pub const SYNCHRONOUS: u64 =
+    bit(libc::SIGSEGV) | bit(libc::SIGBUS) | bit(libc::SIGILL) | bit(libc::SIGFPE) | bit(libc::SIGTRAP);
 
 /// Signals that cannot be blocked or caught.
 pub const UNSTOPPABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
@@ -62,11 +57,7 @@ pub struct AltStack {
 
 impl Default for AltStack {
     fn default() -> AltStack {
-        AltStack {
-            sp: 0,
-            flags: libc::SS_DISABLE as u32,
-            size: 0,
-        }
+        AltStack { sp: 0, flags: libc::SS_DISABLE as u32, size: 0 }
     }
 }
 
@@ -144,19 +135,13 @@ pub fn deliver_pending(t: &mut Task) {
 
 fn take_held(t: &mut Task) -> Option<SigInfo> {
     let mask = t.signals.mask;
-    let at = t
-        .signals
-        .held
-        .iter()
-        .position(|i| mask & bit(i.signo) == 0)?;
+    let at = t.signals.held.iter().position(|i| mask & bit(i.signo) == 0)?;
     Some(t.signals.held.remove(at))
 }
 
 /// Result of an interrupted call: run again, or EINTR. `handler` has the flags of the handler that runs now.
 fn settle_interrupted(t: &mut Task, handler: Option<u64>) {
-    let Some((errno, first_arg)) = t.signals.interrupted.take() else {
-        return;
-    };
+    let Some((errno, first_arg)) = t.signals.interrupted.take() else { return };
     let again = match (errno, handler) {
         (Errno::ERESTARTNOINTR, _) | (_, None) => true,
         (Errno::ERESTARTSYS, Some(flags)) => flags & SA_RESTART != 0,
@@ -239,9 +224,6 @@ fn report(t: &Task, info: &SigInfo) {
     let n = t.mem.read_some(tcg_mem::GuestVa(pc & !1), &mut code);
     let (text, _) = isa.disassemble(pc, mode, &code[..n]);
     let exe = String::from_utf8_lossy(&t.process.exe).into_owned();
-    eprintln!(
-        "emu: {exe}: killed by {name} (si_code {}, si_addr {:#x}) at {pc:#x}: {text}",
-        info.code, info.addr
-    );
+    eprintln!("emu: {exe}: killed by {name} (si_code {}, si_addr {:#x}) at {pc:#x}: {text}", info.code, info.addr);
     eprint!("{}", isa.dump(t.vcpu.state_bytes(), pc, mode));
 }

@@ -66,11 +66,7 @@ std::arch::global_asm!(
 );
 
 unsafe extern "C" {
-    fn emu_blocking_call(
-        flag: *const std::sync::atomic::AtomicU32,
-        nr: i64,
-        args: *const u64,
-    ) -> i64;
+    fn emu_blocking_call(flag: *const std::sync::atomic::AtomicU32, nr: i64, args: *const u64) -> i64;
     fn emu_blocking_start();
     fn emu_blocking_end();
     fn emu_blocking_interrupted();
@@ -81,10 +77,7 @@ unsafe extern "C" {
 /// # Safety
 /// `uc` is the context that the kernel gave the handler.
 pub unsafe fn leave_blocking_window(uc: *mut libc::ucontext_t) {
-    let (start, end) = (
-        emu_blocking_start as *const () as i64,
-        emu_blocking_end as *const () as i64,
-    );
+    let (start, end) = (emu_blocking_start as *const () as i64, emu_blocking_end as *const () as i64);
     // SAFETY: see above.
     let rip = unsafe { &mut (*uc).uc_mcontext.gregs[libc::REG_RIP as usize] };
     if (start..end).contains(rip) {

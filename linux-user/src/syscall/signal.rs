@@ -63,11 +63,7 @@ fn put_set(t: &Task, va: GuestVa, set: u64) -> Result<(), Errno> {
 }
 
 fn check_size(size: Hex) -> Result<(), Errno> {
-    if size.0 == SET_SIZE {
-        Ok(())
-    } else {
-        Err(Errno::EINVAL)
-    }
+    if size.0 == SET_SIZE { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
 fn change_action(t: &mut Task, sig: i32, new: Option<Action>) -> Result<Action, Errno> {
@@ -76,13 +72,7 @@ fn change_action(t: &mut Task, sig: i32, new: Option<Action>) -> Result<Action, 
     }
     let actions = &t.process.actions;
     Ok(match new {
-        Some(new) => actions.set(
-            sig,
-            Action {
-                mask: new.mask & !UNSTOPPABLE,
-                ..new
-            },
-        ),
+        Some(new) => actions.set(sig, Action { mask: new.mask & !UNSTOPPABLE, ..new }),
         None => actions.get(sig),
     })
 }
@@ -98,12 +88,7 @@ fn rt_sigaction(t: &mut Task, sig: i32, new: Ptr, old: Ptr, size: Hex) -> SysRes
             let mut r = Reader::new(t.abi, &bytes);
             let (handler, flags, restorer) = (r.uint(word), r.uint(word), r.uint(word));
             let mask = get_set(t, GuestVa(new.0.0 + 3 * word as u64))?;
-            Some(Action {
-                handler,
-                flags,
-                restorer,
-                mask,
-            })
+            Some(Action { handler, flags, restorer, mask })
         }
     };
     let before = change_action(t, sig, parsed)?;
@@ -126,14 +111,8 @@ fn sigaction(t: &mut Task, sig: i32, new: Ptr, old: Ptr) -> SysResult {
         _ => {
             let bytes = t.get_bytes(new.0, 4 * word as u64, 64)?;
             let mut r = Reader::new(t.abi, &bytes);
-            let (handler, mask, flags, restorer) =
-                (r.uint(word), r.uint(word), r.uint(word), r.uint(word));
-            Some(Action {
-                handler,
-                flags,
-                restorer,
-                mask,
-            })
+            let (handler, mask, flags, restorer) = (r.uint(word), r.uint(word), r.uint(word), r.uint(word));
+            Some(Action { handler, flags, restorer, mask })
         }
     };
     let before = change_action(t, sig, parsed)?;
@@ -177,11 +156,7 @@ fn sigprocmask(t: &mut Task, how: i32, set: Ptr, old: Ptr) -> SysResult {
     let before = t.signals.mask;
     if set.0.0 != 0 {
         let low = t.mem.load(set.0, word, t.abi.endian)?;
-        let set = if how == libc::SIG_SETMASK {
-            low | before & !0xffff_ffff
-        } else {
-            low
-        };
+        let set = if how == libc::SIG_SETMASK { low | before & !0xffff_ffff } else { low };
         change_mask(t, how, set)?;
     }
     if old.0.0 != 0 {
@@ -215,9 +190,7 @@ fn sigpending(t: &mut Task, set: Ptr) -> SysResult {
 fn suspend(t: &mut Task, mask: u64) -> SysResult {
     let host = mask & !SYNCHRONOUS & !UNSTOPPABLE;
     let args = [sys::addr(&host), SET_SIZE, 0, 0, 0, 0];
-    t.with_mask(Some(mask), |t| {
-        sys::blocking(t, libc::SYS_rt_sigsuspend, args).map_err(Errno::no_hand)
-    })
+    t.with_mask(Some(mask), |t| sys::blocking(t, libc::SYS_rt_sigsuspend, args).map_err(Errno::no_hand))
 }
 
 fn rt_sigsuspend(t: &mut Task, set: Ptr, size: Hex) -> SysResult {
@@ -234,25 +207,12 @@ fn pause(t: &mut Task) -> SysResult {
     sys::blocking(t, libc::SYS_pause, [0; 6]).map_err(Errno::no_hand)
 }
 
-fn timed_wait(
-    t: &mut Task,
-    set: Ptr,
-    info: Ptr,
-    timeout: Option<[i64; 2]>,
-    size: Hex,
-) -> SysResult {
+fn timed_wait(t: &mut Task, set: Ptr, info: Ptr, timeout: Option<[i64; 2]>, size: Hex) -> SysResult {
     check_size(size)?;
     let set = get_set(t, set.0)?;
     let mut raw = [0u8; SIGINFO_SIZE];
     let spec = timeout.as_ref().map_or(0, sys::addr);
-    let args = [
-        sys::addr(&set),
-        sys::addr_mut(&mut raw),
-        spec,
-        SET_SIZE,
-        0,
-        0,
-    ];
+    let args = [sys::addr(&set), sys::addr_mut(&mut raw), spec, SET_SIZE, 0, 0];
     let sig = sys::blocking(t, libc::SYS_rt_sigtimedwait, args)?;
     if info.0.0 != 0 {
         t.put_siginfo(info.0, &SigInfo::from_host(&raw))?;
@@ -290,32 +250,17 @@ fn get_info(t: &Task, va: GuestVa) -> Result<[u8; SIGINFO_SIZE], Errno> {
     r.align(t.abi.word);
     let (pid, uid) = (r.uint(4) as i32, r.uint(4) as u32);
     let value = r.uint(t.abi.word);
-    Ok(SigInfo {
-        signo,
-        errno,
-        code,
-        pid,
-        uid,
-        value,
-        ..SigInfo::default()
-    }
-    .to_host())
+    Ok(SigInfo { signo, errno, code, pid, uid, value, ..SigInfo::default() }.to_host())
 }
 
 fn rt_sigqueueinfo(t: &mut Task, pid: i32, sig: i32, info: Ptr) -> SysResult {
     let raw = get_info(t, info.0)?;
-    sys::call(
-        libc::SYS_rt_sigqueueinfo,
-        [pid as u64, sig as u64, sys::addr(&raw)],
-    )
+    sys::call(libc::SYS_rt_sigqueueinfo, [pid as u64, sig as u64, sys::addr(&raw)])
 }
 
 fn rt_tgsigqueueinfo(t: &mut Task, pid: i32, tid: i32, sig: i32, info: Ptr) -> SysResult {
     let raw = get_info(t, info.0)?;
-    sys::call(
-        libc::SYS_rt_tgsigqueueinfo,
-        [pid as u64, tid as u64, sig as u64, sys::addr(&raw)],
-    )
+    sys::call(libc::SYS_rt_tgsigqueueinfo, [pid as u64, tid as u64, sig as u64, sys::addr(&raw)])
 }
 
 fn back(t: &mut Task, rt: bool) -> SysResult {
@@ -374,16 +319,10 @@ fn tgkill(_: &mut Task, pid: i32, tid: i32, sig: i32) -> SysResult {
 
 fn pidfd_send_signal(t: &mut Task, fd: i32, sig: i32, info: Ptr, flags: u32) -> SysResult {
     match info.0.0 {
-        0 => sys::call(
-            libc::SYS_pidfd_send_signal,
-            [fd as u64, sig as u64, 0, u64::from(flags)],
-        ),
+        0 => sys::call(libc::SYS_pidfd_send_signal, [fd as u64, sig as u64, 0, u64::from(flags)]),
         _ => {
             let raw = get_info(t, info.0)?;
-            sys::call(
-                libc::SYS_pidfd_send_signal,
-                [fd as u64, sig as u64, sys::addr(&raw), u64::from(flags)],
-            )
+            sys::call(libc::SYS_pidfd_send_signal, [fd as u64, sig as u64, sys::addr(&raw), u64::from(flags)])
         }
     }
 }
