@@ -4,13 +4,9 @@
 //! name for each: `fn name(t: &mut Task, …) -> SysResult`. The argument types ([`args`]) decode registers and
 //! pointers and say how -strace shows them. No code here or in the families depends on one guest architecture.
 
-pub mod futex;
-pub mod memory;
-pub mod process;
-pub mod signal;
 pub mod args;
-mod cred;
 mod cmsg;
+mod cred;
 pub mod dirents;
 mod event;
 mod fcntl;
@@ -18,7 +14,9 @@ mod fs_io;
 mod fs_mount;
 mod fs_path;
 mod fs_stat;
+pub mod futex;
 mod ipc;
+pub mod memory;
 mod mq;
 mod net;
 mod net_msg;
@@ -26,7 +24,9 @@ mod net_opt;
 pub mod path;
 mod payload;
 mod poll;
+pub mod process;
 pub mod sched;
+pub mod signal;
 pub mod strace;
 mod system;
 pub mod table;

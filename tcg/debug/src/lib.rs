@@ -1,1 +1,3 @@
 //! Looking inside: log masks, gdb server, perf map, statistics.
+
+#![forbid(unsafe_code)]
