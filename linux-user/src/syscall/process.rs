@@ -552,7 +552,7 @@ fn prctl(t: &mut Task, option: i32, a2: Hex, a3: Hex, a4: Hex, a5: Hex) -> SysRe
 
 /// CPU masks are arrays of longs; little-endian bytes are the same in both word sizes.
 fn sched_getaffinity(t: &mut Task, pid: i32, len: u32, mask: Ptr) -> SysResult {
-    if len as usize % t.abi.word != 0 {
+    if !(len as usize).is_multiple_of(t.abi.word) {
         return Err(Errno::EINVAL);
     }
     let mut host = [0u8; 1024];

@@ -382,6 +382,10 @@ impl Translator<'_> {
     }
 
     /// Comparison of vm with zero by `int` or, for F32 lanes, `float`; operands swapped if `swap`.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of one instruction form"
+    )]
     fn vcompare0(
         &mut self,
         quad: bool,

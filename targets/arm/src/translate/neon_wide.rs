@@ -352,6 +352,10 @@ impl Translator<'_> {
         self.b.vun(op, ty, size as u8, x, i64::from(amount))
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of one instruction form"
+    )]
     fn vshift_right(
         &mut self,
         quad: bool,
