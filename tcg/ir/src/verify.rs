@@ -100,8 +100,8 @@ impl Verifier<'_> {
         if inst.op != Op::Merge {
             self.merges = None;
         }
-        let merges = matches!(inst.op, Op::Merge | Op::Set | Op::Sync);
-        if let Some((lo, _)) = self.pending.0.first().filter(|_| !merges) {
+        let settles = matches!(inst.op, Op::Merge | Op::Set | Op::Sync);
+        if let Some((lo, _)) = self.pending.0.first().filter(|_| !settles) {
             return Err(format!(
                 "the slot at {lo:#x} was set in the region and is not merged behind it"
             ));

@@ -74,7 +74,7 @@ impl Gen<'_> {
 
     /// Whether this instruction, or a merge at this end of a region, takes `v` or a test that may have to be made out
     /// of `v` here.
-    fn is_current_operand(&self, v: Value) -> bool {
+    pub fn is_current_operand(&self, v: Value) -> bool {
         let i = &self.b.insts[self.pos as usize];
         if i.op == Op::Call {
             return i.args.contains(&v);

@@ -120,10 +120,13 @@ impl Gen<'_> {
             return;
         }
         let v = Value(v);
-        // A test that is evaluated by this instruction may still need it.
+        // A test that is evaluated by this instruction may still need it: the start of a region makes several values
+        // before it comes to its condition.
+        let starts = self.b.insts[self.pos as usize].op == Op::CondBegin;
         if self.next_use(v) != 0
             || self.live.info[v.index()].live_to >= self.pos
             || self.is_merge_operand(v)
+            || starts && self.is_current_operand(v)
         {
             self.save(v);
         }
