@@ -162,8 +162,10 @@ pub fn open_self(inherited: Option<i32>) {
     });
     let Some(fd) = fd else { return };
     // Out of the way of the guest, which expects the lowest free number.
-    let high = [fd as u64, libc::F_DUPFD as u64, 1000];
-    match call(libc::SYS_fcntl, high) {
+    let mut limit = [0u64; 2];
+    let _ = call(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_NOFILE), 0, addr_mut(&mut limit)]);
+    let high = limit[0].clamp(64, 1 << 20) - 8;
+    match call(libc::SYS_fcntl, [fd as u64, libc::F_DUPFD_CLOEXEC as u64, high]) {
         Ok(moved) => {
             let _ = call(libc::SYS_close, [fd as u64]);
             EXEC_FD.store(moved as i32, Ordering::Relaxed);
@@ -208,7 +210,12 @@ pub fn execve_self(argv: &[CString], envp: &[CString]) -> Errno {
         libc::AT_EMPTY_PATH as u64,
         0,
     ];
-    match result(raw(libc::SYS_execveat, args)) {
+    // The next emulator needs it, a native program must not have it.
+    let close_on_exec = |on: bool| call(libc::SYS_fcntl, [fd as u64, libc::F_SETFD as u64, u64::from(on)]);
+    let _ = close_on_exec(false);
+    let r = result(raw(libc::SYS_execveat, args));
+    let _ = close_on_exec(true);
+    match r {
         Err(e) => e,
         Ok(_) => Errno::EINVAL,
     }

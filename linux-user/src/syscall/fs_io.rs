@@ -214,27 +214,54 @@ fn pwritev2(
 }
 
 fn close(t: &mut Task, fd: Fd) -> SysResult {
+    if crate::sys::is_hidden(fd.0) {
+        return Err(Errno::EBADF);
+    }
     t.process.dirs.forget(fd.0);
     call(libc::SYS_close, [fd.0 as u64])
 }
 
+/// Around the emulator's own descriptor, which the guest does not have.
 fn close_range(_: &mut Task, first: u32, last: u32, flags: u32) -> SysResult {
-    call(
-        libc::SYS_close_range,
-        [first.into(), last.into(), flags.into()],
-    )
+    let close = |first: u32, last: u32| {
+        call(
+            libc::SYS_close_range,
+            [first.into(), last.into(), flags.into()],
+        )
+    };
+    let hidden = crate::sys::exec_fd();
+    let Ok(own) = u32::try_from(hidden) else {
+        return close(first, last);
+    };
+    if !(first..=last).contains(&own) {
+        return close(first, last);
+    }
+    if first < own {
+        close(first, own - 1)?;
+    }
+    if last > own {
+        close(own + 1, last)?;
+    }
+    Ok(0)
 }
 
 fn dup(_: &mut Task, fd: Fd) -> SysResult {
     call(libc::SYS_dup, [fd.0 as u64])
 }
 
+// DEVIATES: the number of the emulator's own descriptor (near the limit) cannot be made a copy of another.
 fn dup2(t: &mut Task, fd: Fd, to: Fd) -> SysResult {
+    if crate::sys::is_hidden(to.0) {
+        return Err(Errno::EBADF);
+    }
     t.process.dirs.forget(to.0);
     call(libc::SYS_dup2, [fd.0 as u64, to.0 as u64])
 }
 
 fn dup3(t: &mut Task, fd: Fd, to: Fd, flags: u32) -> SysResult {
+    if crate::sys::is_hidden(to.0) {
+        return Err(Errno::EBADF);
+    }
     t.process.dirs.forget(to.0);
     let flags = t.abi.open_to_host(flags);
     call(libc::SYS_dup3, [fd.0 as u64, to.0 as u64, flags.into()])
