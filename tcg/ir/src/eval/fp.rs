@@ -11,8 +11,8 @@ use tcg_softfloat::{
     NanRule,
     Ordering,
     Round,
-    arm,
-    f16, // lint: allow isa, soft float's name
+    arm, // lint: allow isa, soft float's name
+    f16,
     f32,
     f64,
 };
