@@ -330,10 +330,11 @@ impl Gen<'_> {
 
     /// A register or, if this is the last use, a memory operand.
     pub fn rm(&mut self, v: Value) -> Rm {
-        if self.reg_of(v) == NOREG && self.dies(v) {
-            if let Some(m) = self.mem_of(v) {
-                return Rm::M(m);
-            }
+        if self.reg_of(v) == NOREG
+            && self.dies(v)
+            && let Some(m) = self.mem_of(v)
+        {
+            return Rm::M(m);
         }
         Rm::R(self.reg(v))
     }

@@ -13,14 +13,14 @@ impl Rng {
     }
 
     fn below(&mut self, n: u32) -> u32 {
-        ((self.bits() >> 32) * u64::from(n) >> 32) as u32
+        (((self.bits() >> 32) * u64::from(n)) >> 32) as u32
     }
 
     fn pick<T: Copy>(&mut self, s: &[T]) -> T {
         s[self.below(s.len() as u32) as usize]
     }
 
-    fn word(&mut self) -> u64 {
+    pub fn word(&mut self) -> u64 {
         match self.below(6) {
             0 => 0,
             1 => u64::from(self.below(40)),
