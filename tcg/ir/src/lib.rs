@@ -4,6 +4,8 @@
 //! by a guest ISA's front end through the [`Builder`], and read by the host backend and by the reference
 //! interpreter. `docs/ir.md` has the full semantics; the operation table is [`Op`].
 
+#![forbid(unsafe_code)]
+
 mod block;
 mod builder;
 #[cfg(test)]

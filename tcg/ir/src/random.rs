@@ -390,7 +390,8 @@ impl Generator<'_> {
         let ty = self.pick(&[Ty::I32, Ty::I32, Ty::I64]);
         let any = self.value(ty);
         let wild = self.rng.one_in(40);
-        let mask = self.b.iconst(ty, if wild { u64::MAX } else { 0x7ff });
+        // Not above 4 GiB: harnesses reserve that much.
+        let mask = self.b.iconst(ty, if wild { 0xffff_ffff } else { 0x7ff });
         let mut addr = Addr::base_disp(
             self.b.bin(Op::And, ty, any, mask),
             self.config.memory as i32,
@@ -415,7 +416,7 @@ impl Generator<'_> {
             false => most,
         };
         let mut flags = MemFlags::size(size as u8).big_endian(self.rng.one_in(4));
-        if self.rng.one_in(16) {
+        if self.rng.one_in(48) {
             flags = flags.align(1 + self.rng.below(3) as u8);
         }
         if self.rng.one_in(8) && ty.is_int() {

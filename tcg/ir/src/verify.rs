@@ -100,12 +100,11 @@ impl Verifier<'_> {
         if inst.op != Op::Merge {
             self.merges = None;
         }
-        if !matches!(inst.op, Op::Merge | Op::Set | Op::Sync) {
-            if let Some((lo, _)) = self.pending.0.first() {
-                return Err(format!(
-                    "the slot at {lo:#x} was set in the region and is not merged behind it"
-                ));
-            }
+        let settles = matches!(inst.op, Op::Merge | Op::Set | Op::Sync);
+        if let Some((lo, _)) = self.pending.0.first().filter(|_| !settles) {
+            return Err(format!(
+                "the slot at {lo:#x} was set in the region and is not merged behind it"
+            ));
         }
         if let Some(sig) = Sig::of(inst.op) {
             let types = self.operand_types(inst)?;

@@ -202,7 +202,7 @@ impl Gen<'_> {
         self.b.insts[end + 1..]
             .iter()
             .take_while(|m| m.op == Op::Merge)
-            .any(|m| m.args[arg] == v)
+            .any(|m| self.is_made_of(m.args[arg], v))
     }
 
     /// State that the region stores to must not be the only place of a value of the other way.

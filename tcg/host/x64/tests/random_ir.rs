@@ -204,9 +204,20 @@ fn execute(
     opts: Opts,
     start: (&[u8], &[u8]),
 ) -> Option<End> {
-    let c = match tcg_x64::compile(block, &LAYOUT, &HELPERS, &f, &opts) {
-        Ok(c) => c,
-        Err(TooComplex) => return None,
+    let compiled =
+        std::panic::catch_unwind(|| tcg_x64::compile(block, &LAYOUT, &HELPERS, &f, &opts));
+    let c = match compiled {
+        Ok(Ok(c)) => c,
+        Ok(Err(TooComplex)) => return None,
+        // A difference like any other, so that the block gets shortened.
+        Err(_) => {
+            return Some(End {
+                what: "the compiler panics".to_string(),
+                state: start.0.to_vec(),
+                mem: start.1.to_vec(),
+                fp_flags: 0,
+            });
+        }
     };
     m.state().copy_from_slice(start.0);
     m.guest_mem(MEM, MEM_LEN).copy_from_slice(start.1);
@@ -276,6 +287,11 @@ fn difference(want: &End, got: &End) -> String {
     out
 }
 
+/// Seeds that found bugs: operands of a test that the start of a region makes late were lost, with the slot that the
+/// region stores to (the first two) or to another value that the start needs (the last). A change of the generator makes
+/// other blocks of them.
+const FOUND: [u64; 3] = [16775, 52699, 38661];
+
 /// Runs blocks of the allowed operations in all ways.
 fn check(default_count: u64, float: bool) {
     let allow: fn(Op) -> bool = if float { |_| true } else { |op| !is_float(op) };
@@ -286,7 +302,7 @@ fn check(default_count: u64, float: bool) {
     m.map_guest(MEM, MEM_LEN);
     let (mut runs, mut refused) = (0, 0);
     let mut ends: BTreeMap<String, u32> = BTreeMap::new();
-    for seed in first..first + count {
+    for seed in (first..first + count).chain(FOUND) {
         let make = |steps| {
             let config = Config {
                 layout: &LAYOUT,

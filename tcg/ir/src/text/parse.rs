@@ -163,7 +163,7 @@ impl Parser<'_> {
             round: FpRound::Nearest,
             flush: false,
             default_nan: false,
-            nan: FpNan::Arm,
+            nan: FpNan::SignallingFirst,
             alt_half: false,
             tiny_before: false,
         };

@@ -42,7 +42,7 @@ fn key(out: &mut String, name: &str, value: u64) {
 
 /// A regime; the usual ones are left out.
 fn regime(out: &mut String, k: usize, fp: &FpMode) {
-    if *fp == [FpMode::ARM_DEFAULT, FpMode::ARM_STANDARD][k & 1] {
+    if *fp == [FpMode::IEEE, FpMode::FLUSHING][k & 1] {
         return;
     }
     let round = super::ROUNDINGS[fp.round as usize];
