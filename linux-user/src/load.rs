@@ -276,6 +276,29 @@ fn exe_path(program: &Path) -> Vec<u8> {
         .into_vec()
 }
 
+/// The engine's part of `-d`, to the file of `-D` or to a descriptor of our own for standard error, which the guest may close.
+fn start_log(cfg: &RunConfig, engine: &Engine) -> Result<(), StartError> {
+    use std::os::fd::AsFd;
+    let mask = tcg_debug::log_mask::of_words(cfg.log.iter().copied());
+    if mask == 0 {
+        return Ok(());
+    }
+    let out = match &cfg.log_file {
+        Some(path) => std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path),
+        None => std::io::stderr()
+            .as_fd()
+            .try_clone_to_owned()
+            .map(std::fs::File::from),
+    };
+    let out = out.map_err(|e| fail(format!("-D: cannot write the log: {e}"), 1))?;
+    engine.set_observer(Box::new(tcg_debug::TextLog::new(mask, Box::new(out))));
+    engine.set_log_mask(mask);
+    Ok(())
+}
+
 fn config(cfg: &RunConfig, machine: &'static str) -> Config {
     Config {
         prefix: cfg
@@ -312,6 +335,7 @@ fn machine(cfg: &RunConfig, port: &dyn GuestPort) -> Result<Machine, StartError>
     let code: Arc<dyn tcg_target::CodeMemory> = space.clone();
     let engine = Engine::new(isa, mem, code, engine_config)
         .map_err(|e| fail(format!("no memory for code: {e}"), 1))?;
+    start_log(cfg, &engine)?;
     let stale = Arc::clone(&engine);
     space.set_invalidate(Box::new(move |va, len| stale.invalidate(va, len)));
     Ok((space, engine))

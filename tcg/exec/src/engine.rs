@@ -3,7 +3,7 @@
 use crate::block::{PAGE_BITS, PageIndex, TransBlock};
 use crate::codebuf::{CodeBuffer, CodeMap};
 use crate::lock::Lock;
-use crate::observe::{Hooks, Observer, log_mask};
+use crate::observe::Hooks;
 use crate::safepoint::Safepoint;
 use crate::stats::{Counters, Stats};
 use crate::table::{Table, Writer};
@@ -11,6 +11,7 @@ use crate::{asm, fault};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use tcg_debug::{Observer, log_mask};
 use tcg_mem::{GuestVa, UserMem};
 use tcg_target::{CodeMemory, Isa};
 

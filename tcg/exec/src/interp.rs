@@ -4,10 +4,10 @@
 use crate::Exit;
 use crate::block::Piece;
 use crate::env::{header_of, kind};
-use crate::observe::log_mask;
 use crate::translate::Failed;
 use crate::vcpu::{Cpu, Next};
 use std::sync::atomic::Ordering;
+use tcg_debug::log_mask;
 use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
 use tcg_ir::{Block, Ty};
 use tcg_mem::{Endian, GuestVa, MemFault, UserMem};

@@ -32,6 +32,6 @@ mod verify;
 pub use engine::{Backend, Engine, EngineConfig};
 pub use exit::Exit;
 pub use fault::handle_host_fault;
-pub use observe::{Observer, log_mask};
 pub use stats::Stats;
+pub use tcg_debug::{Observer, log_mask};
 pub use vcpu::Vcpu;

@@ -6,12 +6,12 @@
 use crate::block::TransBlock;
 use crate::engine::{Backend, Engine};
 use crate::jit::Compiler;
-use crate::observe::log_mask;
 use crate::source::{Guarded, Source};
 use crate::stats::Counters;
 use crate::verify;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+use tcg_debug::log_mask;
 use tcg_ir::Block;
 use tcg_mem::{GuestVa, MemFault};
 
