@@ -52,7 +52,10 @@ pub fn push(t: &mut Task, info: &SigInfo, action: &Action, old_mask: u64) -> Res
     let before = if rt { SIGINFO_SIZE } else { 0 };
     let size = (before + UCONTEXT_BYTES + RETCODE_BYTES) as u64;
     let old_sp = u64::from(state(t).r[SP]);
-    let sp = signal::frame_top(t, action, old_sp).checked_sub(size).ok_or(Errno::EFAULT)? & !7;
+    let sp = signal::frame_top(t, action, old_sp)
+        .checked_sub(size)
+        .ok_or(Errno::EFAULT)?
+        & !7;
     let mut w = Writer::new(t.abi);
     if rt {
         info.put(&mut w);
@@ -61,10 +64,16 @@ pub fn push(t: &mut Task, info: &SigInfo, action: &Action, old_mask: u64) -> Res
     let thumb = action.handler & 1 != 0;
     let code = kuser::return_code(rt, thumb);
     // Instructions are little-endian whatever the data order.
-    code.words.iter().for_each(|word| w.bytes(&word.to_le_bytes()));
+    code.words
+        .iter()
+        .for_each(|word| w.bytes(&word.to_le_bytes()));
     w.bytes(&vec![0; (size as usize).saturating_sub(w.done().len())]);
     t.put_bytes(GuestVa(sp), w.done())?;
-    let lr = if action.flags & SA_RESTORER != 0 { action.restorer } else { code.address };
+    let lr = if action.flags & SA_RESTORER != 0 {
+        action.restorer
+    } else {
+        code.address
+    };
     enter_handler(t, (info.signo, action.handler), sp, lr as u32);
     if rt {
         let r = &mut t.vcpu.state_mut::<ArmState>().r;
@@ -87,7 +96,11 @@ fn enter_handler(t: &mut Task, (signo, handler): (i32, u64), sp: u64, lr: u32) {
     s.r[LR] = lr;
     s.excl_addr = NO_MONITOR;
     t.vcpu.set_mode(mode.0);
-    t.vcpu.set_pc(if thumb != 0 { handler | 1 } else { handler & !3 });
+    t.vcpu.set_pc(if thumb != 0 {
+        handler | 1
+    } else {
+        handler & !3
+    });
 }
 
 fn put_ucontext(t: &Task, w: &mut Writer, (info, old_mask): (&SigInfo, u64), flags: u32) {
@@ -106,7 +119,11 @@ fn put_ucontext(t: &Task, w: &mut Writer, (info, old_mask): (&SigInfo, u64), fla
     s.r.iter().for_each(|r| r.put(w));
     (pc as u32 & !1).put(w);
     s.cpsr(pc, mode).put(w);
-    let fault_address = if info.trap == [0; 2] { 0 } else { info.addr as u32 };
+    let fault_address = if info.trap == [0; 2] {
+        0
+    } else {
+        info.addr as u32
+    };
     fault_address.put(w);
     signal::put_mask(w, old_mask);
     w.bytes(&[0; 128][8..]);
@@ -142,15 +159,27 @@ fn read(t: &Task, at: u64) -> Result<Saved, Errno> {
     t.mem.read(GuestVa(at), &mut buf)?;
     let mut r = Reader::new(t.abi, &buf);
     let _ = [u32::get(&mut r), u32::get(&mut r)];
-    let alt = AltStack { sp: u32::get(&mut r).into(), flags: u32::get(&mut r), size: u32::get(&mut r).into() };
+    let alt = AltStack {
+        sp: u32::get(&mut r).into(),
+        flags: u32::get(&mut r),
+        size: u32::get(&mut r).into(),
+    };
     let _ = [u32::get(&mut r), u32::get(&mut r), u32::get(&mut r)];
     let regs = <[u32; 15]>::get(&mut r);
     let (pc, cpsr, _) = (u32::get(&mut r), u32::get(&mut r), u32::get(&mut r));
     let mask = signal::get_mask(&mut r);
     let mut r = Reader::new(t.abi, buf.get(REGSPACE_AT..).unwrap_or_default());
     let (magic, size) = (u32::get(&mut r), u32::get(&mut r));
-    let vfp = (magic == VFP_MAGIC && size == VFP_BYTES).then(|| (<[u64; 32]>::get(&mut r), u32::get(&mut r)));
-    Ok(Saved { alt, r: regs, pc, cpsr, mask, vfp })
+    let vfp = (magic == VFP_MAGIC && size == VFP_BYTES)
+        .then(|| (<[u64; 32]>::get(&mut r), u32::get(&mut r)));
+    Ok(Saved {
+        alt,
+        r: regs,
+        pc,
+        cpsr,
+        mask,
+        vfp,
+    })
 }
 
 /// sigreturn and rt_sigreturn: the registers of the frame at the stack pointer come back; gives the mask to set.
@@ -175,7 +204,9 @@ pub fn pop(t: &mut Task, rt: bool) -> Result<u64, Errno> {
     t.vcpu.set_mode(mode.0);
     t.vcpu.set_pc(if thumb { pc | 1 } else { pc & !3 });
     if rt {
-        t.signals.alt_stack.restore(saved.alt, u64::from(saved.r[SP]));
+        t.signals
+            .alt_stack
+            .restore(saved.alt, u64::from(saved.r[SP]));
     }
     Ok(saved.mask)
 }

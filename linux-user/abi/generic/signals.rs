@@ -35,7 +35,11 @@ impl Layout for Sigset {
     }
     fn show(&self, out: &mut String) {
         // As strace: the complement, if that is shorter.
-        let (sign, set) = if self.0.count_ones() > 32 { ("~", !self.0) } else { ("", self.0) };
+        let (sign, set) = if self.0.count_ones() > 32 {
+            ("~", !self.0)
+        } else {
+            ("", self.0)
+        };
         out.push_str(sign);
         out.push('[');
         let mut gap = "";

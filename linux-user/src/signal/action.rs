@@ -21,7 +21,8 @@ pub const SA_RESETHAND: u64 = 0x8000_0000;
 /// SA_NOCLDSTOP, SA_NOCLDWAIT, SA_RESTORER: known, and of no concern to delivery.
 const SA_OTHERS: u64 = 1 | 2 | 0x0400_0000;
 /// What sigaction keeps; the kernel clears other bits, so that programs can find out what it knows.
-pub const SA_KNOWN: u64 = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND | SA_OTHERS;
+pub const SA_KNOWN: u64 =
+    SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | SA_RESETHAND | SA_OTHERS;
 
 /// One signal's action.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,7 +87,13 @@ impl Actions {
     /// Back to the default (SA_RESETHAND).
     pub fn reset(&self, sig: i32) {
         let old = self.get(sig);
-        self.set(sig, Action { handler: SIG_DFL, ..old });
+        self.set(
+            sig,
+            Action {
+                handler: SIG_DFL,
+                ..old
+            },
+        );
     }
 
     /// CLONE_CLEAR_SIGHAND: handlers become the default action.

@@ -19,7 +19,11 @@ const SS_AUTODISARM: u32 = 1 << 31;
 
 impl Default for AltStack {
     fn default() -> AltStack {
-        AltStack { sp: 0, flags: SS_DISABLE, size: 0 }
+        AltStack {
+            sp: 0,
+            flags: SS_DISABLE,
+            size: 0,
+        }
     }
 }
 
@@ -36,7 +40,10 @@ impl AltStack {
             _ if self.in_use(sp) => SS_ONSTACK,
             _ => 0,
         };
-        AltStack { flags: state | self.flags & SS_AUTODISARM, ..*self }
+        AltStack {
+            flags: state | self.flags & SS_AUTODISARM,
+            ..*self
+        }
     }
 
     /// The sigaltstack call.
@@ -46,7 +53,13 @@ impl AltStack {
         }
         let mode = new.flags & !SS_AUTODISARM;
         match mode {
-            SS_DISABLE => *self = AltStack { sp: 0, size: 0, flags: new.flags },
+            SS_DISABLE => {
+                *self = AltStack {
+                    sp: 0,
+                    size: 0,
+                    flags: new.flags,
+                }
+            }
             0 | SS_ONSTACK if new.size < min_size => return Err(Errno::ENOMEM),
             0 | SS_ONSTACK => *self = new,
             _ => return Err(Errno::EINVAL),
@@ -74,7 +87,16 @@ mod tests {
     #[test]
     fn set_on_the_stack_itself_is_refused() {
         let mut s = AltStack::default();
-        s.set(AltStack { sp: 0x1000, flags: 0, size: 0x2000 }, 0x9000, 2048).unwrap();
+        s.set(
+            AltStack {
+                sp: 0x1000,
+                flags: 0,
+                size: 0x2000,
+            },
+            0x9000,
+            2048,
+        )
+        .unwrap();
         assert_eq!(s.set(AltStack::default(), 0x1800, 2048), Err(Errno::EPERM));
         assert_eq!(s.reported(0x1800).flags, SS_ONSTACK);
         assert_eq!(s.reported(0x9000).flags, 0);
@@ -85,14 +107,45 @@ mod tests {
     #[test]
     fn set_refuses_small_stacks_and_unknown_flags() {
         let mut s = AltStack::default();
-        assert_eq!(s.set(AltStack { sp: 0, flags: 0, size: 2047 }, 1, 2048), Err(Errno::ENOMEM));
-        assert_eq!(s.set(AltStack { sp: 0, flags: 4, size: 4096 }, 1, 2048), Err(Errno::EINVAL));
+        assert_eq!(
+            s.set(
+                AltStack {
+                    sp: 0,
+                    flags: 0,
+                    size: 2047
+                },
+                1,
+                2048
+            ),
+            Err(Errno::ENOMEM)
+        );
+        assert_eq!(
+            s.set(
+                AltStack {
+                    sp: 0,
+                    flags: 4,
+                    size: 4096
+                },
+                1,
+                2048
+            ),
+            Err(Errno::EINVAL)
+        );
     }
 
     #[test]
     fn autodisarm_stack_is_never_in_use_and_forgotten_for_the_handler() {
         let mut s = AltStack::default();
-        s.set(AltStack { sp: 0x1000, flags: SS_AUTODISARM, size: 0x2000 }, 0x9000, 2048).unwrap();
+        s.set(
+            AltStack {
+                sp: 0x1000,
+                flags: SS_AUTODISARM,
+                size: 0x2000,
+            },
+            0x9000,
+            2048,
+        )
+        .unwrap();
         assert!(!s.in_use(0x1800));
         let saved = s.reported(0x1800);
         s.disarm_for_handler();

@@ -94,7 +94,11 @@ pub fn pending_mask() -> u64 {
 
 fn peek(k: usize) -> SigInfo {
     // SAFETY: a full place is not written: its signals are blocked, or dropped as a second standard signal is.
-    INBOX.with(|i| unsafe { (*i.infos.get()).get(k).map_or_else(SigInfo::default, SigInfo::from_host) })
+    INBOX.with(|i| unsafe {
+        (*i.infos.get())
+            .get(k)
+            .map_or_else(SigInfo::default, SigInfo::from_host)
+    })
 }
 
 /// The signal that arrived, if one did. Synchronous numbers first, as the kernel does.
@@ -103,7 +107,11 @@ pub fn take_pending() -> Option<SigInfo> {
     if full == 0 {
         return None;
     }
-    let k = if full & !1 != 0 { (full & !1).trailing_zeros() } else { 0 };
+    let k = if full & !1 != 0 {
+        (full & !1).trailing_zeros()
+    } else {
+        0
+    };
     let info = peek(k as usize);
     // A handler may set other bits between the two accesses: a synchronous number arrives by kill. Block it out.
     let mask = sys::block_all_signals();
@@ -126,7 +134,12 @@ extern "C" fn handler(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::uco
         let k = place(sig);
         if inbox.full.get() & (1 << k) != 0 {
             // The mask was opened a moment too early: back to the kernel's queue, where it waits from now on.
-            let ids = [u64::from(std::process::id()), sys::gettid(), sig as u64, info as u64];
+            let ids = [
+                u64::from(std::process::id()),
+                sys::gettid(),
+                sig as u64,
+                info as u64,
+            ];
             let _ = sys::call(libc::SYS_rt_tgsigqueueinfo, ids);
         } else {
             // SAFETY: siginfo_t has this size; only this thread's handlers write, and they do not nest, since all
@@ -148,16 +161,24 @@ extern "C" fn handler(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::uco
     // in the kernel until this one has been delivered.
     unsafe {
         sys::leave_window(uc);
-        (&raw mut (*uc).uc_sigmask).cast::<u64>().write(!SYNCHRONOUS);
+        (&raw mut (*uc).uc_sigmask)
+            .cast::<u64>()
+            .write(!SYNCHRONOUS);
     }
 }
 
 /// A fault of the emulator itself: says where and dies by it.
 fn emulator_fault(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::ucontext_t) -> ! {
     // SAFETY: valid pointers from the kernel.
-    let (addr, rip) = unsafe { ((*info).si_addr() as usize, (*uc).uc_mcontext.gregs[libc::REG_RIP as usize]) };
+    let (addr, rip) = unsafe {
+        (
+            (*info).si_addr() as usize,
+            (*uc).uc_mcontext.gregs[libc::REG_RIP as usize],
+        )
+    };
     let mut text = [0u8; 128];
-    let words = format_args!("emu: internal error: signal {sig} at host {rip:#x}, address {addr:#x}\n");
+    let words =
+        format_args!("emu: internal error: signal {sig} at host {rip:#x}, address {addr:#x}\n");
     let n = sys::format_into(&mut text, words);
     let _ = sys::call(libc::SYS_write, [2, text.as_ptr() as u64, n as u64]);
     die(sig)
@@ -165,7 +186,15 @@ fn emulator_fault(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::ucontex
 
 /// Dies by a signal.
 pub fn die(sig: i32) -> ! {
-    let _ = set_kernel_action(sig, &KernelAction { handler: 0, flags: 0, restorer: 0, mask: 0 });
+    let _ = set_kernel_action(
+        sig,
+        &KernelAction {
+            handler: 0,
+            flags: 0,
+            restorer: 0,
+            mask: 0,
+        },
+    );
     let pid = u64::from(std::process::id());
     // Unblocked, to oneself: it takes effect before the call returns.
     set_host_mask(0);
@@ -174,7 +203,10 @@ pub fn die(sig: i32) -> ! {
 }
 
 fn set_kernel_action(sig: i32, action: &KernelAction) -> Result<u64, crate::errno::Errno> {
-    sys::call(libc::SYS_rt_sigaction, [sig as u64, sys::addr(action), 0, 8])
+    sys::call(
+        libc::SYS_rt_sigaction,
+        [sig as u64, sys::addr(action), 0, 8],
+    )
 }
 
 /// The host's action for a guest's. Signals for which the guest has no handler are left to the kernel.
@@ -184,7 +216,12 @@ pub fn set_host_action(sig: i32, action: &Action) {
     }
     let flags = action.flags & PASSED_ON;
     let host = match action.handler {
-        SIG_DFL | SIG_IGN => KernelAction { handler: action.handler as usize, flags, restorer: 0, mask: 0 },
+        SIG_DFL | SIG_IGN => KernelAction {
+            handler: action.handler as usize,
+            flags,
+            restorer: 0,
+            mask: 0,
+        },
         _ => ours(flags),
     };
     // The number is valid and the action can be changed, so this does not fail.
@@ -193,7 +230,16 @@ pub fn set_host_action(sig: i32, action: &Action) {
 
 /// Before an exec: the synchronous signals that the guest ignores are ignored by the next program, too.
 pub fn pass_ignored_on(sig: i32, ignored: bool) {
-    let action = if ignored { KernelAction { handler: SIG_IGN as usize, flags: 0, restorer: 0, mask: 0 } } else { ours(0) };
+    let action = if ignored {
+        KernelAction {
+            handler: SIG_IGN as usize,
+            flags: 0,
+            restorer: 0,
+            mask: 0,
+        }
+    } else {
+        ours(0)
+    };
     let _ = set_kernel_action(sig, &action);
 }
 
@@ -207,7 +253,13 @@ fn ours(flags: u64) -> KernelAction {
 }
 
 /// The signals that the host raises for faults.
-pub const FAULTS: [i32; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP];
+pub const FAULTS: [i32; 5] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGTRAP,
+];
 
 /// Installs the handlers that the emulator needs itself, and undoes what Rust's start-up did to SIGPIPE.
 pub fn install() -> std::io::Result<()> {
@@ -224,8 +276,18 @@ pub fn install() -> std::io::Result<()> {
 static PIPE_IGNORED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn note_sigpipe() {
-    let mut old = KernelAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
-    if sys::call(libc::SYS_rt_sigaction, [libc::SIGPIPE as u64, 0, sys::addr_mut(&mut old), 8]).is_ok() {
+    let mut old = KernelAction {
+        handler: 0,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
+    if sys::call(
+        libc::SYS_rt_sigaction,
+        [libc::SIGPIPE as u64, 0, sys::addr_mut(&mut old), 8],
+    )
+    .is_ok()
+    {
         PIPE_IGNORED.store(old.handler == SIG_IGN as usize, Ordering::Relaxed);
     }
 }
@@ -240,20 +302,35 @@ pub fn is_ignored(sig: i32) -> bool {
     if sig == libc::SIGPIPE {
         return PIPE_IGNORED.load(Ordering::Relaxed);
     }
-    let mut old = KernelAction { handler: 0, flags: 0, restorer: 0, mask: 0 };
-    let known = sys::call(libc::SYS_rt_sigaction, [sig as u64, 0, sys::addr_mut(&mut old), 8]).is_ok();
+    let mut old = KernelAction {
+        handler: 0,
+        flags: 0,
+        restorer: 0,
+        mask: 0,
+    };
+    let known = sys::call(
+        libc::SYS_rt_sigaction,
+        [sig as u64, 0, sys::addr_mut(&mut old), 8],
+    )
+    .is_ok();
     known && old.handler == SIG_IGN as usize
 }
 
 /// Sets the host's mask of this thread.
 pub fn set_host_mask(mask: u64) {
-    let _ = sys::call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, sys::addr(&mask), 0, 8]);
+    let _ = sys::call(
+        libc::SYS_rt_sigprocmask,
+        [libc::SIG_SETMASK as u64, sys::addr(&mask), 0, 8],
+    );
 }
 
 /// The host's mask of this thread.
 pub fn host_mask() -> u64 {
     let mut mask = 0u64;
-    let _ = sys::call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, 0, sys::addr_mut(&mut mask), 8]);
+    let _ = sys::call(
+        libc::SYS_rt_sigprocmask,
+        [libc::SIG_SETMASK as u64, 0, sys::addr_mut(&mut mask), 8],
+    );
     mask
 }
 
@@ -313,12 +390,43 @@ impl Drop for Parked {
 /// `SIGSEGV` and so on.
 pub fn signal_name(sig: i32) -> &'static str {
     const NAMES: [&str; 32] = [
-        "signal 0", "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL",
-        "SIGUSR1", "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT",
-        "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF",
-        "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
+        "signal 0",
+        "SIGHUP",
+        "SIGINT",
+        "SIGQUIT",
+        "SIGILL",
+        "SIGTRAP",
+        "SIGABRT",
+        "SIGBUS",
+        "SIGFPE",
+        "SIGKILL",
+        "SIGUSR1",
+        "SIGSEGV",
+        "SIGUSR2",
+        "SIGPIPE",
+        "SIGALRM",
+        "SIGTERM",
+        "SIGSTKFLT",
+        "SIGCHLD",
+        "SIGCONT",
+        "SIGSTOP",
+        "SIGTSTP",
+        "SIGTTIN",
+        "SIGTTOU",
+        "SIGURG",
+        "SIGXCPU",
+        "SIGXFSZ",
+        "SIGVTALRM",
+        "SIGPROF",
+        "SIGWINCH",
+        "SIGIO",
+        "SIGPWR",
+        "SIGSYS",
     ];
-    NAMES.get(sig as usize).copied().unwrap_or("a real-time signal")
+    NAMES
+        .get(sig as usize)
+        .copied()
+        .unwrap_or("a real-time signal")
 }
 
 /// The name as in strace's sets: without SIG.

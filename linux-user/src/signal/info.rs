@@ -54,7 +54,9 @@ fn members(signo: i32, code: i32) -> Members {
         (libc::SIGCHLD, _) => Members::Child,
         (libc::SIGPOLL, _) => Members::Poll,
         (libc::SIGSYS, _) => Members::Sys,
-        (libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP, _) => Members::Fault,
+        (libc::SIGSEGV | libc::SIGBUS | libc::SIGILL | libc::SIGFPE | libc::SIGTRAP, _) => {
+            Members::Fault
+        }
         _ => Members::Kill,
     }
 }
@@ -62,20 +64,42 @@ fn members(signo: i32, code: i32) -> Members {
 impl SigInfo {
     /// A fault's.
     pub fn fault(signo: i32, code: i32, addr: u64) -> SigInfo {
-        SigInfo { signo, code, addr, ..SigInfo::default() }
+        SigInfo {
+            signo,
+            code,
+            addr,
+            ..SigInfo::default()
+        }
     }
 
     /// From the host's structure as raw bytes (x86-64 layout).
     pub fn from_host(raw: &[u8; SIGINFO_SIZE]) -> SigInfo {
-        let i32_at = |at: usize| raw.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, i32::from_ne_bytes);
-        let u64_at = |at: usize| raw.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_ne_bytes);
-        let mut info = SigInfo { signo: i32_at(0), errno: i32_at(4), code: i32_at(8), ..SigInfo::default() };
+        let i32_at = |at: usize| {
+            raw.get(at..at + 4)
+                .and_then(|b| b.try_into().ok())
+                .map_or(0, i32::from_ne_bytes)
+        };
+        let u64_at = |at: usize| {
+            raw.get(at..at + 8)
+                .and_then(|b| b.try_into().ok())
+                .map_or(0, u64::from_ne_bytes)
+        };
+        let mut info = SigInfo {
+            signo: i32_at(0),
+            errno: i32_at(4),
+            code: i32_at(8),
+            ..SigInfo::default()
+        };
         match members(info.signo, info.code) {
             Members::Kill => (info.pid, info.uid) = (i32_at(16), i32_at(20) as u32),
-            Members::Queue => (info.pid, info.uid, info.value) = (i32_at(16), i32_at(20) as u32, u64_at(24)),
+            Members::Queue => {
+                (info.pid, info.uid, info.value) = (i32_at(16), i32_at(20) as u32, u64_at(24))
+            }
             Members::Fault => info.addr = u64_at(16),
             Members::Poll => (info.addr, info.status) = (u64_at(16), i32_at(24)),
-            Members::Sys => (info.addr, info.status, info.uid) = (u64_at(16), i32_at(24), i32_at(28) as u32),
+            Members::Sys => {
+                (info.addr, info.status, info.uid) = (u64_at(16), i32_at(24), i32_at(28) as u32)
+            }
             Members::Child => {
                 (info.pid, info.uid, info.status) = (i32_at(16), i32_at(20) as u32, i32_at(24));
                 info.times = [u64_at(32) as i64, u64_at(40) as i64];
@@ -99,7 +123,11 @@ impl SigInfo {
             Members::Kill | Members::Queue | Members::Child => {
                 put(16, &self.pid.to_ne_bytes());
                 put(20, &self.uid.to_ne_bytes());
-                let third = if members(self.signo, self.code) == Members::Child { self.status as u32 as u64 } else { self.value };
+                let third = if members(self.signo, self.code) == Members::Child {
+                    self.status as u32 as u64
+                } else {
+                    self.value
+                };
                 put(24, &third.to_ne_bytes());
             }
             Members::Fault | Members::Poll | Members::Sys => {
@@ -122,7 +150,12 @@ impl Layout for SigInfo {
     }
 
     fn get(r: &mut Reader) -> SigInfo {
-        let mut i = SigInfo { signo: i32::get(r), errno: i32::get(r), code: i32::get(r), ..SigInfo::default() };
+        let mut i = SigInfo {
+            signo: i32::get(r),
+            errno: i32::get(r),
+            code: i32::get(r),
+            ..SigInfo::default()
+        };
         r.align(r.abi().word);
         match members(i.signo, i.code) {
             Members::Kill => (i.pid, i.uid) = (i32::get(r), u32::get(r)),
@@ -141,7 +174,9 @@ impl Layout for SigInfo {
     /// Always [`SIGINFO_SIZE`] bytes: the writer must be at the start of the structure.
     fn put(&self, w: &mut Writer) {
         let start = w.done().len();
-        [self.signo, self.errno, self.code].iter().for_each(|v| v.put(w));
+        [self.signo, self.errno, self.code]
+            .iter()
+            .for_each(|v| v.put(w));
         w.align(w.abi().word);
         match members(self.signo, self.code) {
             Members::Kill | Members::Queue => {
@@ -178,13 +213,29 @@ impl Layout for SigInfo {
         let _ = match members(self.signo, self.code) {
             Members::Kill => write!(out, ", si_pid={}, si_uid={}}}", self.pid, self.uid),
             Members::Queue if self.code == SI_TIMER => {
-                write!(out, ", si_timerid={:#x}, si_overrun={}, si_value={:#x}}}", self.pid, self.uid, self.value)
+                write!(
+                    out,
+                    ", si_timerid={:#x}, si_overrun={}, si_value={:#x}}}",
+                    self.pid, self.uid, self.value
+                )
             }
-            Members::Queue => write!(out, ", si_pid={}, si_uid={}, si_value={:#x}}}", self.pid, self.uid, self.value),
+            Members::Queue => write!(
+                out,
+                ", si_pid={}, si_uid={}, si_value={:#x}}}",
+                self.pid, self.uid, self.value
+            ),
             Members::Fault => write!(out, ", si_addr={:#x}}}", self.addr),
             Members::Poll => write!(out, ", si_band={}, si_fd={}}}", self.addr, self.status),
-            Members::Sys => write!(out, ", si_call_addr={:#x}, si_syscall={}}}", self.addr, self.status),
-            Members::Child => write!(out, ", si_pid={}, si_uid={}, si_status={}}}", self.pid, self.uid, self.status),
+            Members::Sys => write!(
+                out,
+                ", si_call_addr={:#x}, si_syscall={}}}",
+                self.addr, self.status
+            ),
+            Members::Child => write!(
+                out,
+                ", si_pid={}, si_uid={}, si_status={}}}",
+                self.pid, self.uid, self.status
+            ),
         };
     }
 }

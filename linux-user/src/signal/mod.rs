@@ -12,7 +12,8 @@ mod info;
 mod report;
 
 pub use action::{
-    Action, Actions, SA_KNOWN, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO, SIG_DFL, SIG_IGN,
+    Action, Actions, SA_KNOWN, SA_NODEFER, SA_ONSTACK, SA_RESETHAND, SA_RESTART, SA_SIGINFO,
+    SIG_DFL, SIG_IGN,
 };
 pub use altstack::AltStack;
 pub use host::{Parked, host_mask, install, park, short_name};
@@ -24,8 +25,11 @@ use crate::sys;
 use crate::task::Task;
 
 /// Signals that the host raises for faults of this process; never blocked on the host.
-pub const SYNCHRONOUS: u64 =
-    bit(libc::SIGSEGV) | bit(libc::SIGBUS) | bit(libc::SIGILL) | bit(libc::SIGFPE) | bit(libc::SIGTRAP);
+pub const SYNCHRONOUS: u64 = bit(libc::SIGSEGV)
+    | bit(libc::SIGBUS)
+    | bit(libc::SIGILL)
+    | bit(libc::SIGFPE)
+    | bit(libc::SIGTRAP);
 
 /// Signals that cannot be blocked or caught.
 pub const UNSTOPPABLE: u64 = bit(libc::SIGKILL) | bit(libc::SIGSTOP);
@@ -58,13 +62,24 @@ pub struct ThreadSignals {
 impl ThreadSignals {
     /// What a new program starts with: the mask that this process was given.
     pub fn inherited() -> ThreadSignals {
-        ThreadSignals { mask: host_mask(), ..ThreadSignals::default() }
+        ThreadSignals {
+            mask: host_mask(),
+            ..ThreadSignals::default()
+        }
     }
 
     /// What a new thread (`thread`) or a forked process starts with.
     pub fn for_child(&self, thread: bool) -> ThreadSignals {
-        let alt_stack = if thread { AltStack::default() } else { self.alt_stack };
-        ThreadSignals { mask: self.mask, alt_stack, ..ThreadSignals::default() }
+        let alt_stack = if thread {
+            AltStack::default()
+        } else {
+            self.alt_stack
+        };
+        ThreadSignals {
+            mask: self.mask,
+            alt_stack,
+            ..ThreadSignals::default()
+        }
     }
 }
 
@@ -72,7 +87,11 @@ impl ThreadSignals {
 pub fn frame_top(t: &Task, action: &Action, sp: u64) -> u64 {
     let alt = &t.signals.alt_stack;
     let use_alt = action.flags & SA_ONSTACK != 0 && alt.size != 0 && !alt.in_use(sp);
-    if use_alt { alt.sp.saturating_add(alt.size) } else { sp }
+    if use_alt {
+        alt.sp.saturating_add(alt.size)
+    } else {
+        sp
+    }
 }
 
 /// A mask in a structure: words in order, each in the guest's byte order.
@@ -102,7 +121,11 @@ pub fn detach() {
     host::attach(std::ptr::null());
     while let Some(info) = host::take_pending() {
         let raw = info.to_host();
-        let args = [u64::from(std::process::id()), info.signo as u64, sys::addr(&raw)];
+        let args = [
+            u64::from(std::process::id()),
+            info.signo as u64,
+            sys::addr(&raw),
+        ];
         // Nobody may be left who could take it.
         let _ = sys::call(libc::SYS_rt_sigqueueinfo, args);
     }
@@ -130,7 +153,11 @@ pub fn pending(t: &Task) -> u64 {
 
 /// Takes a signal of `set` that this thread holds although the guest blocks it.
 pub fn take_held_of(t: &mut Task, set: u64) -> Option<SigInfo> {
-    let at = t.signals.held.iter().position(|i| set & bit(i.signo) != 0)?;
+    let at = t
+        .signals
+        .held
+        .iter()
+        .position(|i| set & bit(i.signo) != 0)?;
     Some(t.signals.held.remove(at))
 }
 
@@ -181,7 +208,9 @@ fn settle_interrupted(t: &mut Task, handler: Option<u64>) {
     };
     let port = t.port;
     if again {
-        let nr = (errno == Errno::ERESTART_RESTARTBLOCK).then(|| restart_syscall_number(t)).flatten();
+        let nr = (errno == Errno::ERESTART_RESTARTBLOCK)
+            .then(|| restart_syscall_number(t))
+            .flatten();
         port.restart(&mut t.vcpu, first_arg, nr);
     } else {
         port.set_result(&mut t.vcpu, (-i64::from(libc::EINTR)) as u64);
@@ -241,7 +270,10 @@ pub fn force(t: &mut Task, sig: i32, code: i32, addr: u64) {
 
 /// As [`force`], with the trap number and error code that the frame shows.
 pub fn force_trap(t: &mut Task, sig: i32, code: i32, addr: u64, trap: [u32; 2]) {
-    let info = SigInfo { trap, ..SigInfo::fault(sig, code, addr) };
+    let info = SigInfo {
+        trap,
+        ..SigInfo::fault(sig, code, addr)
+    };
     let action = t.process.actions.get(sig);
     let blocked = t.signals.mask & bit(sig) != 0;
     if t.process.config.strace {
@@ -307,7 +339,11 @@ pub fn exec_failed(t: &mut Task) {
 impl Task {
     /// Runs a waiting call that waits with another signal mask; the mask is the guest's, and the host call gets it
     /// as an argument. If a signal ends it, the mask stays until the handler's frame is built.
-    pub fn with_mask(&mut self, mask: Option<u64>, call: impl FnOnce(&mut Task) -> Result<u64, Errno>) -> Result<u64, Errno> {
+    pub fn with_mask(
+        &mut self,
+        mask: Option<u64>,
+        call: impl FnOnce(&mut Task) -> Result<u64, Errno>,
+    ) -> Result<u64, Errno> {
         let result = call(self);
         if let (Some(mask), Err(Errno::EINTR)) = (mask, result) {
             self.signals.saved_mask = Some(self.signals.mask);

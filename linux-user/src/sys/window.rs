@@ -52,7 +52,11 @@ pub fn blocking(t: &mut Task, nr: i64, args: [u64; 6]) -> Result<u64, Errno> {
     let flag = t.vcpu.interrupt_flag();
     // SAFETY: the flag lives as long as the virtual CPU; the arguments obey the rule of this module's head.
     let ret = unsafe { emu_window_call(flag, nr, &args) };
-    if ret == -i64::from(Errno::ERESTARTSYS.0) { Err(Errno::ERESTARTSYS) } else { result(ret) }
+    if ret == -i64::from(Errno::ERESTARTSYS.0) {
+        Err(Errno::ERESTARTSYS)
+    } else {
+        result(ret)
+    }
 }
 
 /// From a signal handler: moves its thread out of the window, if it is inside.

@@ -39,7 +39,11 @@ rows! { SIGNAL:
 const SET_SIZE: u64 = 8;
 
 fn check_size(size: Hex) -> Result<(), Errno> {
-    if size.0 == SET_SIZE { Ok(()) } else { Err(Errno::EINVAL) }
+    if size.0 == SET_SIZE {
+        Ok(())
+    } else {
+        Err(Errno::EINVAL)
+    }
 }
 
 /// Reads and sets an action; `None` only reads.
@@ -51,13 +55,23 @@ fn change_action(t: &mut Task, sig: i32, new: Option<Action>) -> Result<Action, 
     Ok(match new {
         None => t.process.actions.get(sig),
         Some(a) => {
-            let action = Action { flags: a.flags & SA_KNOWN, mask: a.mask & !UNSTOPPABLE, ..a };
+            let action = Action {
+                flags: a.flags & SA_KNOWN,
+                mask: a.mask & !UNSTOPPABLE,
+                ..a
+            };
             t.process.actions.set(sig, action)
         }
     })
 }
 
-fn rt_sigaction(t: &mut Task, sig: i32, act: In<Sigaction>, old: Out<Sigaction>, size: Hex) -> SysResult {
+fn rt_sigaction(
+    t: &mut Task,
+    sig: i32,
+    act: In<Sigaction>,
+    old: Out<Sigaction>,
+    size: Hex,
+) -> SysResult {
     check_size(size)?;
     let new = act.opt(t)?.map(|a| Action {
         handler: a.handler.0,
@@ -107,7 +121,13 @@ fn change_mask(t: &mut Task, how: i32, set: u64, width: u64) -> Result<(), Errno
     Ok(())
 }
 
-fn rt_sigprocmask(t: &mut Task, how: i32, set: In<Sigset>, old: Out<Sigset>, size: Hex) -> SysResult {
+fn rt_sigprocmask(
+    t: &mut Task,
+    how: i32,
+    set: In<Sigset>,
+    old: Out<Sigset>,
+    size: Hex,
+) -> SysResult {
     check_size(size)?;
     let was = t.signals.mask;
     if let Some(set) = set.opt(t)? {
@@ -156,11 +176,14 @@ fn suspend(t: &mut Task, mask: u64) -> SysResult {
     let mask = mask & !UNSTOPPABLE;
     // A synchronous number that somebody sent earlier and that the new mask lets through.
     if t.signals.held.iter().any(|i| mask & bit(i.signo) == 0) {
-        return t.with_mask(Some(mask), |_| Err(Errno::EINTR)).map_err(Errno::no_hand);
+        return t
+            .with_mask(Some(mask), |_| Err(Errno::EINTR))
+            .map_err(Errno::no_hand);
     }
     let host = mask & !SYNCHRONOUS;
     let args = [addr(&host), SET_SIZE, 0, 0, 0, 0];
-    t.with_mask(Some(mask), |t| blocking(t, libc::SYS_rt_sigsuspend, args)).map_err(Errno::no_hand)
+    t.with_mask(Some(mask), |t| blocking(t, libc::SYS_rt_sigsuspend, args))
+        .map_err(Errno::no_hand)
 }
 
 fn rt_sigsuspend(t: &mut Task, set: In<Sigset>, size: Hex) -> SysResult {
@@ -178,7 +201,13 @@ fn pause(t: &mut Task) -> SysResult {
     blocking(t, libc::SYS_pause, [0; 6]).map_err(Errno::no_hand)
 }
 
-fn timed_wait<T: HostTime>(t: &mut Task, set: In<Sigset>, info: Out<SigInfo>, timeout: In<T>, size: Hex) -> SysResult {
+fn timed_wait<T: HostTime>(
+    t: &mut Task,
+    set: In<Sigset>,
+    info: Out<SigInfo>,
+    timeout: In<T>,
+    size: Hex,
+) -> SysResult {
     check_size(size)?;
     let set = set.get(t)?.0 & !UNSTOPPABLE;
     let time = timeout.opt(t)?.map(|v| v.to_host());
@@ -186,7 +215,14 @@ fn timed_wait<T: HostTime>(t: &mut Task, set: In<Sigset>, info: Out<SigInfo>, ti
         Some(info) => info,
         None => {
             let mut raw = [0u8; signal::SIGINFO_SIZE];
-            let args = [addr(&set), addr_mut(&mut raw), time.as_ref().map_or(0, addr), SET_SIZE, 0, 0];
+            let args = [
+                addr(&set),
+                addr_mut(&mut raw),
+                time.as_ref().map_or(0, addr),
+                SET_SIZE,
+                0,
+                0,
+            ];
             // Interrupted, the kernel answers EINTR; it is only rewound here if it has not begun.
             blocking(t, libc::SYS_rt_sigtimedwait, args)?;
             SigInfo::from_host(&raw)
@@ -196,7 +232,13 @@ fn timed_wait<T: HostTime>(t: &mut Task, set: In<Sigset>, info: Out<SigInfo>, ti
     Ok(got.signo as u64)
 }
 
-fn rt_sigtimedwait(t: &mut Task, set: In<Sigset>, info: Out<SigInfo>, timeout: In<Timespec>, size: Hex) -> SysResult {
+fn rt_sigtimedwait(
+    t: &mut Task,
+    set: In<Sigset>,
+    info: Out<SigInfo>,
+    timeout: In<Timespec>,
+    size: Hex,
+) -> SysResult {
     timed_wait(t, set, info, timeout, size)
 }
 
@@ -212,17 +254,27 @@ fn rt_sigtimedwait_time64(
 
 /// The guest's siginfo in the host's layout. As the kernel does, the number is that of the call.
 fn host_info(t: &Task, sig: i32, info: In<SigInfo>) -> Result<[u8; signal::SIGINFO_SIZE], Errno> {
-    Ok(SigInfo { signo: sig, ..info.get(t)? }.to_host())
+    Ok(SigInfo {
+        signo: sig,
+        ..info.get(t)?
+    }
+    .to_host())
 }
 
 fn rt_sigqueueinfo(t: &mut Task, pid: i32, sig: i32, info: In<SigInfo>) -> SysResult {
     let raw = host_info(t, sig, info)?;
-    call(libc::SYS_rt_sigqueueinfo, [pid as u64, sig as u64, addr(&raw)])
+    call(
+        libc::SYS_rt_sigqueueinfo,
+        [pid as u64, sig as u64, addr(&raw)],
+    )
 }
 
 fn rt_tgsigqueueinfo(t: &mut Task, tgid: i32, tid: i32, sig: i32, info: In<SigInfo>) -> SysResult {
     let raw = host_info(t, sig, info)?;
-    call(libc::SYS_rt_tgsigqueueinfo, [tgid as u64, tid as u64, sig as u64, addr(&raw)])
+    call(
+        libc::SYS_rt_tgsigqueueinfo,
+        [tgid as u64, tid as u64, sig as u64, addr(&raw)],
+    )
 }
 
 fn pidfd_send_signal(t: &mut Task, fd: Fd, sig: i32, info: In<SigInfo>, flags: u32) -> SysResult {
@@ -233,7 +285,10 @@ fn pidfd_send_signal(t: &mut Task, fd: Fd, sig: i32, info: In<SigInfo>, flags: u
         Some(i) => Some(i.to_host()),
     };
     let info = raw.as_ref().map_or(0, addr);
-    call(libc::SYS_pidfd_send_signal, [fd.0 as u64, sig as u64, info, flags.into()])
+    call(
+        libc::SYS_pidfd_send_signal,
+        [fd.0 as u64, sig as u64, info, flags.into()],
+    )
 }
 
 fn kill(_: &mut Task, pid: i32, sig: i32) -> SysResult {
@@ -257,10 +312,18 @@ fn sigaltstack(t: &mut Task, new: In<StackT>, old: Out<StackT>) -> SysResult {
     let sp = port.sp(&t.vcpu);
     let was = t.signals.alt_stack.reported(sp);
     if let Some(n) = new {
-        let stack = AltStack { sp: n.sp.0, flags: n.flags as u32, size: n.size.0 };
+        let stack = AltStack {
+            sp: n.sp.0,
+            flags: n.flags as u32,
+            size: n.size.0,
+        };
         t.signals.alt_stack.set(stack, sp, MIN_STACK)?;
     }
-    let was = StackT { sp: ULong(was.sp), flags: was.flags as i32, size: ULong(was.size) };
+    let was = StackT {
+        sp: ULong(was.sp),
+        flags: was.flags as i32,
+        size: ULong(was.size),
+    };
     old.put_opt(t, &was)?;
     Ok(0)
 }
@@ -290,7 +353,10 @@ fn restart_syscall(t: &mut Task) -> SysResult {
     let Some((clock, [sec, nsec])) = t.signals.sleep.take() else {
         return Err(Errno::EINTR);
     };
-    let time = libc::timespec { tv_sec: sec, tv_nsec: nsec };
+    let time = libc::timespec {
+        tv_sec: sec,
+        tv_nsec: nsec,
+    };
     let mut rest = time;
     let args = [clock as u64, 0, addr(&time), addr_mut(&mut rest), 0, 0];
     let result = blocking(t, libc::SYS_clock_nanosleep, args);

@@ -79,7 +79,11 @@ impl AddressSpace {
         for twin in Self::twins(inner, page) {
             self.protect_one(twin);
         }
-        old & WRITE != 0 && self.mem.protect(GuestVa(page), PAGE, HostProt::Read).is_ok()
+        old & WRITE != 0
+            && self
+                .mem
+                .protect(GuestVa(page), PAGE, HostProt::Read)
+                .is_ok()
     }
 
     fn protect_one(&self, page: u64) {
@@ -92,7 +96,11 @@ impl AddressSpace {
 
 impl CodeMemory for AddressSpace {
     fn fetch(&self, va: GuestVa, buf: &mut [u8]) -> Result<usize, MemFault> {
-        let fault = |kind| MemFault { va, access: Access::Exec, kind };
+        let fault = |kind| MemFault {
+            va,
+            access: Access::Exec,
+            kind,
+        };
         let mut have = 0usize;
         while have < buf.len() {
             let at = va.0.wrapping_add(have as u64);
@@ -100,19 +108,30 @@ impl CodeMemory for AddressSpace {
                 break;
             }
             let room = (PAGE - at % PAGE).min((buf.len() - have) as u64) as usize;
-            let Some(part) = buf.get_mut(have..have + room) else { break };
+            let Some(part) = buf.get_mut(have..have + room) else {
+                break;
+            };
             if self.mem.read(GuestVa(at), part).is_err() {
                 break;
             }
             have += room;
         }
-        if have > 0 { Ok(have) } else { Err(fault(self.fault_kind(va, Access::Exec))) }
+        if have > 0 {
+            Ok(have)
+        } else {
+            Err(fault(self.fault_kind(va, Access::Exec)))
+        }
     }
 
     fn protect_code(&self, va: GuestVa, len: u64) -> bool {
         // Most translations are of pages that are known already; these need no lock.
         let (first, last) = (page_of(va.0), page_of(va.0.saturating_add(len.max(1) - 1)));
-        if self.flags.range(first, last + 1).iter().all(|b| b.load(std::sync::atomic::Ordering::Acquire) & CODE != 0) {
+        if self
+            .flags
+            .range(first, last + 1)
+            .iter()
+            .all(|b| b.load(std::sync::atomic::Ordering::Acquire) & CODE != 0)
+        {
             return self.flags.any(first, last + 1, WRITE);
         }
         let inner = self.lock();
@@ -146,6 +165,10 @@ impl CodeMemory for AddressSpace {
             }
             RETRIES.set((0, 0));
         }
-        WriteFault::Fault(MemFault { va, access, kind: self.fault_kind(va, access) })
+        WriteFault::Fault(MemFault {
+            va,
+            access,
+            kind: self.fault_kind(va, access),
+        })
     }
 }

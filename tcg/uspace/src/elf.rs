@@ -7,7 +7,9 @@ use crate::space::AddressSpace;
 use crate::vma::Prot;
 use crate::{Backing, Errno};
 use goblin::container::{Container, Ctx, Endian as GoblinEndian};
-use goblin::elf::program_header::{PF_R, PF_W, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_PHDR, ProgramHeader};
+use goblin::elf::program_header::{
+    PF_R, PF_W, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_PHDR, ProgramHeader,
+};
 use goblin::elf::{Header, header};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -102,7 +104,13 @@ pub struct Loaded {
 const MAX_PHNUM: u64 = 0x1000;
 const MAX_INTERP: u64 = 4096;
 
-fn read_at(file: &File, offset: u64, len: u64, what: &'static str, file_len: u64) -> Result<Vec<u8>, ElfError> {
+fn read_at(
+    file: &File,
+    offset: u64,
+    len: u64,
+    what: &'static str,
+    file_len: u64,
+) -> Result<Vec<u8>, ElfError> {
     if offset.checked_add(len).is_none_or(|end| end > file_len) {
         return Err(ElfError::Truncated(what));
     }
@@ -147,10 +155,25 @@ pub fn read_header(file: &File) -> Result<ElfHeader, ElfError> {
     if phnum == 0 || phnum > MAX_PHNUM {
         return Err(ElfError::Damaged("no program headers, or too many"));
     }
-    let table = read_at(file, head.e_phoff, phnum * phentsize, "the program header table", file_len)?;
-    let container = if is_64 { Container::Big } else { Container::Little };
-    let order = if big_endian { GoblinEndian::Big } else { GoblinEndian::Little };
-    let list = ProgramHeader::parse(&table, 0, phnum as usize, Ctx::new(container, order)).map_err(|_| ElfError::Damaged("program headers"))?;
+    let table = read_at(
+        file,
+        head.e_phoff,
+        phnum * phentsize,
+        "the program header table",
+        file_len,
+    )?;
+    let container = if is_64 {
+        Container::Big
+    } else {
+        Container::Little
+    };
+    let order = if big_endian {
+        GoblinEndian::Big
+    } else {
+        GoblinEndian::Little
+    };
+    let list = ProgramHeader::parse(&table, 0, phnum as usize, Ctx::new(container, order))
+        .map_err(|_| ElfError::Damaged("program headers"))?;
     let mut out = ElfHeader {
         machine: head.e_machine,
         flags: head.e_flags,
@@ -191,7 +214,13 @@ impl ElfHeader {
                     if ph.p_filesz < 2 || ph.p_filesz > MAX_INTERP {
                         return Err(ElfError::Damaged("length of the interpreter's name"));
                     }
-                    let mut name = read_at(file, ph.p_offset, ph.p_filesz, "the interpreter's name", self.file_len)?;
+                    let mut name = read_at(
+                        file,
+                        ph.p_offset,
+                        ph.p_filesz,
+                        "the interpreter's name",
+                        self.file_len,
+                    )?;
                     if name.pop() != Some(0) {
                         return Err(ElfError::Damaged("the interpreter's name has no end"));
                     }
@@ -203,21 +232,39 @@ impl ElfHeader {
                 _ => {}
             }
         }
-        if self.loads.is_empty() { Err(ElfError::Damaged("nothing to load")) } else { Ok(()) }
+        if self.loads.is_empty() {
+            Err(ElfError::Damaged("nothing to load"))
+        } else {
+            Ok(())
+        }
     }
 
     fn check_load(&self, ph: &ProgramHeader) -> Result<(), ElfError> {
         if ph.p_filesz > ph.p_memsz {
-            return Err(ElfError::Damaged("a segment is longer in the file than in memory"));
+            return Err(ElfError::Damaged(
+                "a segment is longer in the file than in memory",
+            ));
         }
         if ph.p_filesz > 0 && ph.p_offset % PAGE != ph.p_vaddr % PAGE {
-            return Err(ElfError::Damaged("a segment's address does not match its offset"));
+            return Err(ElfError::Damaged(
+                "a segment's address does not match its offset",
+            ));
         }
         let limit = if self.is_64 { 1 << 47 } else { 1u64 << 32 };
-        if ph.p_vaddr.checked_add(ph.p_memsz).is_none_or(|end| end > limit) {
-            return Err(ElfError::Damaged("a segment lies outside of the address space"));
+        if ph
+            .p_vaddr
+            .checked_add(ph.p_memsz)
+            .is_none_or(|end| end > limit)
+        {
+            return Err(ElfError::Damaged(
+                "a segment lies outside of the address space",
+            ));
         }
-        if ph.p_offset.checked_add(ph.p_filesz).is_none_or(|end| end > self.file_len) {
+        if ph
+            .p_offset
+            .checked_add(ph.p_filesz)
+            .is_none_or(|end| end > self.file_len)
+        {
             return Err(ElfError::Truncated("a segment"));
         }
         Ok(())
@@ -225,14 +272,28 @@ impl ElfHeader {
 
     /// Lowest page and end of the segments, not relocated.
     fn span(&self) -> (u64, u64) {
-        let low = self.loads.iter().map(|p| p.p_vaddr & !(PAGE - 1)).min().unwrap_or(0);
-        let high = self.loads.iter().map(|p| p.p_vaddr + p.p_memsz).max().unwrap_or(0);
+        let low = self
+            .loads
+            .iter()
+            .map(|p| p.p_vaddr & !(PAGE - 1))
+            .min()
+            .unwrap_or(0);
+        let high = self
+            .loads
+            .iter()
+            .map(|p| p.p_vaddr + p.p_memsz)
+            .max()
+            .unwrap_or(0);
         (low, high)
     }
 
     /// Largest alignment that a segment asks for.
     fn alignment(&self) -> u64 {
-        let aligns = self.loads.iter().map(|p| p.p_align).filter(|a| a.is_power_of_two() && *a <= 1 << 30);
+        let aligns = self
+            .loads
+            .iter()
+            .map(|p| p.p_align)
+            .filter(|a| a.is_power_of_two() && *a <= 1 << 30);
         aligns.max().unwrap_or(PAGE).max(PAGE)
     }
 }
@@ -258,13 +319,20 @@ pub fn load(
 ) -> Result<Loaded, ElfError> {
     let (low, high) = head.span();
     let size = high - low;
-    let bias = if head.relocatable { choose_bias(space, head, plan, low, size)? } else { 0 };
+    let bias = if head.relocatable {
+        choose_bias(space, head, plan, low, size)?
+    } else {
+        0
+    };
     for ph in &head.loads {
         map_segment(space, file, ph, bias, backing, read_implies_exec)?;
     }
     let phdr = head.phdr_va.map(|va| va.wrapping_add(bias)).or_else(|| {
         let end = head.phoff + head.phnum * head.phentsize;
-        let holder = head.loads.iter().find(|p| p.p_offset <= head.phoff && end <= p.p_offset + p.p_filesz)?;
+        let holder = head
+            .loads
+            .iter()
+            .find(|p| p.p_offset <= head.phoff && end <= p.p_offset + p.p_filesz)?;
         Some(head.phoff - holder.p_offset + holder.p_vaddr + bias)
     });
     Ok(Loaded {
@@ -278,13 +346,22 @@ pub fn load(
     })
 }
 
-fn choose_bias(space: &AddressSpace, head: &ElfHeader, plan: LoadPlan, low: u64, size: u64) -> Result<u64, ElfError> {
+fn choose_bias(
+    space: &AddressSpace,
+    head: &ElfHeader,
+    plan: LoadPlan,
+    low: u64,
+    size: u64,
+) -> Result<u64, ElfError> {
     let align = head.alignment();
     let at = match plan {
         LoadPlan::At(at) => at & !(align - 1),
         LoadPlan::Anywhere => {
             let slack = align - PAGE;
-            let at = space.suggest(size + slack).map_err(|_| ElfError::NoRoom(size))?.0;
+            let at = space
+                .suggest(size + slack)
+                .map_err(|_| ElfError::NoRoom(size))?
+                .0;
             at.next_multiple_of(align)
         }
     };
@@ -295,7 +372,14 @@ fn choose_bias(space: &AddressSpace, head: &ElfHeader, plan: LoadPlan, low: u64,
     Ok(at.wrapping_sub(low & !(align - 1)))
 }
 
-fn map_segment(space: &AddressSpace, file: &File, ph: &ProgramHeader, bias: u64, backing: &Backing, rie: bool) -> Result<(), ElfError> {
+fn map_segment(
+    space: &AddressSpace,
+    file: &File,
+    ph: &ProgramHeader,
+    bias: u64,
+    backing: &Backing,
+    rie: bool,
+) -> Result<(), ElfError> {
     use std::os::fd::AsRawFd;
     let va = ph.p_vaddr.wrapping_add(bias);
     let (page, skew) = (va & !(PAGE - 1), va % PAGE);
@@ -304,7 +388,10 @@ fn map_segment(space: &AddressSpace, file: &File, ph: &ProgramHeader, bias: u64,
     let mut mapped_to = page;
     if ph.p_filesz > 0 {
         let file_pages = (skew + ph.p_filesz).next_multiple_of(PAGE);
-        let here = Backing { offset: ph.p_offset - skew, ..backing.clone() };
+        let here = Backing {
+            offset: ph.p_offset - skew,
+            ..backing.clone()
+        };
         let req = MapRequest {
             addr: page,
             len: file_pages,
@@ -320,12 +407,22 @@ fn map_segment(space: &AddressSpace, file: &File, ph: &ProgramHeader, bias: u64,
     if end > mapped_to {
         let len = (end - mapped_to).next_multiple_of(PAGE);
         let flags = libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_ANONYMOUS;
-        let req = MapRequest { addr: mapped_to, len, prot, flags, file: None };
+        let req = MapRequest {
+            addr: mapped_to,
+            len,
+            prot,
+            flags,
+            file: None,
+        };
         space.mmap(&req).map_err(map_error(mapped_to))?;
     }
     // The rest of the last page of the file is part of the BSS. As in the kernel, a read-only segment keeps it.
     if ph.p_memsz > ph.p_filesz && ph.p_filesz > 0 && file_end < mapped_to && prot.writable() {
-        let _ = space.mem().fill(GuestVa(file_end), 0, mapped_to.min(end.next_multiple_of(PAGE)) - file_end);
+        let _ = space.mem().fill(
+            GuestVa(file_end),
+            0,
+            mapped_to.min(end.next_multiple_of(PAGE)) - file_end,
+        );
     }
     Ok(())
 }

@@ -23,7 +23,11 @@ pub struct MapRequest {
 
 const TYPE_MASK: i32 = 0xf;
 /// Flags that are passed on to the host as they are.
-const HOST_FLAGS: i32 = libc::MAP_NORESERVE | libc::MAP_LOCKED | libc::MAP_POPULATE | libc::MAP_NONBLOCK | libc::MAP_SYNC;
+const HOST_FLAGS: i32 = libc::MAP_NORESERVE
+    | libc::MAP_LOCKED
+    | libc::MAP_POPULATE
+    | libc::MAP_NONBLOCK
+    | libc::MAP_SYNC;
 const FIXED: i32 = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
 
 impl AddressSpace {
@@ -37,33 +41,56 @@ impl AddressSpace {
         if req.len == 0 {
             return Err(Errno::EINVAL);
         }
-        let len = page_up(req.len).filter(|l| *l <= self.geometry.task_size).ok_or(Errno::ENOMEM)?;
+        let len = page_up(req.len)
+            .filter(|l| *l <= self.geometry.task_size)
+            .ok_or(Errno::ENOMEM)?;
         let offset = req.file.as_ref().map_or(0, |(_, b)| b.offset);
         if !offset.is_multiple_of(PAGE) {
             return Err(Errno::EINVAL);
         }
-        if offset.checked_add(len).is_none_or(|end| end > i64::MAX as u64) {
+        if offset
+            .checked_add(len)
+            .is_none_or(|end| end > i64::MAX as u64)
+        {
             return Err(Errno::EOVERFLOW);
         }
         let mut inner = self.lock();
         let at = self.place(&inner, req, len)?;
-        let replaced: u64 = inner.map.parts(at, at + len).iter().map(|(s, e, _)| e - s).sum();
+        let replaced: u64 = inner
+            .map
+            .parts(at, at + len)
+            .iter()
+            .map(|(s, e, _)| e - s)
+            .sum();
         if !inner.fits(len - replaced) {
             return Err(Errno::ENOMEM);
         }
         let had_code = self.flags.any(at, at + len, pageflags::CODE);
         let source = match &req.file {
-            Some((fd, b)) => MapSource::File { fd: *fd, offset: b.offset },
+            Some((fd, b)) => MapSource::File {
+                fd: *fd,
+                offset: b.offset,
+            },
             None => MapSource::Anonymous,
         };
         // Private memory never counts against the host's commit limit: so neighbours merge on the host, too, and
         // the guest's own limits are emulated.
         let extra = if shared { 0 } else { libc::MAP_NORESERVE };
         let prot = Self::host_prot(req.prot);
-        let made = self.mem.map(GuestVa(at), len, prot, shared, req.flags & HOST_FLAGS | extra, source);
+        let made = self.mem.map(
+            GuestVa(at),
+            len,
+            prot,
+            shared,
+            req.flags & HOST_FLAGS | extra,
+            source,
+        );
         if made.is_ok() {
             let file = req.file.as_ref().map(|(_, b)| b.clone());
-            let vma = Vma { file, ..Vma::anonymous(at + len, req.prot, shared) };
+            let vma = Vma {
+                file,
+                ..Vma::anonymous(at + len, req.prot, shared)
+            };
             self.enter(&mut inner, at, vma);
         }
         drop(inner);
@@ -88,13 +115,19 @@ impl AddressSpace {
             if req.addr < self.geometry.min_addr {
                 return Err(Errno::EPERM);
             }
-            if req.flags & libc::MAP_FIXED_NOREPLACE != 0 && !inner.map.is_free(req.addr, req.addr + len) {
+            if req.flags & libc::MAP_FIXED_NOREPLACE != 0
+                && !inner.map.is_free(req.addr, req.addr + len)
+            {
                 return Err(Errno::EEXIST);
             }
             return Ok(req.addr);
         }
         let hint = page_up(req.addr).unwrap_or(0);
-        if hint >= self.geometry.min_addr && hint != 0 && fits(hint) && inner.map.is_free(hint, hint + len) {
+        if hint >= self.geometry.min_addr
+            && hint != 0
+            && fits(hint)
+            && inner.map.is_free(hint, hint + len)
+        {
             return Ok(hint);
         }
         self.find_free(inner, len).ok_or(Errno::ENOMEM)
@@ -104,7 +137,11 @@ impl AddressSpace {
     pub(crate) fn find_free(&self, inner: &Inner, len: u64) -> Option<u64> {
         let low = self.geometry.min_addr.max(PAGE);
         let below = inner.map.gap_below(low, inner.mmap_top, len, PAGE);
-        below.or_else(|| inner.map.gap_above(inner.mmap_top, self.geometry.task_size, len, PAGE))
+        below.or_else(|| {
+            inner
+                .map
+                .gap_above(inner.mmap_top, self.geometry.task_size, len, PAGE)
+        })
     }
 
     fn check_range(&self, va: GuestVa, len: u64) -> Result<(u64, u64), Errno> {
@@ -112,7 +149,10 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         let len = page_up(len).ok_or(Errno::ENOMEM)?;
-        let end = va.0.checked_add(len).filter(|e| *e <= self.geometry.task_size).ok_or(Errno::ENOMEM)?;
+        let end =
+            va.0.checked_add(len)
+                .filter(|e| *e <= self.geometry.task_size)
+                .ok_or(Errno::ENOMEM)?;
         Ok((va.0, end))
     }
 
@@ -166,15 +206,24 @@ impl AddressSpace {
         result
     }
 
-    fn protect_part(&self, inner: &mut Inner, from: u64, to: u64, vma: &Vma, prot: Prot) -> Result<(), Errno> {
-        self.mem.protect(GuestVa(from), to - from, Self::host_prot(prot))?;
+    fn protect_part(
+        &self,
+        inner: &mut Inner,
+        from: u64,
+        to: u64,
+        vma: &Vma,
+        prot: Prot,
+    ) -> Result<(), Errno> {
+        self.mem
+            .protect(GuestVa(from), to - from, Self::host_prot(prot))?;
         for (i, byte) in self.flags.range(from, to).iter().enumerate() {
             use std::sync::atomic::Ordering;
             let old = byte.load(Ordering::Relaxed);
             let keep = old & pageflags::CODE;
             byte.store(pageflags::MAPPED | keep | (prot.0 & 7), Ordering::Release);
             if keep != 0 && prot.writable() {
-                self.mem.protect(GuestVa(from + i as u64 * PAGE), PAGE, HostProt::Read)?;
+                self.mem
+                    .protect(GuestVa(from + i as u64 * PAGE), PAGE, HostProt::Read)?;
             }
         }
         inner.twins_possible |= vma.shared && vma.file.is_some() && prot.writable();
@@ -183,13 +232,24 @@ impl AddressSpace {
     }
 
     /// The `mremap` system call.
-    pub fn mremap(&self, old: GuestVa, old_len: u64, new_len: u64, flags: i32, new: GuestVa) -> Result<GuestVa, Errno> {
+    pub fn mremap(
+        &self,
+        old: GuestVa,
+        old_len: u64,
+        new_len: u64,
+        flags: i32,
+        new: GuestVa,
+    ) -> Result<GuestVa, Errno> {
         let known = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
-        let (fixed, may_move) = (flags & libc::MREMAP_FIXED != 0, flags & libc::MREMAP_MAYMOVE != 0);
+        let (fixed, may_move) = (
+            flags & libc::MREMAP_FIXED != 0,
+            flags & libc::MREMAP_MAYMOVE != 0,
+        );
         let keep = flags & libc::MREMAP_DONTUNMAP != 0;
         let old_len = page_up(old_len).ok_or(Errno::EINVAL)?;
         let new_len = page_up(new_len).ok_or(Errno::EINVAL)?;
-        let bad = flags & !known != 0 || ((fixed || keep) && !may_move) || (keep && old_len != new_len);
+        let bad =
+            flags & !known != 0 || ((fixed || keep) && !may_move) || (keep && old_len != new_len);
         if bad || !old.0.is_multiple_of(PAGE) || new_len == 0 || new_len > self.geometry.task_size {
             return Err(Errno::EINVAL);
         }
@@ -201,7 +261,9 @@ impl AddressSpace {
             }
         }
         let mut inner = self.lock();
-        let Some((_, vma)) = inner.map.find(old.0).map(|(s, v)| (s, v.clone())) else { return Err(Errno::EFAULT) };
+        let Some((_, vma)) = inner.map.find(old.0).map(|(s, v)| (s, v.clone())) else {
+            return Err(Errno::EFAULT);
+        };
         let (src, src_end) = (old.0, old.0.saturating_add(old_len));
         if old_len == 0 && !(vma.shared && may_move) {
             return Err(Errno::EINVAL);
@@ -219,53 +281,108 @@ impl AddressSpace {
         if !inner.fits(new_len.saturating_sub(if keep { 0 } else { old_len })) {
             return Err(Errno::ENOMEM);
         }
-        if !fixed && !keep && old_len != 0 && src_end == vma.end && self.grow_in_place(&mut inner, src, old_len, new_len, &vma)? {
+        if !fixed
+            && !keep
+            && old_len != 0
+            && src_end == vma.end
+            && self.grow_in_place(&mut inner, src, old_len, new_len, &vma)?
+        {
             return Ok(old);
         }
         if !may_move {
             return Err(Errno::ENOMEM);
         }
-        let target = if fixed { new.0 } else { self.find_free(&inner, new_len).ok_or(Errno::ENOMEM)? };
+        let target = if fixed {
+            new.0
+        } else {
+            self.find_free(&inner, new_len).ok_or(Errno::ENOMEM)?
+        };
         drop(inner);
         self.move_mapping((src, old_len), (target, new_len), keep)
     }
 
     /// Extends a mapping behind its end if there is room.
-    fn grow_in_place(&self, inner: &mut Inner, src: u64, old_len: u64, new_len: u64, vma: &Vma) -> Result<bool, Errno> {
-        let (from, Some(to)) = (src + old_len, src.checked_add(new_len)) else { return Ok(false) };
+    fn grow_in_place(
+        &self,
+        inner: &mut Inner,
+        src: u64,
+        old_len: u64,
+        new_len: u64,
+        vma: &Vma,
+    ) -> Result<bool, Errno> {
+        let (from, Some(to)) = (src + old_len, src.checked_add(new_len)) else {
+            return Ok(false);
+        };
         if to > self.geometry.task_size || !inner.map.is_free(from, to) {
             return Ok(false);
         }
         if vma.file.is_none() && !vma.shared {
             let prot = Self::host_prot(vma.prot);
-            self.mem.map(GuestVa(from), to - from, prot, false, libc::MAP_NORESERVE, MapSource::Anonymous)?;
-            self.enter(inner, from, Vma { end: to, ..vma.clone() });
+            self.mem.map(
+                GuestVa(from),
+                to - from,
+                prot,
+                false,
+                libc::MAP_NORESERVE,
+                MapSource::Anonymous,
+            )?;
+            self.enter(
+                inner,
+                from,
+                Vma {
+                    end: to,
+                    ..vma.clone()
+                },
+            );
             return Ok(true);
         }
         // The host keeps what is behind the mapping reserved, so the memory moves away and back in its new length.
-        let Some(room) = self.find_free(inner, new_len) else { return Ok(false) };
-        self.mem.remap(GuestVa(src), old_len, GuestVa(room), new_len, 0)?;
-        self.mem.remap(GuestVa(room), new_len, GuestVa(src), new_len, 0)?;
-        let mut grown = inner.map.find(src).map_or(vma.clone(), |(s, v)| advance(v, src - s));
+        let Some(room) = self.find_free(inner, new_len) else {
+            return Ok(false);
+        };
+        self.mem
+            .remap(GuestVa(src), old_len, GuestVa(room), new_len, 0)?;
+        self.mem
+            .remap(GuestVa(room), new_len, GuestVa(src), new_len, 0)?;
+        let mut grown = inner
+            .map
+            .find(src)
+            .map_or(vma.clone(), |(s, v)| advance(v, src - s));
         grown.end = to;
         self.enter(inner, src, grown);
         Ok(true)
     }
 
-    fn move_mapping(&self, (src, old_len): (u64, u64), (dst, new_len): (u64, u64), keep: bool) -> Result<GuestVa, Errno> {
+    fn move_mapping(
+        &self,
+        (src, old_len): (u64, u64),
+        (dst, new_len): (u64, u64),
+        keep: bool,
+    ) -> Result<GuestVa, Errno> {
         let mut old_len = old_len;
         if old_len > new_len {
             self.munmap(GuestVa(src + new_len), old_len - new_len)?;
             old_len = new_len;
         }
         let mut inner = self.lock();
-        let code = self.flags.any(src, src + old_len, pageflags::CODE) || self.flags.any(dst, dst + new_len, pageflags::CODE);
-        let (vma_start, vma) = inner.map.find(src).map(|(s, v)| (s, v.clone())).ok_or(Errno::EFAULT)?;
+        let code = self.flags.any(src, src + old_len, pageflags::CODE)
+            || self.flags.any(dst, dst + new_len, pageflags::CODE);
+        let (vma_start, vma) = inner
+            .map
+            .find(src)
+            .map(|(s, v)| (s, v.clone()))
+            .ok_or(Errno::EFAULT)?;
         // Pages protected for their translations must move with the guest's own protection.
-        self.mem.protect(GuestVa(src), old_len.max(PAGE), Self::host_prot(vma.prot))?;
+        self.mem
+            .protect(GuestVa(src), old_len.max(PAGE), Self::host_prot(vma.prot))?;
         let extra = if keep { libc::MREMAP_DONTUNMAP } else { 0 };
-        match self.mem.remap(GuestVa(src), old_len, GuestVa(dst), new_len, extra) {
-            Err(e) if e.raw_os_error() == Some(libc::EFAULT) && vma.file.is_none() && !vma.shared => {
+        match self
+            .mem
+            .remap(GuestVa(src), old_len, GuestVa(dst), new_len, extra)
+        {
+            Err(e)
+                if e.raw_os_error() == Some(libc::EFAULT) && vma.file.is_none() && !vma.shared =>
+            {
                 // One mapping of the guest's that the host keeps as several.
                 self.copy_mapping((src, old_len), (dst, new_len), &vma, keep)?;
             }
@@ -288,9 +405,23 @@ impl AddressSpace {
     }
 
     /// Moves private anonymous memory by copying it.
-    fn copy_mapping(&self, (src, old_len): (u64, u64), (dst, new_len): (u64, u64), vma: &Vma, keep: bool) -> Result<(), Errno> {
-        self.mem.map(GuestVa(dst), new_len, HostProt::ReadWrite, false, libc::MAP_NORESERVE, MapSource::Anonymous)?;
-        self.mem.protect(GuestVa(src), old_len, HostProt::ReadWrite)?;
+    fn copy_mapping(
+        &self,
+        (src, old_len): (u64, u64),
+        (dst, new_len): (u64, u64),
+        vma: &Vma,
+        keep: bool,
+    ) -> Result<(), Errno> {
+        self.mem.map(
+            GuestVa(dst),
+            new_len,
+            HostProt::ReadWrite,
+            false,
+            libc::MAP_NORESERVE,
+            MapSource::Anonymous,
+        )?;
+        self.mem
+            .protect(GuestVa(src), old_len, HostProt::ReadWrite)?;
         let mut page = vec![0u8; PAGE as usize];
         for at in (0..old_len).step_by(PAGE as usize) {
             // Both ranges are ours and accessible, so no fault takes the lock that is held here.
@@ -299,11 +430,19 @@ impl AddressSpace {
                 self.mem.write(GuestVa(dst + at), &page)?;
             }
         }
-        self.mem.protect(GuestVa(dst), new_len, Self::host_prot(vma.prot))?;
+        self.mem
+            .protect(GuestVa(dst), new_len, Self::host_prot(vma.prot))?;
         self.mem.unmap(GuestVa(src), old_len)?;
         if keep {
             let prot = Self::host_prot(vma.prot);
-            self.mem.map(GuestVa(src), old_len, prot, false, libc::MAP_NORESERVE, MapSource::Anonymous)?;
+            self.mem.map(
+                GuestVa(src),
+                old_len,
+                prot,
+                false,
+                libc::MAP_NORESERVE,
+                MapSource::Anonymous,
+            )?;
         }
         Ok(())
     }
@@ -319,13 +458,18 @@ impl AddressSpace {
         let parts = inner.map.parts(start, end);
         drop(inner);
         // Discarded pages read as zeroes or as the file again: that is a write as far as translations go.
-        let discards = matches!(advice, libc::MADV_DONTNEED | libc::MADV_FREE | libc::MADV_REMOVE);
+        let discards = matches!(
+            advice,
+            libc::MADV_DONTNEED | libc::MADV_FREE | libc::MADV_REMOVE
+        );
         for (from, to, _) in parts {
             if discards {
                 self.prepare_write(GuestVa(from), to - from);
             }
             if advice == libc::MADV_DONTFORK || advice == libc::MADV_DOFORK {
-                self.lock().map.update(from, to, |v| v.dontfork = advice == libc::MADV_DONTFORK);
+                self.lock()
+                    .map
+                    .update(from, to, |v| v.dontfork = advice == libc::MADV_DONTFORK);
             }
             self.mem.advise(GuestVa(from), to - from, advice)?;
         }
@@ -364,27 +508,48 @@ impl AddressSpace {
 
     /// Whether every byte of the range is mapped (for mlock, membarrier and the like).
     pub fn is_mapped(&self, va: GuestVa, len: u64) -> bool {
-        self.check_range(va, len).is_ok_and(|(s, e)| self.lock().map.is_covered(s, e))
+        self.check_range(va, len)
+            .is_ok_and(|(s, e)| self.lock().map.is_covered(s, e))
     }
 
     /// Maps anonymous memory at a fixed place under a bracketed name (vDSO, vectors).
-    pub fn map_special(&self, va: GuestVa, len: u64, prot: Prot, label: &'static str) -> Result<(), Errno> {
+    pub fn map_special(
+        &self,
+        va: GuestVa,
+        len: u64,
+        prot: Prot,
+        label: &'static str,
+    ) -> Result<(), Errno> {
         let len = page_up(len).ok_or(Errno::ENOMEM)?;
         let mut inner = self.lock();
-        self.mem.map(va, len, HostProt::ReadWrite, false, 0, MapSource::Anonymous)?;
-        self.enter(&mut inner, va.0, Vma { label: Some(label), ..Vma::anonymous(va.0 + len, prot, false) });
+        self.mem
+            .map(va, len, HostProt::ReadWrite, false, 0, MapSource::Anonymous)?;
+        self.enter(
+            &mut inner,
+            va.0,
+            Vma {
+                label: Some(label),
+                ..Vma::anonymous(va.0 + len, prot, false)
+            },
+        );
         Ok(())
     }
 
     /// Sets the host protection of a special mapping to what its guest protection says, once it has been filled.
     pub fn seal_special(&self, va: GuestVa, len: u64, prot: Prot) -> Result<(), Errno> {
-        Ok(self.mem.protect(va, page_up(len).ok_or(Errno::ENOMEM)?, Self::host_prot(prot))?)
+        Ok(self.mem.protect(
+            va,
+            page_up(len).ok_or(Errno::ENOMEM)?,
+            Self::host_prot(prot),
+        )?)
     }
 
     /// A free place of `len` bytes where the next mapping would go.
     pub fn suggest(&self, len: u64) -> Result<GuestVa, Errno> {
         let len = page_up(len).ok_or(Errno::ENOMEM)?;
-        self.find_free(&self.lock(), len).map(GuestVa).ok_or(Errno::ENOMEM)
+        self.find_free(&self.lock(), len)
+            .map(GuestVa)
+            .ok_or(Errno::ENOMEM)
     }
 }
 

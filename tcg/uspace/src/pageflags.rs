@@ -25,14 +25,19 @@ impl PageFlags {
     }
 
     pub(crate) fn get(&self, va: u64) -> u8 {
-        self.pages.get((va / PAGE) as usize).map_or(0, |b| b.load(Ordering::Acquire))
+        self.pages
+            .get((va / PAGE) as usize)
+            .map_or(0, |b| b.load(Ordering::Acquire))
     }
 
     /// Sets and clears bits of one page; gives the old ones.
     pub(crate) fn change(&self, va: u64, set: u8, clear: u8) -> u8 {
-        let Some(byte) = self.pages.get((va / PAGE) as usize) else { return 0 };
+        let Some(byte) = self.pages.get((va / PAGE) as usize) else {
+            return 0;
+        };
         let update = |old: u8| Some((old & !clear) | set);
-        byte.fetch_update(Ordering::AcqRel, Ordering::Acquire, update).unwrap_or(0)
+        byte.fetch_update(Ordering::AcqRel, Ordering::Acquire, update)
+            .unwrap_or(0)
     }
 
     /// The pages from `start` to `end`, as a slice.
@@ -51,6 +56,8 @@ impl PageFlags {
 
     /// Whether a page of the range has any of `bits`.
     pub(crate) fn any(&self, start: u64, end: u64, bits: u8) -> bool {
-        self.range(start, end).iter().any(|b| b.load(Ordering::Relaxed) & bits != 0)
+        self.range(start, end)
+            .iter()
+            .any(|b| b.load(Ordering::Relaxed) & bits != 0)
     }
 }

@@ -61,7 +61,10 @@ impl AddressSpace {
     /// An empty address space in a window. `stack_reserve` bytes below the stack's top are kept for its growth.
     pub fn new(mem: UserMem, geometry: Geometry, stack_reserve: u64) -> AddressSpace {
         let gap_max = geometry.task_size / 6 * 5;
-        let gap = stack_reserve.saturating_add(1 << 20).clamp(128 << 20, gap_max) & !(PAGE - 1);
+        let gap = stack_reserve
+            .saturating_add(1 << 20)
+            .clamp(128 << 20, gap_max)
+            & !(PAGE - 1);
         let inner = Inner {
             map: VmaMap::default(),
             brk_start: 0,
@@ -73,7 +76,13 @@ impl AddressSpace {
             twins_possible: false,
         };
         let flags = PageFlags::new(mem.limit());
-        AddressSpace { mem, flags, geometry, inner: Mutex::new(inner), invalidate: OnceLock::new() }
+        AddressSpace {
+            mem,
+            flags,
+            geometry,
+            inner: Mutex::new(inner),
+            invalidate: OnceLock::new(),
+        }
     }
 
     /// Says who is to be told of stale translations. Only the first call counts.
@@ -118,10 +127,15 @@ impl AddressSpace {
     /// Enters a mapping that the host has made, and its page flags. Code twins are protected at once.
     pub(crate) fn enter(&self, inner: &mut Inner, start: u64, vma: Vma) {
         let end = vma.end;
-        self.flags.fill(start, end, pageflags::MAPPED | (vma.prot.0 & 7));
+        self.flags
+            .fill(start, end, pageflags::MAPPED | (vma.prot.0 & 7));
         let twin = vma.shared && vma.prot.writable() && vma.file.is_some();
         inner.twins_possible |= twin;
-        let protect = if twin { self.code_twins_of(inner, start, &vma) } else { Vec::new() };
+        let protect = if twin {
+            self.code_twins_of(inner, start, &vma)
+        } else {
+            Vec::new()
+        };
         inner.map.insert(start, vma);
         for page in protect {
             self.flags.change(page, pageflags::CODE, 0);
@@ -132,13 +146,24 @@ impl AddressSpace {
 
     /// The pages of a new mapping whose backing page is translated somewhere else.
     fn code_twins_of(&self, inner: &Inner, start: u64, vma: &Vma) -> Vec<u64> {
-        let Some(file) = &vma.file else { return Vec::new() };
+        let Some(file) = &vma.file else {
+            return Vec::new();
+        };
         let mut out = Vec::new();
         for (other, v) in inner.map.iter() {
-            let Some(of) = v.file.as_ref().filter(|f| f.dev == file.dev && f.ino == file.ino) else { continue };
+            let Some(of) = v
+                .file
+                .as_ref()
+                .filter(|f| f.dev == file.dev && f.ino == file.ino)
+            else {
+                continue;
+            };
             let len = vma.end - start;
             let lo = of.offset.max(file.offset);
-            let hi = of.offset.saturating_add(v.end - other).min(file.offset.saturating_add(len));
+            let hi = of
+                .offset
+                .saturating_add(v.end - other)
+                .min(file.offset.saturating_add(len));
             let mut off = lo;
             while off < hi {
                 if self.flags.get(other + (off - of.offset)) & pageflags::CODE != 0 {
@@ -155,8 +180,12 @@ impl AddressSpace {
         if !inner.twins_possible {
             return Vec::new();
         }
-        let Some((start, v)) = inner.map.find(va) else { return Vec::new() };
-        let Some(file) = &v.file else { return Vec::new() };
+        let Some((start, v)) = inner.map.find(va) else {
+            return Vec::new();
+        };
+        let Some(file) = &v.file else {
+            return Vec::new();
+        };
         let want = file.offset.wrapping_add((va & !(PAGE - 1)) - start);
         let same = |f: &Backing| f.dev == file.dev && f.ino == file.ino;
         let hits = inner.map.iter().filter_map(|(s, o)| {
@@ -173,7 +202,10 @@ impl AddressSpace {
         let mut out = String::new();
         for (start, v) in inner.map.iter() {
             let bit = |mask: u8, c: char| if v.prot.0 & mask != 0 { c } else { '-' };
-            let (dev, ino, off) = v.file.as_ref().map_or((0, 0, 0), |f| (f.dev, f.ino, f.offset));
+            let (dev, ino, off) = v
+                .file
+                .as_ref()
+                .map_or((0, 0, 0), |f| (f.dev, f.ino, f.offset));
             let (major, minor) = (libc::major(dev), libc::minor(dev));
             let name = v.file.as_ref().map(|f| &*f.name).or(v.label).unwrap_or("");
             let mut line = format!(
@@ -213,10 +245,15 @@ impl AddressSpace {
     pub fn brk(&self, want: GuestVa) -> GuestVa {
         let mut inner = self.lock();
         let old = inner.brk;
-        if want.0 < inner.brk_start || want.0 > self.geometry.task_size || want.0 - inner.brk_start > inner.limit_data {
+        if want.0 < inner.brk_start
+            || want.0 > self.geometry.task_size
+            || want.0 - inner.brk_start > inner.limit_data
+        {
             return GuestVa(old);
         }
-        let (Some(from), Some(to)) = (page_up(old), page_up(want.0)) else { return GuestVa(old) };
+        let (Some(from), Some(to)) = (page_up(old), page_up(want.0)) else {
+            return GuestVa(old);
+        };
         if to < from {
             drop(inner);
             if self.munmap(GuestVa(to), from - to).is_err() {
@@ -229,9 +266,23 @@ impl AddressSpace {
             if !free || !inner.fits(to - from) {
                 return GuestVa(old);
             }
-            let vma = Vma { label: Some("[heap]"), ..Vma::anonymous(to, Prot::RW, false) };
+            let vma = Vma {
+                label: Some("[heap]"),
+                ..Vma::anonymous(to, Prot::RW, false)
+            };
             let source = tcg_mem::MapSource::Anonymous;
-            if self.mem.map(GuestVa(from), to - from, HostProt::ReadWrite, false, libc::MAP_NORESERVE, source).is_err() {
+            if self
+                .mem
+                .map(
+                    GuestVa(from),
+                    to - from,
+                    HostProt::ReadWrite,
+                    false,
+                    libc::MAP_NORESERVE,
+                    source,
+                )
+                .is_err()
+            {
                 return GuestVa(old);
             }
             self.enter(&mut inner, from, vma);
@@ -262,7 +313,10 @@ impl AddressSpace {
     fn extend_stack(&self, inner: &mut Inner, size: u64) -> Result<(), Errno> {
         let size = page_up(size).ok_or(Errno::ENOMEM)?;
         let top = self.geometry.stack_top;
-        let low = top.checked_sub(size).filter(|l| *l >= self.geometry.min_addr).ok_or(Errno::ENOMEM)?;
+        let low = top
+            .checked_sub(size)
+            .filter(|l| *l >= self.geometry.min_addr)
+            .ok_or(Errno::ENOMEM)?;
         if low >= inner.stack_low {
             return Ok(());
         }
@@ -272,8 +326,18 @@ impl AddressSpace {
         let prot = inner.map.find(top - PAGE).map_or(Prot::RW, |(_, v)| v.prot);
         let len = inner.stack_low - low;
         let source = tcg_mem::MapSource::Anonymous;
-        self.mem.map(GuestVa(low), len, HostProt::ReadWrite, false, libc::MAP_NORESERVE, source)?;
-        let vma = Vma { label: Some("[stack]"), ..Vma::anonymous(inner.stack_low, prot, false) };
+        self.mem.map(
+            GuestVa(low),
+            len,
+            HostProt::ReadWrite,
+            false,
+            libc::MAP_NORESERVE,
+            source,
+        )?;
+        let vma = Vma {
+            label: Some("[stack]"),
+            ..Vma::anonymous(inner.stack_low, prot, false)
+        };
         self.enter(inner, low, vma);
         inner.stack_low = low;
         Ok(())

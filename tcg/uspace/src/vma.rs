@@ -65,7 +65,16 @@ impl Vma {
     }
 
     fn continues_into(&self, start: u64, next: &Vma, at: u64) -> bool {
-        self.end == at && self.advanced(at - start).file == next.file && Vma { end: next.end, file: None, ..self.clone() } == Vma { file: None, ..next.clone() }
+        self.end == at
+            && self.advanced(at - start).file == next.file
+            && Vma {
+                end: next.end,
+                file: None,
+                ..self.clone()
+            } == Vma {
+                file: None,
+                ..next.clone()
+            }
     }
 }
 
@@ -119,7 +128,9 @@ impl VmaMap {
     }
 
     fn split_at(&mut self, at: u64) {
-        let Some((start, v)) = self.find(at).map(|(s, v)| (s, v.clone())) else { return };
+        let Some((start, v)) = self.find(at).map(|(s, v)| (s, v.clone())) else {
+            return;
+        };
         if start < at {
             let tail = v.advanced(at - start);
             if let Some(head) = self.map.get_mut(&start) {
@@ -152,8 +163,12 @@ impl VmaMap {
     }
 
     fn merge_at(&mut self, at: u64) {
-        let Some(next) = self.map.get(&at).cloned() else { return };
-        let Some((&start, prev)) = self.map.range(..at).next_back() else { return };
+        let Some(next) = self.map.get(&at).cloned() else {
+            return;
+        };
+        let Some((&start, prev)) = self.map.range(..at).next_back() else {
+            return;
+        };
         if prev.continues_into(start, &next, at) {
             self.map.remove(&at);
             if let Some(p) = self.map.get_mut(&start) {
@@ -203,7 +218,9 @@ impl VmaMap {
             let end = at.checked_add(len).filter(|e| *e <= top)?;
             match self.parts(at, end).last() {
                 None => return Some(at),
-                Some((_, part_end, _)) => floor = self.find(part_end - 1).map_or(*part_end, |(_, v)| v.end),
+                Some((_, part_end, _)) => {
+                    floor = self.find(part_end - 1).map_or(*part_end, |(_, v)| v.end)
+                }
             }
         }
     }
@@ -217,6 +234,13 @@ fn fit_below(floor: u64, ceiling: u64, len: u64, align: u64) -> Option<u64> {
 
 impl Vma {
     pub(crate) fn anonymous(end: u64, prot: Prot, shared: bool) -> Vma {
-        Vma { end, prot, shared, file: None, label: None, dontfork: false }
+        Vma {
+            end,
+            prot,
+            shared,
+            file: None,
+            label: None,
+            dontfork: false,
+        }
     }
 }

@@ -11,13 +11,23 @@ const FIXED: i32 = ANON | libc::MAP_FIXED;
 
 fn space() -> AddressSpace {
     let mem = UserMem::reserve_32().unwrap();
-    let geometry =
-        Geometry { task_size: 0xffff_0000, stack_top: 0xfffe_f000, pie_base: 0x40_0000, min_addr: 0x1_0000 };
+    let geometry = Geometry {
+        task_size: 0xffff_0000,
+        stack_top: 0xfffe_f000,
+        pie_base: 0x40_0000,
+        min_addr: 0x1_0000,
+    };
     AddressSpace::new(mem, geometry, 8 << 20)
 }
 
 fn request(addr: u64, len: u64, prot: Prot, flags: i32) -> MapRequest {
-    MapRequest { addr, len, prot, flags, file: None }
+    MapRequest {
+        addr,
+        len,
+        prot,
+        flags,
+        file: None,
+    }
 }
 
 fn put(s: &AddressSpace, addr: u64, len: u64) {
@@ -30,7 +40,11 @@ fn mmap_without_address_goes_top_down_and_adjoins() {
     let a = s.mmap(&request(0, 0x3000, Prot::RW, ANON)).unwrap();
     let b = s.mmap(&request(0, 0x1000, Prot::RW, ANON)).unwrap();
     assert_eq!(b.0, a.0 - 0x1000);
-    assert_eq!(s.maps_text().lines().count(), 1, "adjoining equal mappings are one");
+    assert_eq!(
+        s.maps_text().lines().count(),
+        1,
+        "adjoining equal mappings are one"
+    );
     s.munmap(GuestVa(a.0 + 0x1000), 0x1000).unwrap();
     assert_eq!(s.maps_text().lines().count(), 2);
     let c = s.mmap(&request(0, 0x1000, Prot::R, ANON)).unwrap();
@@ -49,10 +63,18 @@ fn mmap_refuses_as_linux_does() {
     assert_eq!(err(0, u64::MAX - 10, ANON), Errno::ENOMEM);
     assert_eq!(err(0, 0xffff_f000, ANON), Errno::ENOMEM);
     put(&s, 0x20_0000, 0x2000);
-    assert_eq!(err(0x20_1000, 0x1000, ANON | libc::MAP_FIXED_NOREPLACE), Errno::EEXIST);
+    assert_eq!(
+        err(0x20_1000, 0x1000, ANON | libc::MAP_FIXED_NOREPLACE),
+        Errno::EEXIST
+    );
     let hint = s.mmap(&request(0x20_1000, 0x1000, Prot::RW, ANON)).unwrap();
     assert_ne!(hint.0, 0x20_1000);
-    assert_eq!(s.mmap(&request(0x20_2000, 0x1000, Prot::RW, ANON)).unwrap().0, 0x20_2000);
+    assert_eq!(
+        s.mmap(&request(0x20_2000, 0x1000, Prot::RW, ANON))
+            .unwrap()
+            .0,
+        0x20_2000
+    );
 }
 
 #[test]
@@ -60,11 +82,17 @@ fn mprotect_covers_until_the_first_hole_and_says_enomem() {
     let s = space();
     put(&s, 0x20_0000, 0x1000);
     put(&s, 0x20_2000, 0x1000);
-    assert_eq!(s.mprotect(GuestVa(0x20_0000), 0x3000, Prot::R).unwrap_err(), Errno::ENOMEM);
+    assert_eq!(
+        s.mprotect(GuestVa(0x20_0000), 0x3000, Prot::R).unwrap_err(),
+        Errno::ENOMEM
+    );
     let text = s.maps_text();
     assert!(text.contains("00200000-00201000 r--p"), "{text}");
     assert!(text.contains("00202000-00203000 rw-p"), "{text}");
-    assert_eq!(s.mprotect(GuestVa(0x20_0001), 1, Prot::R).unwrap_err(), Errno::EINVAL);
+    assert_eq!(
+        s.mprotect(GuestVa(0x20_0001), 1, Prot::R).unwrap_err(),
+        Errno::EINVAL
+    );
 }
 
 #[test]
@@ -75,9 +103,21 @@ fn mremap_of_unmapped_page_is_efault_and_of_blocked_growth_enomem() {
     let grow = |at| s.mremap(GuestVa(at), 0x1000, 0x2000, 0, GuestVa(0));
     assert_eq!(grow(0x20_0000).unwrap_err(), Errno::ENOMEM);
     assert_eq!(grow(0x1f_f000).unwrap_err(), Errno::EFAULT);
-    assert_eq!(s.mremap(GuestVa(0x20_0000), 0x3000, 0x4000, 1, GuestVa(0)).unwrap_err(), Errno::EFAULT);
-    assert_eq!(s.mremap(GuestVa(0x20_0000), 0x1000, 0, 1, GuestVa(0)).unwrap_err(), Errno::EINVAL);
-    assert_eq!(s.mremap(GuestVa(0x20_0000), 0x1000, 0x1000, 8, GuestVa(0)).unwrap_err(), Errno::EINVAL);
+    assert_eq!(
+        s.mremap(GuestVa(0x20_0000), 0x3000, 0x4000, 1, GuestVa(0))
+            .unwrap_err(),
+        Errno::EFAULT
+    );
+    assert_eq!(
+        s.mremap(GuestVa(0x20_0000), 0x1000, 0, 1, GuestVa(0))
+            .unwrap_err(),
+        Errno::EINVAL
+    );
+    assert_eq!(
+        s.mremap(GuestVa(0x20_0000), 0x1000, 0x1000, 8, GuestVa(0))
+            .unwrap_err(),
+        Errno::EINVAL
+    );
 }
 
 #[test]
@@ -85,18 +125,49 @@ fn mremap_grows_in_place_moves_and_keeps_contents() {
     let s = space();
     put(&s, 0x20_0000, 0x2000);
     let mem = s.mem();
-    mem.store_u32(GuestVa(0x20_1000), Endian::Little, 77).unwrap();
-    assert_eq!(s.mremap(GuestVa(0x20_0000), 0x2000, 0x4000, 0, GuestVa(0)).unwrap().0, 0x20_0000);
-    mem.store_u32(GuestVa(0x20_3ffc), Endian::Little, 78).unwrap();
+    mem.store_u32(GuestVa(0x20_1000), Endian::Little, 77)
+        .unwrap();
+    assert_eq!(
+        s.mremap(GuestVa(0x20_0000), 0x2000, 0x4000, 0, GuestVa(0))
+            .unwrap()
+            .0,
+        0x20_0000
+    );
+    mem.store_u32(GuestVa(0x20_3ffc), Endian::Little, 78)
+        .unwrap();
     put(&s, 0x20_4000, 0x1000);
     s.mprotect(GuestVa(0x20_4000), 0x1000, Prot::R).unwrap();
-    let to = s.mremap(GuestVa(0x20_0000), 0x4000, 0x6000, libc::MREMAP_MAYMOVE, GuestVa(0)).unwrap();
+    let to = s
+        .mremap(
+            GuestVa(0x20_0000),
+            0x4000,
+            0x6000,
+            libc::MREMAP_MAYMOVE,
+            GuestVa(0),
+        )
+        .unwrap();
     assert_ne!(to.0, 0x20_0000);
-    assert_eq!(mem.load_u32(GuestVa(to.0 + 0x1000), Endian::Little).unwrap(), 77);
-    assert_eq!(mem.load_u32(GuestVa(to.0 + 0x3ffc), Endian::Little).unwrap(), 78);
-    assert_eq!(s.fault_kind(GuestVa(0x20_0000), Access::Read), FaultKind::Unmapped);
+    assert_eq!(
+        mem.load_u32(GuestVa(to.0 + 0x1000), Endian::Little)
+            .unwrap(),
+        77
+    );
+    assert_eq!(
+        mem.load_u32(GuestVa(to.0 + 0x3ffc), Endian::Little)
+            .unwrap(),
+        78
+    );
+    assert_eq!(
+        s.fault_kind(GuestVa(0x20_0000), Access::Read),
+        FaultKind::Unmapped
+    );
     let fixed = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-    assert_eq!(s.mremap(to, 0x6000, 0x1000, fixed, GuestVa(0x30_0000)).unwrap().0, 0x30_0000);
+    assert_eq!(
+        s.mremap(to, 0x6000, 0x1000, fixed, GuestVa(0x30_0000))
+            .unwrap()
+            .0,
+        0x30_0000
+    );
     assert_eq!(s.mapped_bytes(), 0x2000);
 }
 
@@ -104,12 +175,30 @@ fn mremap_grows_in_place_moves_and_keeps_contents() {
 fn shared_anonymous_mapping_grows_in_place() {
     let s = space();
     let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
-    s.mmap(&request(0x20_0000, 0x2000, Prot::RW, flags)).unwrap();
-    s.mem().store_u32(GuestVa(0x20_0000), Endian::Little, 5).unwrap();
-    assert_eq!(s.mremap(GuestVa(0x20_0000), 0x1000, 0x1000, 0, GuestVa(0)).unwrap().0, 0x20_0000);
+    s.mmap(&request(0x20_0000, 0x2000, Prot::RW, flags))
+        .unwrap();
+    s.mem()
+        .store_u32(GuestVa(0x20_0000), Endian::Little, 5)
+        .unwrap();
+    assert_eq!(
+        s.mremap(GuestVa(0x20_0000), 0x1000, 0x1000, 0, GuestVa(0))
+            .unwrap()
+            .0,
+        0x20_0000
+    );
     s.munmap(GuestVa(0x20_1000), 0x1000).unwrap();
-    assert_eq!(s.mremap(GuestVa(0x20_0000), 0x1000, 0x2000, 0, GuestVa(0)).unwrap().0, 0x20_0000);
-    assert_eq!(s.mem().load_u32(GuestVa(0x20_0000), Endian::Little).unwrap(), 5);
+    assert_eq!(
+        s.mremap(GuestVa(0x20_0000), 0x1000, 0x2000, 0, GuestVa(0))
+            .unwrap()
+            .0,
+        0x20_0000
+    );
+    assert_eq!(
+        s.mem()
+            .load_u32(GuestVa(0x20_0000), Endian::Little)
+            .unwrap(),
+        5
+    );
     assert_eq!(s.maps_text().lines().count(), 1);
 }
 
@@ -119,12 +208,24 @@ fn brk_grows_shrinks_and_stops_at_mappings_and_limits() {
     s.set_brk_start(GuestVa(0x50_0123));
     assert_eq!(s.brk(GuestVa(0)).0, 0x50_1000);
     assert_eq!(s.brk(GuestVa(0x50_1801)).0, 0x50_1801);
-    s.mem().store_u32(GuestVa(0x50_1800), Endian::Little, 9).unwrap();
-    assert_eq!(s.maps_text(), format!("{:49}[heap]\n", "00501000-00502000 rw-p 00000000 00:00 0"));
+    s.mem()
+        .store_u32(GuestVa(0x50_1800), Endian::Little, 9)
+        .unwrap();
+    assert_eq!(
+        s.maps_text(),
+        format!("{:49}[heap]\n", "00501000-00502000 rw-p 00000000 00:00 0")
+    );
     put(&s, 0x60_0000, 0x1000);
-    assert_eq!(s.brk(GuestVa(0x60_0000)).0, 0x50_1801, "it would touch the next mapping");
+    assert_eq!(
+        s.brk(GuestVa(0x60_0000)).0,
+        0x50_1801,
+        "it would touch the next mapping"
+    );
     assert_eq!(s.brk(GuestVa(0x50_1000)).0, 0x50_1000);
-    assert_eq!(s.fault_kind(GuestVa(0x50_1800), Access::Read), FaultKind::Unmapped);
+    assert_eq!(
+        s.fault_kind(GuestVa(0x50_1800), Access::Read),
+        FaultKind::Unmapped
+    );
     s.set_limits(u64::MAX, 0x1000);
     assert_eq!(s.brk(GuestVa(0x50_3000)).0, 0x50_1000);
 }
@@ -134,9 +235,16 @@ fn limit_on_address_space_is_emulated() {
     let s = space();
     s.set_limits(0x4000, u64::MAX);
     put(&s, 0x20_0000, 0x3000);
-    assert_eq!(s.mmap(&request(0, 0x2000, Prot::RW, ANON)).unwrap_err(), Errno::ENOMEM);
+    assert_eq!(
+        s.mmap(&request(0, 0x2000, Prot::RW, ANON)).unwrap_err(),
+        Errno::ENOMEM
+    );
     put(&s, 0x20_0000, 0x4000);
-    assert_eq!(s.mremap(GuestVa(0x20_0000), 0x4000, 0x5000, 1, GuestVa(0)).unwrap_err(), Errno::ENOMEM);
+    assert_eq!(
+        s.mremap(GuestVa(0x20_0000), 0x4000, 0x5000, 1, GuestVa(0))
+            .unwrap_err(),
+        Errno::ENOMEM
+    );
 }
 
 #[test]
@@ -144,7 +252,9 @@ fn stack_is_extended_as_far_as_there_is_room() {
     let s = space();
     assert_eq!(s.map_stack(0x10_0000).unwrap().0, 0xfffe_f000 - 0x10_0000);
     s.grow_stack(0x20_0000);
-    s.mem().store_u32(GuestVa(0xfffe_f000 - 0x20_0000), Endian::Little, 1).unwrap();
+    s.mem()
+        .store_u32(GuestVa(0xfffe_f000 - 0x20_0000), Endian::Little, 1)
+        .unwrap();
     put(&s, 0xfffe_f000 - 0x30_0000, 0x1000);
     s.grow_stack(0x40_0000);
     assert!(s.maps_text().contains("[stack]"));
@@ -155,12 +265,35 @@ fn madvise_msync_and_mincore_report_holes_as_enomem() {
     let s = space();
     put(&s, 0x20_0000, 0x1000);
     put(&s, 0x20_2000, 0x1000);
-    s.mem().store_u32(GuestVa(0x20_2000), Endian::Little, 1).unwrap();
-    assert_eq!(s.madvise(GuestVa(0x20_0000), 0x3000, libc::MADV_DONTNEED).unwrap_err(), Errno::ENOMEM);
-    assert_eq!(s.mem().load_u32(GuestVa(0x20_2000), Endian::Little).unwrap(), 0, "the rest is done all the same");
-    assert_eq!(s.msync(GuestVa(0x20_0000), 0x3000, libc::MS_SYNC).unwrap_err(), Errno::ENOMEM);
-    assert_eq!(s.msync(GuestVa(0x20_0000), 0x1000, libc::MS_SYNC | libc::MS_ASYNC).unwrap_err(), Errno::EINVAL);
-    assert_eq!(s.mincore(GuestVa(0x20_0000), 0x3000).unwrap_err(), Errno::ENOMEM);
+    s.mem()
+        .store_u32(GuestVa(0x20_2000), Endian::Little, 1)
+        .unwrap();
+    assert_eq!(
+        s.madvise(GuestVa(0x20_0000), 0x3000, libc::MADV_DONTNEED)
+            .unwrap_err(),
+        Errno::ENOMEM
+    );
+    assert_eq!(
+        s.mem()
+            .load_u32(GuestVa(0x20_2000), Endian::Little)
+            .unwrap(),
+        0,
+        "the rest is done all the same"
+    );
+    assert_eq!(
+        s.msync(GuestVa(0x20_0000), 0x3000, libc::MS_SYNC)
+            .unwrap_err(),
+        Errno::ENOMEM
+    );
+    assert_eq!(
+        s.msync(GuestVa(0x20_0000), 0x1000, libc::MS_SYNC | libc::MS_ASYNC)
+            .unwrap_err(),
+        Errno::EINVAL
+    );
+    assert_eq!(
+        s.mincore(GuestVa(0x20_0000), 0x3000).unwrap_err(),
+        Errno::ENOMEM
+    );
     assert_eq!(s.mincore(GuestVa(0x20_2000), 0x1000).unwrap().len(), 1);
 }
 
@@ -173,9 +306,16 @@ fn code_pages_are_released_by_writes_and_by_system_calls() {
     s.mmap(&request(0x20_0000, 0x2000, Prot(7), FIXED)).unwrap();
     s.mem().write(GuestVa(0x20_0000), &[1, 2, 3, 4]).unwrap();
     let mut code = [0; 8];
-    assert_eq!(s.fetch(GuestVa(0x20_1ffc), &mut code).unwrap(), 4, "stops at the end of the mapping");
+    assert_eq!(
+        s.fetch(GuestVa(0x20_1ffc), &mut code).unwrap(),
+        4,
+        "stops at the end of the mapping"
+    );
     assert!(s.protect_code(GuestVa(0x20_0000), 4));
-    assert_eq!(s.classify(GuestVa(0x20_0002), Access::Write), WriteFault::Code(GuestVa(0x20_0000), 0x1000));
+    assert_eq!(
+        s.classify(GuestVa(0x20_0002), Access::Write),
+        WriteFault::Code(GuestVa(0x20_0000), 0x1000)
+    );
     assert!(s.protect_code(GuestVa(0x20_0000), 4));
     s.prepare_write(GuestVa(0x20_0ffe), 4);
     assert_eq!(stale.load(Ordering::Relaxed), 0x20_0000);
@@ -198,29 +338,64 @@ fn twins_of_a_translated_page_are_protected_and_released_together() {
     // SAFETY: as above.
     assert_eq!(unsafe { libc::ftruncate(fd, 0x2000) }, 0);
     let map = |addr, prot, offset| {
-        let file = Backing { dev: 1, ino: 2, offset, name: "memfd".into() };
+        let file = Backing {
+            dev: 1,
+            ino: 2,
+            offset,
+            name: "memfd".into(),
+        };
         let flags = libc::MAP_SHARED | libc::MAP_FIXED;
-        s.mmap(&MapRequest { addr, len: 0x1000, prot, flags, file: Some((fd, file)) }).unwrap();
+        s.mmap(&MapRequest {
+            addr,
+            len: 0x1000,
+            prot,
+            flags,
+            file: Some((fd, file)),
+        })
+        .unwrap();
     };
     map(0x20_0000, Prot::RX, 0x1000);
     map(0x30_0000, Prot::RW, 0x1000);
-    assert!(!s.protect_code(GuestVa(0x20_0000), 4), "the guest cannot write through this one");
-    assert_eq!(s.classify(GuestVa(0x30_0010), Access::Write), WriteFault::Code(GuestVa(0x30_0000), 0x1000));
+    assert!(
+        !s.protect_code(GuestVa(0x20_0000), 4),
+        "the guest cannot write through this one"
+    );
+    assert_eq!(
+        s.classify(GuestVa(0x30_0010), Access::Write),
+        WriteFault::Code(GuestVa(0x30_0000), 0x1000)
+    );
     assert_eq!(stale.load(Ordering::Relaxed), 0x20_0000);
     s.mem().write(GuestVa(0x30_0010), &[1]).unwrap();
     // A twin that is made later is protected from the start.
     s.protect_code(GuestVa(0x20_0000), 4);
     map(0x40_0000, Prot::RW, 0x1000);
-    assert_eq!(s.classify(GuestVa(0x40_0000), Access::Write), WriteFault::Code(GuestVa(0x40_0000), 0x1000));
+    assert_eq!(
+        s.classify(GuestVa(0x40_0000), Access::Write),
+        WriteFault::Code(GuestVa(0x40_0000), 0x1000)
+    );
 }
 
 #[test]
 fn fault_kinds_follow_the_guests_map() {
     let s = space();
     s.mmap(&request(0x20_0000, 0x1000, Prot::R, FIXED)).unwrap();
-    assert_eq!(s.fault_kind(GuestVa(0x20_0000), Access::Write), FaultKind::Protection);
-    assert_eq!(s.fault_kind(GuestVa(0x20_0000), Access::Exec), FaultKind::Protection);
-    assert_eq!(s.fault_kind(GuestVa(0x20_1000), Access::Read), FaultKind::Unmapped);
-    assert_eq!(s.fault_kind(GuestVa(0x20_0000), Access::Read), FaultKind::Bus);
-    assert!(matches!(s.classify(GuestVa(0x20_0000), Access::Write), WriteFault::Fault(f) if f.kind == FaultKind::Protection));
+    assert_eq!(
+        s.fault_kind(GuestVa(0x20_0000), Access::Write),
+        FaultKind::Protection
+    );
+    assert_eq!(
+        s.fault_kind(GuestVa(0x20_0000), Access::Exec),
+        FaultKind::Protection
+    );
+    assert_eq!(
+        s.fault_kind(GuestVa(0x20_1000), Access::Read),
+        FaultKind::Unmapped
+    );
+    assert_eq!(
+        s.fault_kind(GuestVa(0x20_0000), Access::Read),
+        FaultKind::Bus
+    );
+    assert!(
+        matches!(s.classify(GuestVa(0x20_0000), Access::Write), WriteFault::Fault(f) if f.kind == FaultKind::Protection)
+    );
 }
