@@ -118,13 +118,11 @@ impl Errno {
     /// Not an error: the registers are already what they should be (sigreturn, execve, a finished exit).
     pub const KEEP_REGS: Errno = Errno(1 << 20);
 
-    /// The usual reaction of a slow call to a signal: EINTR becomes [`Errno::ERESTARTSYS`].
+    /// What a slow call gives when a signal came: ERESTARTSYS as [`crate::sys::blocking`] found it. An EINTR of the
+    /// host's stays, since the host's handlers have SA_RESTART: the kernel means never to restart this call (a
+    /// receive with a timeout, for example).
     pub fn restart(self) -> Errno {
-        if self == Errno::EINTR {
-            Errno::ERESTARTSYS
-        } else {
-            self
-        }
+        self
     }
 
     /// For calls that a handler always interrupts: EINTR becomes [`Errno::ERESTARTNOHAND`].
