@@ -15,6 +15,7 @@ pub fn run(guest: &Guest, parsed: Parsed) -> Result<ExitCode, Failure> {
     let Some(program) = command.next() else {
         return Err(Failure::program("no program named".to_string(), 1));
     };
+    refuse_unimplemented(&options)?;
     let reexec = child_options(guest, &options);
     let cfg = RunConfig {
         guest: GuestId {
@@ -49,6 +50,25 @@ pub fn run(guest: &Guest, parsed: Parsed) -> Result<ExitCode, Failure> {
     };
     match linux_user::run(&cfg) {
         Err(e) => Err(Failure::program(e.what, e.status)),
+    }
+}
+
+/// Options that are understood but do nothing yet are refused, not ignored.
+fn refuse_unimplemented(options: &UserOptions) -> Result<(), Failure> {
+    let given = [
+        (options.gdb.is_some(), "-g"),
+        (options.perfmap, "-perfmap"),
+        (options.stats, "-stats"),
+        (!options.log_ranges.is_empty(), "-dfilter"),
+        (options.tb_size_mib.is_some(), "-tb-size"),
+    ];
+    match given.iter().find(|(given, _)| *given) {
+        // UNIMPL: the gdb server, the perf map, statistics at the end.
+        Some((_, name)) => Err(Failure::program(
+            format!("{name} is not implemented yet"),
+            1,
+        )),
+        None => Ok(()),
     }
 }
 
