@@ -47,7 +47,9 @@ fn classify(host_path: &CString) -> Result<Kind, Errno> {
     let access = [addr_of(host_path), libc::X_OK as u64];
     sys::call(libc::SYS_access, access)?;
     // A file that can be executed but not read is the host's business.
-    let Ok(mut file) = File::open(path) else { return Ok(Kind::Host) };
+    let Ok(mut file) = File::open(path) else {
+        return Ok(Kind::Host);
+    };
     let mut head = [0u8; SCRIPT_LINE];
     let mut len = 0;
     while len < head.len() {
@@ -62,7 +64,11 @@ fn classify(host_path: &CString) -> Result<Kind, Errno> {
     }
     if head.len() >= 20 && head.starts_with(b"\x7fELF") {
         let raw = [head[18], head[19]];
-        let machine = if head[5] == 2 { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) };
+        let machine = if head[5] == 2 {
+            u16::from_be_bytes(raw)
+        } else {
+            u16::from_le_bytes(raw)
+        };
         if let Some(port) = guest::port_for_machine(machine) {
             return Ok(Kind::Guest(port));
         }
@@ -72,12 +78,23 @@ fn classify(host_path: &CString) -> Result<Kind, Errno> {
 
 /// Interpreter and argument of a `#!` line. [Linux fs/binfmt_script.c]
 fn script(line: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-    let end = line.iter().position(|&b| b == b'\n' || b == 0).unwrap_or(line.len());
+    let end = line
+        .iter()
+        .position(|&b| b == b'\n' || b == 0)
+        .unwrap_or(line.len());
     let text = line[..end].trim_ascii();
-    let split = text.iter().position(|b| matches!(b, b' ' | b'\t')).unwrap_or(text.len());
+    let split = text
+        .iter()
+        .position(|b| matches!(b, b' ' | b'\t'))
+        .unwrap_or(text.len());
     let (interpreter, rest) = text.split_at(split);
     let arg = rest.trim_ascii();
-    (!interpreter.is_empty()).then(|| (interpreter.to_vec(), (!arg.is_empty()).then(|| arg.to_vec())))
+    (!interpreter.is_empty()).then(|| {
+        (
+            interpreter.to_vec(),
+            (!arg.is_empty()).then(|| arg.to_vec()),
+        )
+    })
 }
 
 fn addr_of(s: &CString) -> u64 {
@@ -92,12 +109,18 @@ pub fn execute(t: &mut Task, mut r: Request) -> Errno {
             Ok(Kind::Host) => return sys::execve(&r.host_path, &r.argv, &r.envp),
             Ok(Kind::Guest(port)) => return reexecute(t, port, &r),
             Ok(Kind::Script(interpreter, arg)) => {
-                let Ok(path) = CString::new(interpreter) else { return Errno::ENOEXEC };
+                let Ok(path) = CString::new(interpreter) else {
+                    return Errno::ENOEXEC;
+                };
                 let host_path = t.resolve(&path);
                 // argv[0] gives way to interpreter, argument and the script's path.
                 let rest = r.argv.split_off(1.min(r.argv.len()));
                 let arg = arg.and_then(|a| CString::new(a).ok());
-                r.argv = std::iter::once(path.clone()).chain(arg).chain([r.path.clone()]).chain(rest).collect();
+                r.argv = std::iter::once(path.clone())
+                    .chain(arg)
+                    .chain([r.path.clone()])
+                    .chain(rest)
+                    .collect();
                 r.path = path;
                 r.host_path = host_path;
             }

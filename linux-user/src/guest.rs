@@ -64,7 +64,13 @@ pub trait GuestPort: Sync {
     fn tls(&self, cpu: &Vcpu) -> u64;
 
     /// Builds a signal frame on the guest's stack and sets the registers to run the handler.
-    fn push_frame(&self, t: &mut Task, info: &SigInfo, action: &Action, old_mask: u64) -> Result<(), Errno>;
+    fn push_frame(
+        &self,
+        t: &mut Task,
+        info: &SigInfo,
+        action: &Action,
+        old_mask: u64,
+    ) -> Result<(), Errno>;
 
     /// Takes registers and mask back from the frame of a handler that returned; `rt` as the system call says.
     fn pop_frame(&self, t: &mut Task, rt: bool) -> Result<u64, Errno>;
@@ -100,6 +106,8 @@ pub trait GuestPort: Sync {
 
 /// The port for an ELF machine number.
 pub fn port_for_machine(machine: u16) -> Option<&'static dyn GuestPort> {
-    crate::guests::PORTS.iter().copied().find(|p| p.elf_machine() == machine)
+    crate::guests::PORTS
+        .iter()
+        .copied()
+        .find(|p| p.elf_machine() == machine)
 }
-

@@ -36,7 +36,10 @@ pub struct StartError {
 pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
     sys::open_self(cfg.exec_fd);
     let mut t = load::load(cfg)?;
-    signal::install().map_err(|e| StartError { what: format!("cannot set signal handlers: {e}"), status: 1 })?;
+    signal::install().map_err(|e| StartError {
+        what: format!("cannot set signal handlers: {e}"),
+        status: 1,
+    })?;
     sys::enter_thread();
     let status = run::run(&mut t);
     process::exit_thread(&mut t, status);

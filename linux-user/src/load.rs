@@ -1,10 +1,10 @@
 //! Loads a program: finds the file, checks it, builds the process around it.
 
+use crate::StartError;
 use crate::config::RunConfig;
 use crate::guest::{self, GuestPort};
 use crate::start::{self, ImageFacts, StackImage};
 use crate::task::{Config, Process, Task};
-use crate::StartError;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tcg_exec::{Backend, Engine, EngineConfig, Vcpu};
 use tcg_mem::UserMem;
-use tcg_uspace::{AddressSpace, Backing, ElfError, ElfHeader, LoadPlan, Loaded, load as load_image, read_header};
+use tcg_uspace::{
+    AddressSpace, Backing, ElfError, ElfHeader, LoadPlan, Loaded, load as load_image, read_header,
+};
 
 /// A program file and what its headers say.
 struct Program {
@@ -23,40 +25,67 @@ struct Program {
 }
 
 fn fail(what: impl Into<String>, status: u8) -> StartError {
-    StartError { what: what.into(), status }
+    StartError {
+        what: what.into(),
+        status,
+    }
 }
 
 fn open(path: &Path) -> Result<Program, StartError> {
     let say = |what: String, status| fail(format!("{}: {what}", path.display()), status);
     let file = File::open(path).map_err(|e| {
-        let status = if e.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
+        let status = if e.kind() == std::io::ErrorKind::NotFound {
+            127
+        } else {
+            126
+        };
         say(io_text(&e), status)
     })?;
     if file.metadata().is_ok_and(|m| m.is_dir()) {
         return Err(say("Is a directory".into(), 126));
     }
     let head = read_header(&file).map_err(|e| say(e.to_string(), 126))?;
-    Ok(Program { path: path.to_path_buf(), file, head })
+    Ok(Program {
+        path: path.to_path_buf(),
+        file,
+        head,
+    })
 }
 
 /// The error's text without Rust's "(os error N)".
 fn io_text(e: &std::io::Error) -> String {
     let text = e.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_string()
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_string()
 }
 
 /// The file with the interpreter's name: under -L first, then on the host.
 fn open_interpreter(cfg: &RunConfig, name: &[u8]) -> Result<Program, StartError> {
     let name = Path::new(OsStr::from_bytes(name));
-    let under = cfg.sysroot.as_ref().map(|p| p.join(name.strip_prefix("/").unwrap_or(name)));
+    let under = cfg
+        .sysroot
+        .as_ref()
+        .map(|p| p.join(name.strip_prefix("/").unwrap_or(name)));
     if let Some(under) = under.filter(|p| p.exists()) {
         return open(&under);
     }
     open(name).map_err(|e| {
         let why = e.what.rsplit(": ").next().unwrap_or_default().to_string();
-        let hint = if cfg.sysroot.is_some() { "" } else { "; -L names the folder of the guest's root" };
+        let hint = if cfg.sysroot.is_some() {
+            ""
+        } else {
+            "; -L names the folder of the guest's root"
+        };
         let program = cfg.program.display();
-        fail(format!("{program}: cannot load its program interpreter {}: {why}{hint}", name.display()), e.status)
+        fail(
+            format!(
+                "{program}: cannot load its program interpreter {}: {why}{hint}",
+                name.display()
+            ),
+            e.status,
+        )
     })
 }
 
@@ -67,16 +96,38 @@ fn check(cfg: &RunConfig, p: &Program) -> Result<(), StartError> {
         return Ok(());
     }
     let order = if big { "big-endian" } else { "little-endian" };
-    let what = guest::port_for_machine(machine)
-        .map_or_else(|| format!("ELF machine {machine}"), |p| format!("{order} {}", p.name()));
-    Err(fail(format!("{}: a program for {what}, not for {}", p.path.display(), cfg.guest.name), 126))
+    let what = guest::port_for_machine(machine).map_or_else(
+        || format!("ELF machine {machine}"),
+        |p| format!("{order} {}", p.name()),
+    );
+    Err(fail(
+        format!(
+            "{}: a program for {what}, not for {}",
+            p.path.display(),
+            cfg.guest.name
+        ),
+        126,
+    ))
 }
 
-fn map_image(space: &AddressSpace, p: &Program, plan: LoadPlan, rie: bool) -> Result<Loaded, StartError> {
+fn map_image(
+    space: &AddressSpace,
+    p: &Program,
+    plan: LoadPlan,
+    rie: bool,
+) -> Result<Loaded, StartError> {
     let error = |e: ElfError| fail(format!("{}: {e}", p.path.display()), 126);
-    let meta = p.file.metadata().map_err(|e| fail(format!("{}: {}", p.path.display(), io_text(&e)), 126))?;
+    let meta = p
+        .file
+        .metadata()
+        .map_err(|e| fail(format!("{}: {}", p.path.display(), io_text(&e)), 126))?;
     let name = std::fs::canonicalize(&p.path).unwrap_or_else(|_| p.path.clone());
-    let backing = Backing { dev: meta.dev(), ino: meta.ino(), offset: 0, name: name.to_string_lossy().into() };
+    let backing = Backing {
+        dev: meta.dev(),
+        ino: meta.ino(),
+        offset: 0,
+        name: name.to_string_lossy().into(),
+    };
     load_image(space, &p.file, &p.head, plan, &backing, rie).map_err(error)
 }
 
@@ -85,7 +136,10 @@ fn stack_size(cfg: &RunConfig) -> u64 {
     const DEFAULT: u64 = 8 << 20;
     const MOST: u64 = 256 << 20;
     let limit = crate::sys::stack_limit().unwrap_or(DEFAULT);
-    cfg.stack_size.unwrap_or(limit).clamp(128 << 10, MOST).next_multiple_of(4096)
+    cfg.stack_size
+        .unwrap_or(limit)
+        .clamp(128 << 10, MOST)
+        .next_multiple_of(4096)
 }
 
 fn os_bytes(s: &OsString) -> Vec<u8> {
@@ -114,7 +168,16 @@ fn environment(cfg: &RunConfig) -> Vec<Vec<u8>> {
 /// Builds the process; gives its first task.
 pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let program = open(&cfg.program)?;
-    let no_port = || fail(format!("{}: no Linux support for {}", cfg.program.display(), cfg.guest.name), 126);
+    let no_port = || {
+        fail(
+            format!(
+                "{}: no Linux support for {}",
+                cfg.program.display(),
+                cfg.guest.name
+            ),
+            126,
+        )
+    };
     let port = guest::port_for_machine(cfg.guest.machine).ok_or_else(no_port)?;
     check(cfg, &program)?;
     let interpreter = match &program.head.interp {
@@ -150,37 +213,98 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let no_stack = |e: tcg_uspace::Errno| fail(format!("cannot map the stack: error {}", e.0), 1);
     space.map_stack(stack_size(cfg)).map_err(no_stack)?;
     let aux = port.aux(cfg.cpu.as_deref());
-    let mut process = Process::new(config(cfg, aux.machine), exe_path(&cfg.program), space, Arc::clone(&engine));
-    let argv0 = cfg.argv0.clone().unwrap_or_else(|| cfg.program.clone().into_os_string());
-    let argv: Vec<Vec<u8>> = std::iter::once(&argv0).chain(&cfg.args).map(os_bytes).collect();
+    let mut process = Process::new(
+        config(cfg, aux.machine),
+        exe_path(&cfg.program),
+        space,
+        Arc::clone(&engine),
+    );
+    let argv0 = cfg
+        .argv0
+        .clone()
+        .unwrap_or_else(|| cfg.program.clone().into_os_string());
+    let argv: Vec<Vec<u8>> = std::iter::once(&argv0)
+        .chain(&cfg.args)
+        .map(os_bytes)
+        .collect();
     let envp = environment(cfg);
     process.cmdline = with_nuls(&argv);
     process.environ = with_nuls(&envp);
     let vcpu = Vcpu::new(engine);
-    let mut t = Task::leader(port, port.abi(cfg.guest.big_endian), Arc::new(process), vcpu);
+    let mut t = Task::leader(
+        port,
+        port.abi(cfg.guest.big_endian),
+        Arc::new(process),
+        vcpu,
+    );
     let mut random = [0; 16];
     crate::sys::random(cfg.seed, &mut random);
     let execfn = cfg.program.as_os_str().as_bytes();
-    let stack = StackImage { argv: &argv, envp: &envp, execfn, image, cpu: aux, random };
-    let too_long = |_| fail(format!("{}: Argument list too long", cfg.program.display()), 126);
+    let stack = StackImage {
+        argv: &argv,
+        envp: &envp,
+        execfn,
+        image,
+        cpu: aux,
+        random,
+    };
+    let too_long = |_| {
+        fail(
+            format!("{}: Argument list too long", cfg.program.display()),
+            126,
+        )
+    };
     let built = start::build(&t, geometry.stack_top, &stack).map_err(too_long)?;
-    port.map_kernel_pages(&mut t).map_err(|_| fail("cannot map the kernel's helper page", 1))?;
+    port.map_kernel_pages(&mut t)
+        .map_err(|_| fail("cannot map the kernel's helper page", 1))?;
     port.start(&mut t.vcpu, entry, built.sp);
     let _ = t.process.stack.set(built);
     Ok(t)
 }
 
 fn with_nuls(strings: &[Vec<u8>]) -> Vec<u8> {
-    strings.iter().flat_map(|s| s.iter().copied().chain([0])).collect()
+    strings
+        .iter()
+        .flat_map(|s| s.iter().copied().chain([0]))
+        .collect()
 }
 
 fn exe_path(program: &Path) -> Vec<u8> {
-    std::fs::canonicalize(program).unwrap_or_else(|_| program.to_path_buf()).into_os_string().into_vec()
+    std::fs::canonicalize(program)
+        .unwrap_or_else(|_| program.to_path_buf())
+        .into_os_string()
+        .into_vec()
+}
+
+/// The engine's part of `-d`, to the file of `-D` or to a descriptor of our own for standard error, which the guest may close.
+fn start_log(cfg: &RunConfig, engine: &Engine) -> Result<(), StartError> {
+    use std::os::fd::AsFd;
+    let mask = tcg_debug::log_mask::of_words(cfg.log.iter().copied());
+    if mask == 0 {
+        return Ok(());
+    }
+    let out = match &cfg.log_file {
+        Some(path) => std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path),
+        None => std::io::stderr()
+            .as_fd()
+            .try_clone_to_owned()
+            .map(std::fs::File::from),
+    };
+    let out = out.map_err(|e| fail(format!("-D: cannot write the log: {e}"), 1))?;
+    engine.set_observer(Box::new(tcg_debug::TextLog::new(mask, Box::new(out))));
+    engine.set_log_mask(mask);
+    Ok(())
 }
 
 fn config(cfg: &RunConfig, machine: &'static str) -> Config {
     Config {
-        prefix: cfg.sysroot.as_ref().map(|p| p.as_os_str().as_bytes().to_vec()),
+        prefix: cfg
+            .sysroot
+            .as_ref()
+            .map(|p| p.as_os_str().as_bytes().to_vec()),
         strace: cfg.strace,
         unimp: cfg.log.contains(&"unimp"),
         release: cfg.uname_release.as_ref().map(|r| r.as_bytes().to_vec()),
@@ -193,13 +317,25 @@ type Machine = (Arc<AddressSpace>, Arc<Engine>);
 
 /// Address space and translator.
 fn machine(cfg: &RunConfig, port: &dyn GuestPort) -> Result<Machine, StartError> {
-    let isa = port.isa(cfg.cpu.as_deref(), cfg.guest.big_endian).map_err(|e| fail(e, 1))?;
+    let isa = port
+        .isa(cfg.cpu.as_deref(), cfg.guest.big_endian)
+        .map_err(|e| fail(e, 1))?;
     let mem = UserMem::reserve_32().map_err(|e| fail(e.to_string(), 1))?;
     let space = Arc::new(AddressSpace::new(mem, port.geometry(), stack_size(cfg)));
-    let backend = if std::env::var_os("EMU_INTERP").is_some() { Backend::Interp } else { Backend::Jit };
-    let engine_config = EngineConfig { backend, one_insn_per_tb: cfg.one_insn_per_tb, ..EngineConfig::default() };
+    let backend = if std::env::var_os("EMU_INTERP").is_some() {
+        Backend::Interp
+    } else {
+        Backend::Jit
+    };
+    let engine_config = EngineConfig {
+        backend,
+        one_insn_per_tb: cfg.one_insn_per_tb,
+        ..EngineConfig::default()
+    };
     let code: Arc<dyn tcg_target::CodeMemory> = space.clone();
-    let engine = Engine::new(isa, mem, code, engine_config).map_err(|e| fail(format!("no memory for code: {e}"), 1))?;
+    let engine = Engine::new(isa, mem, code, engine_config)
+        .map_err(|e| fail(format!("no memory for code: {e}"), 1))?;
+    start_log(cfg, &engine)?;
     let stale = Arc::clone(&engine);
     space.set_invalidate(Box::new(move |va, len| stale.invalidate(va, len)));
     Ok((space, engine))

@@ -60,7 +60,9 @@ pub fn clone(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     }
     if f & VM != 0 && f & VFORK == 0 {
         // UNIMPL: a process that shares memory and runs on beside its parent.
-        t.unimplemented(format_args!("clone with CLONE_VM but neither CLONE_THREAD nor CLONE_VFORK"));
+        t.unimplemented(format_args!(
+            "clone with CLONE_VM but neither CLONE_THREAD nor CLONE_VFORK"
+        ));
         return Err(Errno::EINVAL);
     }
     if f & VM != 0 {
@@ -79,7 +81,11 @@ fn child_registers(child: &mut Task, a: &CloneArgs) {
     if a.flags & SETTLS != 0 {
         port.set_tls(&mut child.vcpu, a.tls);
     }
-    child.clear_child_tid = if a.flags & CHILD_CLEARTID != 0 { a.child_tid } else { 0 };
+    child.clear_child_tid = if a.flags & CHILD_CLEARTID != 0 {
+        a.child_tid
+    } else {
+        0
+    };
 }
 
 fn store_tid(t: &Task, va: u64, tid: u64) {
@@ -103,21 +109,23 @@ fn thread(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     let (report, tid) = mpsc::channel();
     // The child starts with all signals blocked, until it knows who it is.
     let mask = sys::block_all_signals();
-    let spawned = std::thread::Builder::new().stack_size(THREAD_STACK).spawn(move || {
-        let tid = sys::gettid();
-        child.tid = tid as u32;
-        if a.flags & CHILD_SETTID != 0 {
-            store_tid(&child, a.child_tid, tid);
-        }
-        if a.flags & PARENT_SETTID != 0 {
-            store_tid(&child, a.parent_tid, tid);
-        }
-        sys::enter_thread();
-        let _ = report.send(tid);
-        drop(report);
-        sys::restore_signals(&mask);
-        crate::run::thread_main(child);
-    });
+    let spawned = std::thread::Builder::new()
+        .stack_size(THREAD_STACK)
+        .spawn(move || {
+            let tid = sys::gettid();
+            child.tid = tid as u32;
+            if a.flags & CHILD_SETTID != 0 {
+                store_tid(&child, a.child_tid, tid);
+            }
+            if a.flags & PARENT_SETTID != 0 {
+                store_tid(&child, a.parent_tid, tid);
+            }
+            sys::enter_thread();
+            let _ = report.send(tid);
+            drop(report);
+            sys::restore_signals(&mask);
+            crate::run::thread_main(child);
+        });
     let result = match spawned {
         Ok(_) => tid.recv().map_err(|_| Errno::EAGAIN),
         Err(_) => Err(Errno::EAGAIN),

@@ -85,23 +85,37 @@ pub fn build(t: &Task, top: u64, s: &StackImage) -> Result<StackFacts, Errno> {
     let put = |at: &mut u64, bytes: &[u8]| -> Result<u64, Errno> {
         *at = at.checked_sub(bytes.len() as u64 + 1).ok_or(Errno::E2BIG)?;
         t.mem.write(GuestVa(*at), bytes).map_err(|_| Errno::E2BIG)?;
-        t.mem.fill(GuestVa(*at + bytes.len() as u64), 0, 1).map_err(|_| Errno::E2BIG)?;
+        t.mem
+            .fill(GuestVa(*at + bytes.len() as u64), 0, 1)
+            .map_err(|_| Errno::E2BIG)?;
         Ok(*at)
     };
     let execfn = put(&mut at, s.execfn)?;
     facts.env_end = at;
     // The last string lies highest, as the kernel copies them.
-    let mut envp: Vec<u64> = s.envp.iter().rev().map(|e| put(&mut at, e)).collect::<Result<_, _>>()?;
+    let mut envp: Vec<u64> = s
+        .envp
+        .iter()
+        .rev()
+        .map(|e| put(&mut at, e))
+        .collect::<Result<_, _>>()?;
     envp.reverse();
     facts.env_start = at;
     facts.arg_end = at;
-    let mut argv: Vec<u64> = s.argv.iter().rev().map(|a| put(&mut at, a)).collect::<Result<_, _>>()?;
+    let mut argv: Vec<u64> = s
+        .argv
+        .iter()
+        .rev()
+        .map(|a| put(&mut at, a))
+        .collect::<Result<_, _>>()?;
     argv.reverse();
     facts.arg_start = at;
     let platform = put(&mut at, s.cpu.platform.as_bytes())?;
     at = (at - 16) & !15;
     let random = at;
-    t.mem.write(GuestVa(random), &s.random).map_err(|_| Errno::E2BIG)?;
+    t.mem
+        .write(GuestVa(random), &s.random)
+        .map_err(|_| Errno::E2BIG)?;
     let aux = aux_vector(s, execfn, platform, random);
     let words = 1 + argv.len() + 1 + envp.len() + 1 + 2 * aux.len();
     let sp = at.checked_sub(words as u64 * word).ok_or(Errno::E2BIG)? & !15;

@@ -11,7 +11,6 @@ use std::ffi::CString;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use tcg_exec::{Engine, Vcpu};
-use crate::syscall::SysResult;
 use tcg_mem::{GuestVa, UserMem};
 use tcg_uspace::{AddressSpace, MapRequest, Prot};
 
@@ -88,7 +87,12 @@ pub struct Task {
 
 impl Process {
     /// A process around a loaded program.
-    pub fn new(config: Config, exe: Vec<u8>, space: Arc<AddressSpace>, engine: Arc<Engine>) -> Process {
+    pub fn new(
+        config: Config,
+        exe: Vec<u8>,
+        space: Arc<AddressSpace>,
+        engine: Arc<Engine>,
+    ) -> Process {
         Process {
             config,
             exe,
@@ -129,14 +133,24 @@ impl Process {
             space: Arc::clone(&self.space),
             engine: Arc::clone(&self.engine),
             actions: self.actions.copied(),
-            limits: Mutex::new(self.limits.lock().unwrap_or_else(|e| e.into_inner()).clone()),
+            limits: Mutex::new(
+                self.limits
+                    .lock()
+                    .unwrap_or_else(|e| e.into_inner())
+                    .clone(),
+            ),
         }
     }
 }
 
 impl Task {
     /// The first thread of a process.
-    pub fn leader(port: &'static dyn GuestPort, abi: Abi, process: Arc<Process>, vcpu: Vcpu) -> Task {
+    pub fn leader(
+        port: &'static dyn GuestPort,
+        abi: Abi,
+        process: Arc<Process>,
+        vcpu: Vcpu,
+    ) -> Task {
         Task {
             abi,
             mem: process.space.mem(),
@@ -184,7 +198,12 @@ impl Task {
     }
 
     /// Maps a page that the kernel provides, with contents, readable and executable.
-    pub fn map_kernel_page(&mut self, va: GuestVa, data: &[u8], label: &'static str) -> Result<(), Errno> {
+    pub fn map_kernel_page(
+        &mut self,
+        va: GuestVa,
+        data: &[u8],
+        label: &'static str,
+    ) -> Result<(), Errno> {
         let len = data.len() as u64;
         self.process.space.map_special(va, len, Prot::RX, label)?;
         self.mem.write(va, data)?;
@@ -214,21 +233,12 @@ impl Task {
     /// Anonymous private memory anywhere, for the emulator's own structures in the guest.
     pub fn map_anonymous(&self, len: u64, prot: Prot) -> Result<GuestVa, Errno> {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        Ok(self.process.space.mmap(&MapRequest { addr: 0, len, prot, flags, file: None })?)
-    }
-
-    /// shmat of a segment of `size` bytes: the address space chooses the place and maps it.
-    pub fn shm_attach(&mut self, id: i32, _va: GuestVa, _flags: i32, _size: u64) -> SysResult {
-        crate::syscall::strace::unimp(
-            self,
-            &format!("shmat of segment {id}: no address space yet"),
-        );
-        Err(Errno::ENOSYS)
-    }
-
-    /// shmdt.
-    pub fn shm_detach(&mut self, _va: GuestVa) -> SysResult {
-        crate::syscall::strace::unimp(self, "shmdt: no address space yet");
-        Err(Errno::ENOSYS)
+        Ok(self.process.space.mmap(&MapRequest {
+            addr: 0,
+            len,
+            prot,
+            flags,
+            file: None,
+        })?)
     }
 }

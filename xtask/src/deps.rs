@@ -33,13 +33,13 @@ const ALLOWED: &[Row] = &[
     row("tcg-mem", &[], &[]),
     row("tcg-softfloat", &[], &[]),
     row("tcg-decode", &[], &[]),
-    row("tcg-ir", &["tcg-softfloat"], &[]),
+    row("tcg-ir", &["tcg-mem", "tcg-softfloat"], &[]),
     row("tcg-opt", &["tcg-ir"], &[]),
     row("tcg-target", &["tcg-ir", "tcg-mem", "tcg-softfloat"], &[]),
     row(
         "tcg-x64",
-        &["tcg-ir", "tcg-mem", "tcg-opt"],
-        &["tcg-softfloat", "tcg-target"],
+        &["tcg-ir", "tcg-mem", "tcg-opt", "tcg-target"],
+        &["tcg-softfloat"],
     ),
     row("tcg-debug", &["tcg-mem", "tcg-ir", "tcg-target"], &[]),
     row(

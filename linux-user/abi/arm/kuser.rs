@@ -36,7 +36,10 @@ const HELPERS: &[Helper] = &[
         ],
     },
     // __kuser_memory_barrier
-    Helper { offset: 0xfa0, code: &[0xf57f_f05b, 0xe12f_ff1e] },
+    Helper {
+        offset: 0xfa0,
+        code: &[0xf57f_f05b, 0xe12f_ff1e],
+    },
     // __kuser_cmpxchg(r0 = old, r1 = new, r2 = ptr)
     Helper {
         offset: 0xfc0,
@@ -52,9 +55,15 @@ const HELPERS: &[Helper] = &[
         ],
     },
     // __kuser_get_tls: r0 = TPIDRURO
-    Helper { offset: 0xfe0, code: &[0xee1d_0f70, 0xe12f_ff1e] },
+    Helper {
+        offset: 0xfe0,
+        code: &[0xee1d_0f70, 0xe12f_ff1e],
+    },
     // __kuser_helper_version
-    Helper { offset: 0xffc, code: &[5] },
+    Helper {
+        offset: 0xffc,
+        code: &[5],
+    },
 ];
 
 /// Maps the page, readable and executable. Instructions are little-endian whatever the data order.
@@ -93,5 +102,8 @@ pub fn return_code(rt: bool, thumb: bool) -> ReturnCode {
         (true, false) => (0x510, &[0xe3a0_70ad, 0xef00_0000]),  // mov r7, #173; svc 0
         (true, true) => (0x518, &[0xdf00_27ad]),                // movs r7, #173; svc 0
     };
-    ReturnCode { address: VECTORS + offset + u64::from(thumb), words }
+    ReturnCode {
+        address: VECTORS + offset + u64::from(thumb),
+        words,
+    }
 }

@@ -3,8 +3,8 @@
 use crate::abi::{Abi, Endian};
 use crate::errno::Errno;
 use crate::guest::{AuxFacts, GuestPort, TrapAction};
-use crate::task::Task;
 use crate::signal::{Action, SigInfo};
+use crate::task::Task;
 use target_arm::ArmState;
 use target_arm::{Arm, CpuModel, MODELS, trap};
 use tcg_exec::Vcpu;
@@ -36,14 +36,23 @@ impl GuestPort for ArmPort {
 
     fn isa(&self, cpu: Option<&str>, big_endian: bool) -> Result<&'static dyn Isa, String> {
         let name = cpu.unwrap_or("max");
-        let model = CpuModel::find(name).ok_or_else(|| format!("unknown CPU model '{name}' (-cpu help lists them)"))?;
+        let model = CpuModel::find(name)
+            .ok_or_else(|| format!("unknown CPU model '{name}' (-cpu help lists them)"))?;
         // The kernel's page uses the exclusive instructions and the thread register, which old models lack.
         let platform_code = Some(super::kuser::VECTORS);
-        Ok(Box::leak(Box::new(Arm { model, big_endian, platform_code })))
+        Ok(Box::leak(Box::new(Arm {
+            model,
+            big_endian,
+            platform_code,
+        })))
     }
 
     fn abi(&self, big_endian: bool) -> Abi {
-        super::abi(if big_endian { Endian::Big } else { Endian::Little })
+        super::abi(if big_endian {
+            Endian::Big
+        } else {
+            Endian::Little
+        })
     }
 
     fn aux(&self, cpu: Option<&str>) -> AuxFacts {
@@ -55,18 +64,34 @@ impl GuestPort for ArmPort {
             "v8" => ("v8l", "armv7l"),
             _ => ("v7l", "armv7l"),
         };
-        AuxFacts { hwcap: u64::from(hwcap), hwcap2: u64::from(hwcap2), platform: names.0, machine: names.1 }
+        AuxFacts {
+            hwcap: u64::from(hwcap),
+            hwcap2: u64::from(hwcap2),
+            platform: names.0,
+            machine: names.1,
+        }
     }
 
     fn geometry(&self) -> Geometry {
-        Geometry { task_size: 0xffff_0000, stack_top: 0xfffe_f000, pie_base: 0x0040_0000, min_addr: 0x1_0000 }
+        Geometry {
+            task_size: 0xffff_0000,
+            stack_top: 0xfffe_f000,
+            pie_base: 0x0040_0000,
+            min_addr: 0x1_0000,
+        }
     }
 
     fn tls(&self, cpu: &Vcpu) -> u64 {
         u64::from(cpu.state::<ArmState>().tpidruro)
     }
 
-    fn push_frame(&self, t: &mut Task, info: &SigInfo, action: &Action, old_mask: u64) -> Result<(), Errno> {
+    fn push_frame(
+        &self,
+        t: &mut Task,
+        info: &SigInfo,
+        action: &Action,
+        old_mask: u64,
+    ) -> Result<(), Errno> {
         super::sigframe::push(t, info, action, old_mask)
     }
 
@@ -123,11 +148,21 @@ impl GuestPort for ArmPort {
             // EABI only: a non-zero immediate is the old ABI's way, which kernels without OABI support refuse.
             trap::SVC if info == 0 => TrapAction::Syscall,
             trap::WAIT => TrapAction::Continue,
-            trap::BKPT => TrapAction::Signal { sig: libc::SIGTRAP, code: TRAP_BRKPT, addr: pc },
-            trap::UNDEFINED if is_breakpoint(cpu.pc(), info) => {
-                TrapAction::Signal { sig: libc::SIGTRAP, code: TRAP_BRKPT, addr: pc }
-            }
-            _ => TrapAction::Signal { sig: libc::SIGILL, code: ILL_ILLOPC, addr: pc },
+            trap::BKPT => TrapAction::Signal {
+                sig: libc::SIGTRAP,
+                code: TRAP_BRKPT,
+                addr: pc,
+            },
+            trap::UNDEFINED if is_breakpoint(cpu.pc(), info) => TrapAction::Signal {
+                sig: libc::SIGTRAP,
+                code: TRAP_BRKPT,
+                addr: pc,
+            },
+            _ => TrapAction::Signal {
+                sig: libc::SIGILL,
+                code: ILL_ILLOPC,
+                addr: pc,
+            },
         }
     }
 }
@@ -140,4 +175,3 @@ fn is_breakpoint(pc: u64, opcode: u64) -> bool {
         opcode & 0x0fff_ffff == 0x07f0_01f0
     }
 }
-

@@ -6,7 +6,7 @@ pub mod ipc;
 pub mod net;
 pub mod poll;
 pub mod signal;
+pub mod signals;
 pub mod stat;
 pub mod system;
 pub mod time;
-pub mod signals;

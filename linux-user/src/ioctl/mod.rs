@@ -10,12 +10,12 @@ use crate::errno::Errno;
 use crate::rows;
 use crate::sys::{addr_mut, blocking};
 use crate::syscall::SysResult;
-use crate::syscall::args::{Fd, Hex};
+use crate::syscall::args::{Fd, Hex, Request};
 use crate::task::Task;
 use tcg_mem::GuestVa;
 
 rows! { IOCTL:
-    ioctl(fd: Fd, request: u32, argument: Hex) = Partial;
+    ioctl(fd: Fd, request: Request, argument: Hex) = Partial;
 }
 
 /// How a structure is carried between guest and host.
@@ -108,7 +108,8 @@ pub fn find(abi: &Abi, request: u32) -> Option<&'static Ioctl> {
         .find(|row| row.number.value(abi) == request)
 }
 
-fn ioctl(t: &mut Task, fd: Fd, request: u32, argument: Hex) -> SysResult {
+fn ioctl(t: &mut Task, fd: Fd, request: Request, argument: Hex) -> SysResult {
+    let request = request.0;
     let Some(row) = find(&t.abi, request) else {
         // The kernel's answer to a number that the descriptor does not know.
         crate::syscall::strace::unimp(t, &format!("ioctl {request:#x}"));

@@ -8,7 +8,13 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 /// Real and effective user and group ids: uid, euid, gid, egid.
 pub fn ids() -> [u32; 4] {
-    [libc::SYS_getuid, libc::SYS_geteuid, libc::SYS_getgid, libc::SYS_getegid].map(|nr| raw(nr, [0; 6]) as u32)
+    [
+        libc::SYS_getuid,
+        libc::SYS_geteuid,
+        libc::SYS_getgid,
+        libc::SYS_getegid,
+    ]
+    .map(|nr| raw(nr, [0; 6]) as u32)
 }
 
 /// The calling thread's id.
@@ -31,7 +37,10 @@ pub fn block_all_signals() -> HostMask {
 
 /// Puts a mask back.
 pub fn restore_signals(mask: &HostMask) {
-    let _ = call(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as u64, addr(&mask.0), 0, 8]);
+    let _ = call(
+        libc::SYS_rt_sigprocmask,
+        [libc::SIG_SETMASK as u64, addr(&mask.0), 0, 8],
+    );
 }
 
 /// Ends the calling thread alone.
@@ -84,7 +93,12 @@ pub fn vfork<F: FnOnce()>(flags: u64, body: F) -> Result<u64, Errno> {
     // child shares this thread's thread-local storage, which nobody else uses meanwhile.
     let pid = unsafe {
         let top = stack.as_mut_ptr().add(VFORK_STACK / 16);
-        libc::clone(start::<F>, top.cast(), flags as libc::c_int, (&raw mut body).cast())
+        libc::clone(
+            start::<F>,
+            top.cast(),
+            flags as libc::c_int,
+            (&raw mut body).cast(),
+        )
     };
     match pid {
         -1 => Err(std::io::Error::last_os_error().into()),
@@ -95,7 +109,14 @@ pub fn vfork<F: FnOnce()>(flags: u64, body: F) -> Result<u64, Errno> {
 /// execve with host strings; comes back only with an error.
 pub fn execve(path: &CString, argv: &[CString], envp: &[CString]) -> Errno {
     let (argv, envp) = (pointers(argv), pointers(envp));
-    let args = [path.as_ptr() as u64, argv.as_ptr() as u64, envp.as_ptr() as u64, 0, 0, 0];
+    let args = [
+        path.as_ptr() as u64,
+        argv.as_ptr() as u64,
+        envp.as_ptr() as u64,
+        0,
+        0,
+        0,
+    ];
     match result(raw(libc::SYS_execve, args)) {
         Err(e) => e,
         Ok(_) => Errno::EINVAL,
@@ -103,31 +124,47 @@ pub fn execve(path: &CString, argv: &[CString], envp: &[CString]) -> Errno {
 }
 
 fn pointers(strings: &[CString]) -> Vec<u64> {
-    strings.iter().map(|s| s.as_ptr() as u64).chain([0]).collect()
+    strings
+        .iter()
+        .map(|s| s.as_ptr() as u64)
+        .chain([0])
+        .collect()
 }
 
 /// Gives the calling host thread a stack for the emulator's signal handlers. It lives as long as the thread.
 pub fn enter_thread() {
     const SIZE: usize = 64 << 10;
     let stack = Box::leak(vec![0u8; SIZE].into_boxed_slice());
-    let ss = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: SIZE };
+    let ss = libc::stack_t {
+        ss_sp: stack.as_mut_ptr().cast(),
+        ss_flags: 0,
+        ss_size: SIZE,
+    };
     let _ = call(libc::SYS_sigaltstack, [addr(&ss), 0]);
 }
 
 /// Stops this process as a stop signal's default action would.
 pub fn stop_self() {
-    let _ = call(libc::SYS_kill, [u64::from(std::process::id()), libc::SIGSTOP as u64]);
+    let _ = call(
+        libc::SYS_kill,
+        [u64::from(std::process::id()), libc::SIGSTOP as u64],
+    );
 }
 
 /// Fills `out` with random bytes, or with bytes that follow from the seed.
 pub fn random(seed: Option<u64>, out: &mut [u8]) {
     match seed {
         None => {
-            let _ = call(libc::SYS_getrandom, [out.as_mut_ptr() as u64, out.len() as u64, 0]);
+            let _ = call(
+                libc::SYS_getrandom,
+                [out.as_mut_ptr() as u64, out.len() as u64, 0],
+            );
         }
         Some(mut x) => {
             for byte in out {
-                x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                x = x
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 *byte = (x >> 56) as u8;
             }
         }
@@ -157,15 +194,29 @@ static EXEC_FD: AtomicI32 = AtomicI32::new(-1);
 pub fn open_self(inherited: Option<i32>) {
     let fd = inherited.or_else(|| {
         let path = c"/proc/self/exe";
-        let args = [libc::AT_FDCWD as u64, path.as_ptr() as u64, (libc::O_PATH | libc::O_CLOEXEC) as u64, 0];
-        call(libc::SYS_openat, args).ok().or_else(open_by_auxv).map(|fd| fd as i32)
+        let args = [
+            libc::AT_FDCWD as u64,
+            path.as_ptr() as u64,
+            (libc::O_PATH | libc::O_CLOEXEC) as u64,
+            0,
+        ];
+        call(libc::SYS_openat, args)
+            .ok()
+            .or_else(open_by_auxv)
+            .map(|fd| fd as i32)
     });
     let Some(fd) = fd else { return };
     // Out of the way of the guest, which expects the lowest free number.
     let mut limit = [0u64; 2];
-    let _ = call(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_NOFILE), 0, addr_mut(&mut limit)]);
+    let _ = call(
+        libc::SYS_prlimit64,
+        [0, u64::from(libc::RLIMIT_NOFILE), 0, addr_mut(&mut limit)],
+    );
     let high = limit[0].clamp(64, 1 << 20) - 8;
-    match call(libc::SYS_fcntl, [fd as u64, libc::F_DUPFD_CLOEXEC as u64, high]) {
+    match call(
+        libc::SYS_fcntl,
+        [fd as u64, libc::F_DUPFD_CLOEXEC as u64, high],
+    ) {
         Ok(moved) => {
             let _ = call(libc::SYS_close, [fd as u64]);
             EXEC_FD.store(moved as i32, Ordering::Relaxed);
@@ -181,7 +232,16 @@ fn open_by_auxv() -> Option<u64> {
     if path == 0 {
         return None;
     }
-    call(libc::SYS_openat, [libc::AT_FDCWD as u64, path, (libc::O_PATH | libc::O_CLOEXEC) as u64, 0]).ok()
+    call(
+        libc::SYS_openat,
+        [
+            libc::AT_FDCWD as u64,
+            path,
+            (libc::O_PATH | libc::O_CLOEXEC) as u64,
+            0,
+        ],
+    )
+    .ok()
 }
 
 /// Whether the guest must not see this descriptor.
@@ -211,7 +271,12 @@ pub fn execve_self(argv: &[CString], envp: &[CString]) -> Errno {
         0,
     ];
     // The next emulator needs it, a native program must not have it.
-    let close_on_exec = |on: bool| call(libc::SYS_fcntl, [fd as u64, libc::F_SETFD as u64, u64::from(on)]);
+    let close_on_exec = |on: bool| {
+        call(
+            libc::SYS_fcntl,
+            [fd as u64, libc::F_SETFD as u64, u64::from(on)],
+        )
+    };
     let _ = close_on_exec(false);
     let r = result(raw(libc::SYS_execveat, args));
     let _ = close_on_exec(true);
@@ -224,7 +289,11 @@ pub fn execve_self(argv: &[CString], envp: &[CString]) -> Errno {
 /// The soft limit of the stack, unless unlimited.
 pub fn stack_limit() -> Option<u64> {
     let mut limit = [0u64; 2];
-    call(libc::SYS_prlimit64, [0, u64::from(libc::RLIMIT_STACK), 0, addr_mut(&mut limit)]).ok()?;
+    call(
+        libc::SYS_prlimit64,
+        [0, u64::from(libc::RLIMIT_STACK), 0, addr_mut(&mut limit)],
+    )
+    .ok()?;
     (limit[0] != u64::MAX).then_some(limit[0])
 }
 

@@ -20,6 +20,8 @@ pub enum ArgKind {
     Octal,
     /// Flags of open in the guest's numbers.
     OpenFlags,
+    /// An ioctl number.
+    Ioctl,
     /// A descriptor.
     Fd,
     /// A directory descriptor (AT_FDCWD).
@@ -110,6 +112,9 @@ pub struct DirFd(pub i32);
 /// File mode bits.
 #[derive(Clone, Copy, Debug)]
 pub struct Mode(pub u32);
+/// An ioctl number.
+#[derive(Clone, Copy, Debug)]
+pub struct Request(pub u32);
 /// A 64-bit offset or length.
 #[derive(Clone, Copy, Debug)]
 pub struct Off(pub i64);
@@ -132,6 +137,7 @@ arg! {
     u64: Long = |_, r| r.word();
     Fd: Fd = |_, r| Fd(r.word() as i32);
     DirFd: DirFd = |_, r| DirFd(r.word() as i32);
+    Request: Ioctl = |_, r| Request(r.word() as u32);
     Mode: Octal = |_, r| Mode(r.word() as u32);
     Ptr: Hex = |_, r| Ptr(GuestVa(r.word()));
     InBytes: BytesIn = |_, r| InBytes(GuestVa(r.word()));

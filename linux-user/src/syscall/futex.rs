@@ -23,13 +23,21 @@ const CMD_MASK: i32 = !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
 
 /// Values that the kernel compares with a big-endian guest's word are turned round.
 fn word_value(t: &Task, v: u32) -> u32 {
-    if t.abi.endian == Endian::Big { v.swap_bytes() } else { v }
+    if t.abi.endian == Endian::Big {
+        v.swap_bytes()
+    } else {
+        v
+    }
 }
 
 fn has_timeout(cmd: i32) -> bool {
     matches!(
         cmd,
-        libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET | libc::FUTEX_LOCK_PI | libc::FUTEX_LOCK_PI2 | libc::FUTEX_WAIT_REQUEUE_PI
+        libc::FUTEX_WAIT
+            | libc::FUTEX_WAIT_BITSET
+            | libc::FUTEX_LOCK_PI
+            | libc::FUTEX_LOCK_PI2
+            | libc::FUTEX_WAIT_REQUEUE_PI
     )
 }
 
@@ -59,29 +67,65 @@ fn run(t: &mut Task, a: (Ptr, i32, u32, Ptr, Ptr, u32), long_time: bool) -> SysR
         }
     }
     let host_word2 = match cmd {
-        libc::FUTEX_REQUEUE | libc::FUTEX_CMP_REQUEUE | libc::FUTEX_WAKE_OP | libc::FUTEX_WAIT_REQUEUE_PI
+        libc::FUTEX_REQUEUE
+        | libc::FUTEX_CMP_REQUEUE
+        | libc::FUTEX_WAKE_OP
+        | libc::FUTEX_WAIT_REQUEUE_PI
         | libc::FUTEX_CMP_REQUEUE_PI => t.host_out(word2.0, 4)?,
         _ => 0,
     };
-    let val = if cmd == libc::FUTEX_WAIT || cmd == libc::FUTEX_WAIT_BITSET { word_value(t, val) } else { val };
-    let val3 = if cmd == libc::FUTEX_CMP_REQUEUE { word_value(t, val3) } else { val3 };
-    let args = [host_word, op as u64, u64::from(val), fourth, host_word2, u64::from(val3)];
+    let val = if cmd == libc::FUTEX_WAIT || cmd == libc::FUTEX_WAIT_BITSET {
+        word_value(t, val)
+    } else {
+        val
+    };
+    let val3 = if cmd == libc::FUTEX_CMP_REQUEUE {
+        word_value(t, val3)
+    } else {
+        val3
+    };
+    let args = [
+        host_word,
+        op as u64,
+        u64::from(val),
+        fourth,
+        host_word2,
+        u64::from(val3),
+    ];
     let r = sys::blocking(t, libc::SYS_futex, args);
     match cmd {
         // A wait with a relative timeout that is interrupted starts again with the whole time, which is what an
         // application sees as a spurious wake-up's retry; absolute ones are exact.
         libc::FUTEX_WAIT => r.map_err(|e| if fourth == 0 { e.restart() } else { e }),
-        libc::FUTEX_WAIT_BITSET | libc::FUTEX_LOCK_PI | libc::FUTEX_LOCK_PI2 => r.map_err(Errno::restart),
+        libc::FUTEX_WAIT_BITSET | libc::FUTEX_LOCK_PI | libc::FUTEX_LOCK_PI2 => {
+            r.map_err(Errno::restart)
+        }
         _ => r,
     }
 }
 
-fn futex(t: &mut Task, word: Ptr, op: i32, val: u32, timeout: Ptr, word2: Ptr, val3: u32) -> SysResult {
+fn futex(
+    t: &mut Task,
+    word: Ptr,
+    op: i32,
+    val: u32,
+    timeout: Ptr,
+    word2: Ptr,
+    val3: u32,
+) -> SysResult {
     let long = t.abi.is_64();
     run(t, (word, op, val, timeout, word2, val3), long)
 }
 
-fn futex_time64(t: &mut Task, word: Ptr, op: i32, val: u32, timeout: Ptr, word2: Ptr, val3: u32) -> SysResult {
+fn futex_time64(
+    t: &mut Task,
+    word: Ptr,
+    op: i32,
+    val: u32,
+    timeout: Ptr,
+    word2: Ptr,
+    val3: u32,
+) -> SysResult {
     run(t, (word, op, val, timeout, word2, val3), true)
 }
 
@@ -89,7 +133,10 @@ fn futex_time64(t: &mut Task, word: Ptr, op: i32, val: u32, timeout: Ptr, word2:
 pub fn wake_all(t: &Task, va: GuestVa) {
     if let Some(host) = t.mem.host(va, 4) {
         let all = i32::MAX as u64;
-        let _ = sys::call(libc::SYS_futex, [host as u64, libc::FUTEX_WAKE as u64, all, 0, 0, 0]);
+        let _ = sys::call(
+            libc::SYS_futex,
+            [host as u64, libc::FUTEX_WAKE as u64, all, 0, 0, 0],
+        );
     }
 }
 
@@ -111,7 +158,8 @@ fn get_robust_list(t: &mut Task, pid: i32, head: Ptr, len: Ptr) -> SysResult {
     t.will_write(head.0, u64::from(word));
     t.will_write(len.0, u64::from(word));
     t.mem.store(head.0, word, t.abi.endian, t.robust_list)?;
-    t.mem.store(len.0, word, t.abi.endian, 3 * u64::from(word))?;
+    t.mem
+        .store(len.0, word, t.abi.endian, 3 * u64::from(word))?;
     Ok(0)
 }
 
@@ -127,7 +175,11 @@ pub fn release_robust_list(t: &mut Task) {
     }
     let word = t.abi.word as u64;
     let load = |t: &Task, va: u64| t.mem.load(GuestVa(va), word as u32, t.abi.endian);
-    let (Ok(first), Ok(offset), Ok(pending)) = (load(t, head), load(t, head + word), load(t, head + 2 * word)) else {
+    let (Ok(first), Ok(offset), Ok(pending)) = (
+        load(t, head),
+        load(t, head + word),
+        load(t, head + 2 * word),
+    ) else {
         return;
     };
     let place = |entry: u64| {
@@ -159,7 +211,9 @@ fn owner_died(t: &Task, va: u64, pi: bool, pending: bool) {
     const TID: u32 = 0x3fff_ffff;
     let va = GuestVa(va);
     loop {
-        let Ok(value) = t.mem.load_u32(va, t.abi.endian) else { return };
+        let Ok(value) = t.mem.load_u32(va, t.abi.endian) else {
+            return;
+        };
         if pending && !pi && value == 0 {
             wake_one(t, va);
             return;
@@ -183,6 +237,9 @@ fn owner_died(t: &Task, va: u64, pi: bool, pending: bool) {
 
 fn wake_one(t: &Task, va: GuestVa) {
     if let Some(host) = t.mem.host(va, 4) {
-        let _ = sys::call(libc::SYS_futex, [host as u64, libc::FUTEX_WAKE as u64, 1, 0, 0, 0]);
+        let _ = sys::call(
+            libc::SYS_futex,
+            [host as u64, libc::FUTEX_WAKE as u64, 1, 0, 0, 0],
+        );
     }
 }

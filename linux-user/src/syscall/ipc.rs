@@ -13,7 +13,10 @@ use crate::uapi::ipc::{
     HostSemidDs, Msginfo, MsqidDs, Sembuf, SemidDs, Seminfo, ShmInfo, ShmidDs, Shminfo, WideTime,
 };
 use crate::uapi::time::{HostTime, Timespec, Timespec64};
-use tcg_mem::GuestVa;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tcg_mem::{GuestVa, PAGE};
+use tcg_uspace::{MapRequest, Prot};
 
 rows! { IPC:
     msgget(key: i32, flags: u32) = Full;
@@ -285,6 +288,44 @@ fn shmget(_: &mut Task, key: i32, size: u64, flags: u32) -> SysResult {
     call(libc::SYS_shmget, [key as u64, size, flags.into()])
 }
 
+/// Where segments are attached, with their sizes: shmdt is told only the address.
+fn attached() -> MutexGuard<'static, BTreeMap<u64, u64>> {
+    static ATTACHED: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
+    ATTACHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes a range of the guest's address space for a segment.
+fn reserve(t: &Task, va: GuestVa, flags: i32, len: u64) -> Result<GuestVa, Errno> {
+    let replace = flags & libc::SHM_REMAP != 0;
+    let addr = match va.0 % PAGE {
+        0 => va.0,
+        _ if flags & libc::SHM_RND != 0 => va.0 / PAGE * PAGE,
+        _ => return Err(Errno::EINVAL),
+    };
+    let place = match (addr, replace) {
+        (0, true) => return Err(Errno::EINVAL),
+        (0, false) => 0,
+        (_, true) => libc::MAP_FIXED,
+        (_, false) => libc::MAP_FIXED_NOREPLACE,
+    };
+    let write = if flags & libc::SHM_RDONLY == 0 {
+        Prot::RW
+    } else {
+        Prot::R
+    };
+    let request = MapRequest {
+        addr,
+        len,
+        prot: write,
+        flags: libc::MAP_SHARED | libc::MAP_ANONYMOUS | place,
+        file: None,
+    };
+    match t.process.space.mmap(&request).map_err(Errno::from) {
+        Err(Errno::EEXIST) => Err(Errno::EINVAL),
+        other => other,
+    }
+}
+
 fn shmat(t: &mut Task, id: i32, address: Ptr, flags: u32) -> SysResult {
     let mut buf = [0u8; 256];
     call(
@@ -292,11 +333,23 @@ fn shmat(t: &mut Task, id: i32, address: Ptr, flags: u32) -> SysResult {
         [id as u64, IPC_STAT.into(), addr_mut(&mut buf)],
     )?;
     let size = ShmidDs::get(&mut Reader::new(host(), &buf)).segsz.0;
-    t.shm_attach(id, address.0, flags as i32, size)
+    let size = size.checked_next_multiple_of(PAGE).ok_or(Errno::EINVAL)?;
+    let at = reserve(t, address.0, flags as i32, size)?;
+    let at_host = t.mem.host(at, size).ok_or(Errno::ENOMEM)?;
+    // The address space has just mapped this range for the guest: the segment takes the place of its pages.
+    let mode = flags as i32 & libc::SHM_RDONLY | libc::SHM_REMAP;
+    if let Err(e) = call(libc::SYS_shmat, [id as u64, at_host as u64, mode as u64]) {
+        t.process.space.munmap(at, size)?;
+        return Err(e);
+    }
+    attached().insert(at.0, size);
+    Ok(at.0)
 }
 
 fn shmdt(t: &mut Task, address: Ptr) -> SysResult {
-    t.shm_detach(address.0)
+    let size = attached().remove(&address.0.0).ok_or(Errno::EINVAL)?;
+    t.process.space.munmap(address.0, size)?;
+    Ok(0)
 }
 
 fn shmctl(t: &mut Task, id: i32, full: u32, buf: Ptr) -> SysResult {

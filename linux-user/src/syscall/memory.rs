@@ -42,25 +42,64 @@ fn backing(fd: i32, offset: u64) -> Result<Backing, Errno> {
     let meta = sys::fstat(fd)?;
     let name = std::fs::read_link(format!("/proc/self/fd/{fd}")).unwrap_or_default();
     let name: Arc<str> = name.to_string_lossy().into();
-    Ok(Backing { dev: meta.0, ino: meta.1, offset, name })
+    Ok(Backing {
+        dev: meta.0,
+        ino: meta.1,
+        offset,
+        name,
+    })
 }
 
-fn map(t: &mut Task, addr: GuestVa, len: u64, prot: u64, flags: u64, fd: Fd, offset: u64) -> SysResult {
+fn map(
+    t: &mut Task,
+    addr: GuestVa,
+    len: u64,
+    prot: u64,
+    flags: u64,
+    fd: Fd,
+    offset: u64,
+) -> SysResult {
     let anonymous = flags as i32 & libc::MAP_ANONYMOUS != 0;
-    let file = if anonymous { None } else { Some((fd.0, backing(fd.0, offset)?)) };
+    let file = if anonymous {
+        None
+    } else {
+        Some((fd.0, backing(fd.0, offset)?))
+    };
     if flags as i32 & libc::MAP_SHARED != 0 && prot & 2 != 0 {
         // Another process may see it: atomic accesses must be atomic for all.
         t.process.engine.set_parallel();
     }
-    let req = MapRequest { addr: addr.0, len, prot: Prot(prot as u8 & 7), flags: flags as i32, file };
+    let req = MapRequest {
+        addr: addr.0,
+        len,
+        prot: Prot(prot as u8 & 7),
+        flags: flags as i32,
+        file,
+    };
     Ok(t.process.space.mmap(&req)?.0)
 }
 
-fn mmap(t: &mut Task, addr: Ptr, len: Hex, prot: Hex, flags: Hex, fd: Fd, offset: Hex) -> SysResult {
+fn mmap(
+    t: &mut Task,
+    addr: Ptr,
+    len: Hex,
+    prot: Hex,
+    flags: Hex,
+    fd: Fd,
+    offset: Hex,
+) -> SysResult {
     map(t, addr.0, len.0, prot.0, flags.0, fd, offset.0)
 }
 
-fn mmap2(t: &mut Task, addr: Ptr, len: Hex, prot: Hex, flags: Hex, fd: Fd, pages: Hex) -> SysResult {
+fn mmap2(
+    t: &mut Task,
+    addr: Ptr,
+    len: Hex,
+    prot: Hex,
+    flags: Hex,
+    fd: Fd,
+    pages: Hex,
+) -> SysResult {
     map(t, addr.0, len.0, prot.0, flags.0, fd, pages.0 << 12)
 }
 
@@ -74,12 +113,17 @@ fn mprotect(t: &mut Task, addr: Ptr, len: Hex, prot: Hex) -> SysResult {
     if prot.0 & !0x0300_0007 != 0 {
         return Err(Errno::EINVAL);
     }
-    t.process.space.mprotect(addr.0, len.0, Prot(prot.0 as u8 & 7))?;
+    t.process
+        .space
+        .mprotect(addr.0, len.0, Prot(prot.0 as u8 & 7))?;
     Ok(0)
 }
 
 fn mremap(t: &mut Task, old: Ptr, old_len: Hex, new_len: Hex, flags: Hex, new: Ptr) -> SysResult {
-    Ok(t.process.space.mremap(old.0, old_len.0, new_len.0, flags.0 as i32, new.0)?.0)
+    Ok(t.process
+        .space
+        .mremap(old.0, old_len.0, new_len.0, flags.0 as i32, new.0)?
+        .0)
 }
 
 fn madvise(t: &mut Task, addr: Ptr, len: Hex, advice: i32) -> SysResult {
@@ -101,11 +145,19 @@ fn mincore(t: &mut Task, addr: Ptr, len: Hex, vec: Ptr) -> SysResult {
 /// The locking calls act on the host's pages of the range, once the guest's map says that it is mapped.
 fn lock_range(t: &mut Task, nr: i64, addr: Ptr, len: Hex, flags: u64) -> SysResult {
     let start = addr.0.0 & !0xfff;
-    let end = addr.0.0.checked_add(len.0).and_then(|e| e.checked_next_multiple_of(4096)).ok_or(Errno::EINVAL)?;
+    let end = addr
+        .0
+        .0
+        .checked_add(len.0)
+        .and_then(|e| e.checked_next_multiple_of(4096))
+        .ok_or(Errno::EINVAL)?;
     if end > start && !t.process.space.is_mapped(GuestVa(start), end - start) {
         return Err(Errno::ENOMEM);
     }
-    let host = t.mem.host(GuestVa(start), end - start).ok_or(Errno::ENOMEM)?;
+    let host = t
+        .mem
+        .host(GuestVa(start), end - start)
+        .ok_or(Errno::ENOMEM)?;
     sys::call(nr, [host as u64, end - start, flags])
 }
 

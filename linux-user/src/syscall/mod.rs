@@ -4,20 +4,19 @@
 //! name for each: `fn name(t: &mut Task, …) -> SysResult`. The argument types ([`args`]) decode registers and
 //! pointers and say how -strace shows them. No code here or in the families depends on one guest architecture.
 
-pub mod futex;
-pub mod memory;
-pub mod process;
-pub mod signal;
 pub mod args;
-mod cred;
 mod cmsg;
+mod cred;
 pub mod dirents;
 mod event;
 mod fcntl;
 mod fs_io;
+mod fs_mount;
 mod fs_path;
 mod fs_stat;
+pub mod futex;
 mod ipc;
+pub mod memory;
 mod mq;
 mod net;
 mod net_msg;
@@ -25,7 +24,9 @@ mod net_opt;
 pub mod path;
 mod payload;
 mod poll;
+pub mod process;
 pub mod sched;
+pub mod signal;
 pub mod strace;
 mod system;
 pub mod table;
@@ -97,6 +98,7 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     fs_io::FS_IO,
     fs_path::FS_PATH,
     fs_stat::FS_STAT,
+    fs_mount::FS_MOUNT,
     fcntl::FCNTL,
     dirents::DIRENTS,
     futex::FUTEX,

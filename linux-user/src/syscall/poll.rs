@@ -94,13 +94,10 @@ fn poll_any(
     ];
     let n = t.with_mask(mask, |t| blocking(t, libc::SYS_ppoll, args))?;
     let size = Pollfd::size(&t.abi) as u64;
-    for (i, (old, new)) in list.iter().zip(&host).enumerate() {
-        if new.revents != 0 || n > 0 {
-            let mut w = Writer::new(t.abi);
-            new.revents.put(&mut w);
-            t.put_bytes(GuestVa(fds.0.0 + i as u64 * size + 6), w.done())?;
-        }
-        debug_assert_eq!(old.fd, new.fd);
+    for (i, polled) in host.iter().enumerate() {
+        let mut w = Writer::new(t.abi);
+        polled.revents.put(&mut w);
+        t.put_bytes(GuestVa(fds.0.0 + i as u64 * size + 6), w.done())?;
     }
     Ok(n)
 }

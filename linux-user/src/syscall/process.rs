@@ -35,8 +35,8 @@ rows! { PROCESS:
     setsid() = Full;
     sched_yield() = Full;
     set_thread_area(tls: Ptr) = Full;
-    arm_set_tls(tls: Ptr) = Full;
-    arm_get_tls() = Full;
+    set_tls(tls: Ptr) = Full;
+    get_tls() = Full;
     cacheflush(start: Ptr, end: Ptr, flags: u32) = Full;
     getrlimit(resource: i32, limit: Ptr) = Full;
     ugetrlimit(resource: i32, limit: Ptr) = Full;
@@ -72,15 +72,35 @@ fn exit_group(_: &mut Task, status: i32) -> SysResult {
 }
 
 fn fork(t: &mut Task) -> SysResult {
-    process::clone(t, CloneArgs { exit_signal: libc::SIGCHLD as u32, ..CloneArgs::default() })
+    process::clone(
+        t,
+        CloneArgs {
+            exit_signal: libc::SIGCHLD as u32,
+            ..CloneArgs::default()
+        },
+    )
 }
 
 fn vfork(t: &mut Task) -> SysResult {
     let flags = (libc::CLONE_VFORK | libc::CLONE_VM) as u64;
-    process::clone(t, CloneArgs { flags, exit_signal: libc::SIGCHLD as u32, ..CloneArgs::default() })
+    process::clone(
+        t,
+        CloneArgs {
+            flags,
+            exit_signal: libc::SIGCHLD as u32,
+            ..CloneArgs::default()
+        },
+    )
 }
 
-fn clone(t: &mut Task, flags: Hex, sp: Ptr, parent_tid: Ptr, tls: Ptr, child_tid: Ptr) -> SysResult {
+fn clone(
+    t: &mut Task,
+    flags: Hex,
+    sp: Ptr,
+    parent_tid: Ptr,
+    tls: Ptr,
+    child_tid: Ptr,
+) -> SysResult {
     let a = CloneArgs {
         flags: flags.0 & !0xff,
         exit_signal: flags.0 as u32 & 0xff,
@@ -96,20 +116,53 @@ fn clone(t: &mut Task, flags: Hex, sp: Ptr, parent_tid: Ptr, tls: Ptr, child_tid
 /// struct clone_args: 64-bit members in every ABI.
 fn clone3(t: &mut Task, args: Ptr, size: Hex) -> SysResult {
     if size.0 < 64 || size.0 > 4096 {
-        return Err(if size.0 > 4096 { Errno::E2BIG } else { Errno::EINVAL });
+        return Err(if size.0 > 4096 {
+            Errno::E2BIG
+        } else {
+            Errno::EINVAL
+        });
     }
     let mut words = [0u64; 11];
     for (k, w) in words.iter_mut().enumerate().take((size.0 / 8) as usize) {
-        *w = t.mem.load_u64(GuestVa(args.0.0 + 8 * k as u64), t.abi.endian)?;
+        *w = t
+            .mem
+            .load_u64(GuestVa(args.0.0 + 8 * k as u64), t.abi.endian)?;
     }
-    let [flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, _, cgroup] = words;
+    let [
+        flags,
+        pidfd,
+        child_tid,
+        parent_tid,
+        exit_signal,
+        stack,
+        stack_size,
+        tls,
+        set_tid,
+        _,
+        cgroup,
+    ] = words;
     if set_tid != 0 || cgroup != 0 {
         t.unimplemented(format_args!("clone3 with set_tid or cgroup"));
         return Err(Errno::EINVAL);
     }
-    let sp = if stack == 0 { 0 } else { stack.wrapping_add(stack_size) };
+    let sp = if stack == 0 {
+        0
+    } else {
+        stack.wrapping_add(stack_size)
+    };
     let exit_signal = exit_signal as u32;
-    process::clone(t, CloneArgs { flags, exit_signal, sp, parent_tid, child_tid, tls, pidfd })
+    process::clone(
+        t,
+        CloneArgs {
+            flags,
+            exit_signal,
+            sp,
+            parent_tid,
+            child_tid,
+            tls,
+            pidfd,
+        },
+    )
 }
 
 /// A NULL-terminated array of strings.
@@ -125,7 +178,10 @@ fn strings(t: &Task, va: GuestVa) -> Result<Vec<CString>, Errno> {
         if p == 0 {
             break;
         }
-        let bytes = t.mem.read_cstr(GuestVa(p), MAX_STRING)?.ok_or(Errno::E2BIG)?;
+        let bytes = t
+            .mem
+            .read_cstr(GuestVa(p), MAX_STRING)?
+            .ok_or(Errno::E2BIG)?;
         all.push(CString::new(bytes).map_err(|_| Errno::EINVAL)?);
         if all.len() > 1 << 20 {
             return Err(Errno::E2BIG);
@@ -144,7 +200,12 @@ fn run(t: &mut Task, request: Request) -> SysResult {
 
 fn execve(t: &mut Task, path: Path, argv: Ptr, envp: Ptr) -> SysResult {
     let host_path = t.host_path(&path).path().to_owned();
-    let request = Request { host_path, argv: strings(t, argv.0)?, envp: strings(t, envp.0)?, path: path.0 };
+    let request = Request {
+        host_path,
+        argv: strings(t, argv.0)?,
+        envp: strings(t, envp.0)?,
+        path: path.0,
+    };
     run(t, request)
 }
 
@@ -169,7 +230,12 @@ fn execveat(t: &mut Task, dir: DirFd, path: Path, argv: Ptr, envp: Ptr, flags: i
     let through_proc = [b"/proc/self/fd".as_slice(), &name[b"/dev/fd".len()..]].concat();
     let host_path = CString::new(through_proc).map_err(|_| Errno::EINVAL)?;
     let path = CString::new(name).map_err(|_| Errno::EINVAL)?;
-    let request = Request { host_path, argv: strings(t, argv.0)?, envp: strings(t, envp.0)?, path };
+    let request = Request {
+        host_path,
+        argv: strings(t, argv.0)?,
+        envp: strings(t, envp.0)?,
+        path,
+    };
     run(t, request)
 }
 
@@ -190,7 +256,14 @@ fn put_usage(t: &Task, va: GuestVa, usage: &HostUsage) -> Result<(), Errno> {
 fn wait4(t: &mut Task, pid: i32, status: Ptr, options: i32, usage: Ptr) -> SysResult {
     let mut host_status = 0i32;
     let mut host_usage: HostUsage = [0; 18];
-    let args = [pid as u64, sys::addr_mut(&mut host_status), options as u64, sys::addr_mut(&mut host_usage), 0, 0];
+    let args = [
+        pid as u64,
+        sys::addr_mut(&mut host_status),
+        options as u64,
+        sys::addr_mut(&mut host_usage),
+        0,
+        0,
+    ];
     let got = sys::blocking(t, libc::SYS_wait4, args).map_err(Errno::restart)?;
     if got != 0 {
         if status.0.0 != 0 {
@@ -277,17 +350,21 @@ fn set_thread_area(t: &mut Task, tls: Ptr) -> SysResult {
     Ok(0)
 }
 
-fn arm_set_tls(t: &mut Task, tls: Ptr) -> SysResult {
+fn set_tls(t: &mut Task, tls: Ptr) -> SysResult {
     set_thread_area(t, tls)
 }
 
-fn arm_get_tls(t: &mut Task) -> SysResult {
+fn get_tls(t: &mut Task) -> SysResult {
     Ok(t.port.tls(&t.vcpu))
 }
 
 /// Translations follow writes by themselves; the call is a hint that needs no work.
 fn cacheflush(_: &mut Task, start: Ptr, end: Ptr, flags: u32) -> SysResult {
-    if end.0 < start.0 || flags != 0 { Err(Errno::EINVAL) } else { Ok(0) }
+    if end.0 < start.0 || flags != 0 {
+        Err(Errno::EINVAL)
+    } else {
+        Ok(0)
+    }
 }
 
 // ---- limits ----
@@ -299,19 +376,29 @@ fn limit_out(t: &Task, v: u64) -> u64 {
 }
 
 fn limit_in(t: &Task, v: u64) -> u64 {
-    if !t.abi.is_64() && v == 0xffff_ffff { u64::MAX } else { v }
+    if !t.abi.is_64() && v == 0xffff_ffff {
+        u64::MAX
+    } else {
+        v
+    }
 }
 
 fn host_limits(pid: i32, resource: i32, new: Option<&[u64; 2]>) -> Result<[u64; 2], Errno> {
     let mut old = [0u64; 2];
     let new = new.map_or(0, sys::addr);
-    sys::call(libc::SYS_prlimit64, [pid as u64, resource as u64, new, sys::addr_mut(&mut old)])?;
+    sys::call(
+        libc::SYS_prlimit64,
+        [pid as u64, resource as u64, new, sys::addr_mut(&mut old)],
+    )?;
     Ok(old)
 }
 
 /// Limits that would hit the emulator itself are kept for the guest, not passed on.
 fn is_emulated(resource: i32) -> bool {
-    matches!(resource as u32, libc::RLIMIT_AS | libc::RLIMIT_DATA | libc::RLIMIT_STACK)
+    matches!(
+        resource as u32,
+        libc::RLIMIT_AS | libc::RLIMIT_DATA | libc::RLIMIT_STACK
+    )
 }
 
 fn limits(t: &mut Task, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
@@ -333,7 +420,9 @@ fn limits(t: &mut Task, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Resul
         }
         *place = new;
         let get = |r: u32| kept.get(&(r as i32)).map_or(u64::MAX, |l| l[0]);
-        process.space.set_limits(get(libc::RLIMIT_AS), get(libc::RLIMIT_DATA));
+        process
+            .space
+            .set_limits(get(libc::RLIMIT_AS), get(libc::RLIMIT_DATA));
         if resource as u32 == libc::RLIMIT_STACK && new[0] < 1 << 31 {
             process.space.grow_stack(new[0]);
         }
@@ -365,7 +454,9 @@ fn getrlimit(t: &mut Task, resource: i32, limit: Ptr) -> SysResult {
 fn setrlimit(t: &mut Task, resource: i32, limit: Ptr) -> SysResult {
     let word = t.abi.word as u32;
     let soft = t.mem.load(limit.0, word, t.abi.endian)?;
-    let hard = t.mem.load(GuestVa(limit.0.0 + u64::from(word)), word, t.abi.endian)?;
+    let hard = t
+        .mem
+        .load(GuestVa(limit.0.0 + u64::from(word)), word, t.abi.endian)?;
     let new = [limit_in(t, soft), limit_in(t, hard)];
     limits(t, 0, resource, Some(new))?;
     Ok(0)
@@ -461,16 +552,26 @@ fn prctl(t: &mut Task, option: i32, a2: Hex, a3: Hex, a4: Hex, a5: Hex) -> SysRe
 
 /// CPU masks are arrays of longs; little-endian bytes are the same in both word sizes.
 fn sched_getaffinity(t: &mut Task, pid: i32, len: u32, mask: Ptr) -> SysResult {
-    if len as usize % t.abi.word != 0 {
+    if !(len as usize).is_multiple_of(t.abi.word) {
         return Err(Errno::EINVAL);
     }
     let mut host = [0u8; 1024];
-    let got = sys::call(libc::SYS_sched_getaffinity, [pid as u64, host.len() as u64, sys::addr_mut(&mut host)])?;
-    let used = host.iter().rposition(|&b| b != 0).map_or(1, |p| p + 1).next_multiple_of(t.abi.word);
+    let got = sys::call(
+        libc::SYS_sched_getaffinity,
+        [pid as u64, host.len() as u64, sys::addr_mut(&mut host)],
+    )?;
+    let used = host
+        .iter()
+        .rposition(|&b| b != 0)
+        .map_or(1, |p| p + 1)
+        .next_multiple_of(t.abi.word);
     if (len as usize) < used {
         return Err(Errno::EINVAL);
     }
-    let n = (got as usize).min(len as usize).next_multiple_of(t.abi.word).min(len as usize);
+    let n = (got as usize)
+        .min(len as usize)
+        .next_multiple_of(t.abi.word)
+        .min(len as usize);
     let mut out = host[..n].to_vec();
     if t.abi.endian == tcg_mem::Endian::Big {
         out.chunks_mut(t.abi.word).for_each(<[u8]>::reverse);
@@ -485,12 +586,18 @@ fn sched_setaffinity(t: &mut Task, pid: i32, len: u32, mask: Ptr) -> SysResult {
         host.chunks_mut(t.abi.word).for_each(<[u8]>::reverse);
     }
     host.resize(host.len().next_multiple_of(8), 0);
-    sys::call(libc::SYS_sched_setaffinity, [pid as u64, host.len() as u64, host.as_ptr() as u64])
+    sys::call(
+        libc::SYS_sched_setaffinity,
+        [pid as u64, host.len() as u64, host.as_ptr() as u64],
+    )
 }
 
 fn sched_getparam(t: &mut Task, pid: i32, param: Ptr) -> SysResult {
     let mut prio = 0i32;
-    sys::call(libc::SYS_sched_getparam, [pid as u64, sys::addr_mut(&mut prio)])?;
+    sys::call(
+        libc::SYS_sched_getparam,
+        [pid as u64, sys::addr_mut(&mut prio)],
+    )?;
     t.put(param.0, &prio)?;
     Ok(0)
 }
@@ -502,7 +609,10 @@ fn sched_setparam(t: &mut Task, pid: i32, param: Ptr) -> SysResult {
 
 fn sched_setscheduler(t: &mut Task, pid: i32, policy: i32, param: Ptr) -> SysResult {
     let prio: i32 = t.get(param.0)?;
-    sys::call(libc::SYS_sched_setscheduler, [pid as u64, policy as u64, sys::addr(&prio)])
+    sys::call(
+        libc::SYS_sched_setscheduler,
+        [pid as u64, policy as u64, sys::addr(&prio)],
+    )
 }
 
 fn getcpu(t: &mut Task, cpu: Ptr, node: Ptr) -> SysResult {

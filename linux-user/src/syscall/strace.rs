@@ -95,6 +95,10 @@ fn one(t: &Task, kind: ArgKind, value: u64, next: u64, out: &mut String) {
         ArgKind::Octal => write!(out, "0{:o}", value as u32),
         ArgKind::Hex | ArgKind::Out(_) if value == 0 => write!(out, "NULL"),
         ArgKind::Hex | ArgKind::Out(_) => write!(out, "{value:#x}"),
+        ArgKind::Ioctl => match crate::ioctl::find(&t.abi, value as u32) {
+            Some(row) => write!(out, "{}", row.name),
+            None => write!(out, "{value:#x}"),
+        },
         ArgKind::OpenFlags => {
             named(&OPEN_FLAGS, t.abi.open_to_host(value as u32).into(), out);
             Ok(())

@@ -257,13 +257,13 @@ impl Mode {
             round,
             flush: bits & 1 << 24 != 0,
             default_nan: bits & 1 << 25 != 0,
-            nan: FpNan::Arm,
+            nan: FpNan::SignallingFirst,
             alt_half,
             tiny_before: true,
         };
         let simd = FpMode {
             alt_half,
-            ..FpMode::ARM_STANDARD
+            ..FpMode::FLUSHING
         };
         [vfp, simd]
     }

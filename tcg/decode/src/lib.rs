@@ -4,6 +4,8 @@
 //! ([`rt`]) are used by the ISA crate. The table format is described in `FORMAT.md` beside this
 //! crate. The compiler knows no ISA.
 
+#![forbid(unsafe_code)]
+
 mod diag;
 mod emit;
 mod expr;

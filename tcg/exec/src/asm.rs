@@ -16,8 +16,10 @@ const fn hdr(offset: usize) -> i32 {
 pub(crate) const RT_INVALID: usize = 6;
 /// The sentinel at the base of the paired-return stack was popped.
 pub(crate) const RT_SENTINEL: usize = 7;
+/// A block's guest code has changed.
+pub(crate) const RT_CHANGED: usize = 8;
 /// Size of the runtime table.
-pub(crate) const RT_COUNT: usize = 8;
+pub(crate) const RT_COUNT: usize = 9;
 
 global_asm!(
     ".pushsection .text.emu_rt,\"ax\",@progbits",
@@ -91,6 +93,13 @@ global_asm!(
     "sub rax, 5",
     "lea r8, [rip + {invalid}]",
     "jmp 2f",
+    // Called by a block that found its guest code changed: the return address tells which.
+    ".globl emu_rt_changed",
+    "emu_rt_changed:",
+    "pop rax",
+    "sub rax, 5",
+    "lea r8, [rip + {changed}]",
+    "jmp 2f",
     // A return to an address equal to the sentinel's tag: no such code, but the lookup has to say so.
     ".globl emu_rt_sentinel",
     "emu_rt_sentinel:",
@@ -123,6 +132,7 @@ global_asm!(
     ic = sym crate::lookup::inline_cache,
     dynamic = sym crate::lookup::dynamic,
     invalid = sym crate::lookup::invalid,
+    changed = sym crate::lookup::changed,
     sentinel = sym crate::lookup::sentinel,
 );
 
@@ -136,6 +146,7 @@ unsafe extern "C" {
     fn emu_rt_lookup_dynamic();
     fn emu_rt_invalid();
     fn emu_rt_sentinel();
+    fn emu_rt_changed();
 }
 
 /// Host address of the EXIT entry point, where the fault handler resumes.
@@ -155,6 +166,7 @@ pub(crate) fn runtime_table() -> [u64; RT_COUNT] {
         exit,
         emu_rt_invalid as *const () as u64,
         emu_rt_sentinel as *const () as u64,
+        emu_rt_changed as *const () as u64,
     ]
 }
 

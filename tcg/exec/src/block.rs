@@ -1,5 +1,6 @@
 //! A translated block and the page index that finds the blocks of a guest page.
 
+use crate::lock::Lock;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,20 @@ pub(crate) struct TransBlock {
     valid: AtomicBool,
     /// Pages whose bytes the translation depends on.
     pub pages: Box<[u64]>,
+    /// Guest code that is compared at entry because its page is not protected.
+    pub verify: Box<[Piece]>,
+    /// Entries of older, invalid translations that jump here. Used under the engine's lock.
+    pub forwarders: Lock<Vec<usize>>,
+    /// Offset of the compiled code in the block: behind that comparison.
+    pub body: usize,
+}
+
+/// Guest code as it was read.
+pub(crate) struct Piece {
+    /// Where it is.
+    pub va: u64,
+    /// What it was.
+    pub bytes: Vec<u8>,
 }
 
 impl TransBlock {
@@ -40,6 +55,9 @@ impl TransBlock {
             ir: None,
             valid: AtomicBool::new(true),
             pages: Box::default(),
+            verify: Box::default(),
+            forwarders: Lock::new(Vec::new()),
+            body: 0,
         }
     }
 
@@ -84,10 +102,12 @@ impl Hasher for PageHasher {
 pub(crate) struct Page {
     /// Valid blocks that depend on it.
     pub blocks: Vec<*mut TransBlock>,
-    /// Writes that hit the page while it was protected. The place to switch the page to verification at
-    /// entry (no protection) when this gets large.
+    /// Writes that hit the page while it was protected.
     pub faults: u32,
 }
+
+/// After so many writes a page is not protected any more; its blocks are verified at entry instead.
+const MAX_FAULTS: u32 = 8;
 
 /// Blocks by guest page.
 #[derive(Default)]
@@ -106,28 +126,14 @@ impl PageIndex {
     /// Takes out the blocks of the pages `first..=last`. A block may come twice.
     pub(crate) fn take(&mut self, first: u64, last: u64) -> Vec<*mut TransBlock> {
         let mut out = Vec::new();
-        if last - first < self.pages.len() as u64 {
-            for p in first..=last {
-                if let Some(page) = self.pages.get_mut(&p) {
-                    out.append(&mut page.blocks);
-                }
-            }
-        } else {
-            for (_, page) in self
-                .pages
-                .iter_mut()
-                .filter(|(p, _)| (first..=last).contains(*p))
-            {
-                out.append(&mut page.blocks);
-            }
-        }
+        self.each(first, last, |page| out.append(&mut page.blocks));
         out
     }
 
     /// Takes one block out of a page.
-    pub(crate) fn remove(&mut self, block: *mut TransBlock, page: u64) {
+    pub(crate) fn remove(&mut self, block: &TransBlock, page: u64) {
         if let Some(p) = self.pages.get_mut(&page) {
-            p.blocks.retain(|b| *b != block);
+            p.blocks.retain(|b| !std::ptr::eq(*b, block));
         }
     }
 
@@ -135,6 +141,33 @@ impl PageIndex {
     pub(crate) fn note_fault(&mut self, page: u64) {
         if let Some(p) = self.pages.get_mut(&page) {
             p.faults = p.faults.saturating_add(1);
+        }
+    }
+
+    /// Whether the blocks of a page are verified at entry.
+    pub(crate) fn is_verified(&self, page: u64) -> bool {
+        self.pages
+            .get(&page)
+            .is_some_and(|p| p.faults >= MAX_FAULTS)
+    }
+
+    /// Another mapping takes the place of these pages: protection gets a new chance.
+    pub(crate) fn forget_faults(&mut self, first: u64, last: u64) {
+        self.each(first, last, |page| page.faults = 0);
+    }
+
+    fn each(&mut self, first: u64, last: u64, mut f: impl FnMut(&mut Page)) {
+        if last - first < self.pages.len() as u64 {
+            for p in first..=last {
+                if let Some(page) = self.pages.get_mut(&p) {
+                    f(page);
+                }
+            }
+        } else {
+            let all = self.pages.iter_mut();
+            for (_, page) in all.filter(|(p, _)| (first..=last).contains(*p)) {
+                f(page);
+            }
         }
     }
 

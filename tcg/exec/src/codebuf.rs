@@ -98,6 +98,14 @@ impl CodeBuffer {
         self.poke32(site, target.wrapping_sub(site.wrapping_add(4)) as u32);
     }
 
+    /// Fills in the rel32 field of code that nobody runs yet.
+    pub(crate) fn fill_rel32(&self, site: usize, target: usize) {
+        assert!(self.holds(site, 4));
+        let rel = target.wrapping_sub(site.wrapping_add(4)) as u32;
+        // SAFETY: code of ours that has not been published.
+        unsafe { (site as *mut u32).write_unaligned(rel) };
+    }
+
     /// The 32 bits at a patch site.
     pub(crate) fn peek32(&self, site: usize) -> u32 {
         assert!(self.holds(site, 4));

@@ -3,7 +3,7 @@
 use crate::block::{PAGE_BITS, PageIndex, TransBlock};
 use crate::codebuf::{CodeBuffer, CodeMap};
 use crate::lock::Lock;
-use crate::observe::{Hooks, Observer, log_mask};
+use crate::observe::Hooks;
 use crate::safepoint::Safepoint;
 use crate::stats::{Counters, Stats};
 use crate::table::{Table, Writer};
@@ -11,6 +11,7 @@ use crate::{asm, fault};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use tcg_debug::{Observer, log_mask};
 use tcg_mem::{GuestVa, UserMem};
 use tcg_target::{CodeMemory, Isa};
 
@@ -185,26 +186,44 @@ impl Engine {
         let n = self.invalidations.load(Ordering::Relaxed);
         inner.recent[n as usize % RECENT] = (first, last);
         self.invalidations.store(n + 1, Ordering::Release);
-        if by_write {
-            Counters::bump(&self.counters.code_write_faults);
-            inner.pages.note_fault(first);
+        match by_write {
+            true => {
+                Counters::bump(&self.counters.code_write_faults);
+                inner.pages.note_fault(first);
+            }
+            false => inner.pages.forget_faults(first, last),
         }
         for block in inner.pages.take(first, last) {
             // SAFETY: blocks live until a flush, which takes the lock.
             let b = unsafe { &*block };
-            if !b.invalidate() {
-                continue;
+            if b.invalidate() {
+                self.unlink(b, &mut inner);
+                for page in b.pages.iter().filter(|p| !(first..=last).contains(*p)) {
+                    inner.pages.remove(b, *page);
+                }
             }
-            self.table.remove(b);
-            for page in b.pages.iter().filter(|p| !(first..=last).contains(*p)) {
+        }
+    }
+
+    /// Invalidates one block, which found its guest code changed.
+    pub(crate) fn invalidate_block(&self, block: &TransBlock) {
+        Counters::bump(&self.counters.verify_misses);
+        let mut inner = self.inner.lock();
+        if block.invalidate() {
+            self.unlink(block, &mut inner);
+            for page in &block.pages {
                 inner.pages.remove(block, *page);
             }
-            if b.entry != 0 {
-                let to = self.invalid_trampoline();
-                self.code.patch_entry(b.entry, crate::lookup::CALL, to);
-            }
-            Counters::bump(&self.counters.invalidated);
         }
+    }
+
+    /// Makes an invalid block unreachable: out of the table, and its entry leads to a lookup.
+    fn unlink(&self, block: &TransBlock, inner: &mut Inner) {
+        self.table.remove(block);
+        if block.entry != 0 {
+            self.detour(block, inner);
+        }
+        Counters::bump(&self.counters.invalidated);
     }
 
     /// Other threads, or processes through shared memory, are about to appear: from now on atomics are real.

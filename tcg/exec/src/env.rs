@@ -119,7 +119,7 @@ impl Env {
     /// The interrupt flag.
     pub(crate) fn interrupt(&self) -> &AtomicU32 {
         // SAFETY: the field is only accessed atomically and lives as long as the mapping.
-        unsafe { &*(&raw const (*self.header()).interrupt) }
+        unsafe { &(*self.header()).interrupt }
     }
 
     /// The jump cache's value for an address.

@@ -232,7 +232,15 @@ fn in_code(engine: &Engine, rip: usize, fault: &HostFault, uc: &mut libc::uconte
     let Some(block) = engine.block_at(rip) else {
         return false;
     };
-    let exit = match engine.judge(fault) {
+    let verdict = engine.judge(fault);
+    if rip - block.entry < block.body {
+        // The comparison at entry could not read the code: let the dispatch loop find out why.
+        cpu.set_pc(block.pc);
+        cpu.set_mode(block.mode);
+        cpu.set_exit_kind(kind::AGAIN);
+        return matches!(verdict, Verdict::Retry) || land(asm::exit_stub(), uc);
+    }
+    let exit = match verdict {
         Verdict::Retry => return true,
         Verdict::CodeWritten if block.is_valid() => return true,
         Verdict::CodeWritten => None,
@@ -241,7 +249,7 @@ fn in_code(engine: &Engine, rip: usize, fault: &HostFault, uc: &mut libc::uconte
     let (gprs, xmms) = saved_registers(uc);
     // SAFETY: this thread's header; generated code is stopped.
     let header = unsafe { &*cpu.env.header() };
-    let offset = rip - block.entry;
+    let offset = rip - block.entry - block.body;
     let at = jit::restore(&block.maps, offset, &gprs, &xmms, header, cpu.state());
     let Some((pc, mode)) = at else {
         return false;

@@ -2,11 +2,12 @@
 //! dispatch loop.
 
 use crate::Exit;
+use crate::block::Piece;
 use crate::env::{header_of, kind};
-use crate::observe::log_mask;
 use crate::translate::Failed;
 use crate::vcpu::{Cpu, Next};
 use std::sync::atomic::Ordering;
+use tcg_debug::log_mask;
 use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
 use tcg_ir::{Block, Ty};
 use tcg_mem::{Endian, GuestVa, MemFault, UserMem};
@@ -169,6 +170,10 @@ impl Cpu {
                 self.env.cache(pc, mode, 0);
                 continue;
             }
+            if !block.verify.is_empty() && !self.is_unchanged(&block.verify) {
+                self.engine.invalidate_block(block);
+                continue;
+            }
             self.env.cache(pc, mode, &raw const *block as u64);
             if self.engine.hooks.has(log_mask::EXEC | log_mask::CPU) {
                 self.enter_block(block);
@@ -182,6 +187,15 @@ impl Cpu {
             }
         }
         Next::Again
+    }
+
+    /// Whether guest code is what it was.
+    fn is_unchanged(&self, pieces: &[Piece]) -> bool {
+        pieces.iter().all(|p| {
+            let mut now = vec![0; p.bytes.len()];
+            let read = self.engine.code_memory.fetch(GuestVa(p.va), &mut now);
+            read == Ok(now.len()) && now == p.bytes
+        })
     }
 
     /// Runs one block; `Again` means that pc and mode are those of the next one.

@@ -22,14 +22,16 @@ mod lookup;
 mod observe;
 mod retstack;
 mod safepoint;
+mod source;
 mod stats;
 mod table;
 mod translate;
 mod vcpu;
+mod verify;
 
 pub use engine::{Backend, Engine, EngineConfig};
 pub use exit::Exit;
 pub use fault::handle_host_fault;
-pub use observe::{Observer, log_mask};
 pub use stats::Stats;
+pub use tcg_debug::{Observer, log_mask};
 pub use vcpu::Vcpu;

@@ -5,6 +5,7 @@
 
 use crate::asm;
 use crate::block::TransBlock;
+use crate::engine::Inner;
 use crate::env::{header_of, kind};
 use crate::stats::Counters;
 use crate::translate::Failed;
@@ -107,8 +108,24 @@ pub(crate) unsafe extern "C" fn invalid(state: *mut u8, entry: usize) -> usize {
     cpu.set_mode(old.mode);
     let Some(block) = target(cpu) else { return 0 };
     if may_link(cpu) && block.entry != entry {
-        cpu.engine.code.patch_entry(entry, JMP, block.entry);
+        cpu.engine.forward(old, block);
     }
+    cpu.enter_block(block)
+}
+
+/// The block around `addr` found its guest code changed.
+pub(crate) unsafe extern "C" fn changed(state: *mut u8, addr: usize) -> usize {
+    // SAFETY: called by the entry stub only.
+    let cpu = unsafe { cpu_of(state) };
+    let Some(old) = cpu.engine.block_at(addr) else {
+        debug_assert!(false, "no block at {addr:#x}");
+        cpu.set_exit_kind(kind::AGAIN);
+        return 0;
+    };
+    cpu.set_pc(old.pc);
+    cpu.set_mode(old.mode);
+    cpu.engine.invalidate_block(old);
+    let Some(block) = target(cpu) else { return 0 };
     cpu.enter_block(block)
 }
 
@@ -123,11 +140,30 @@ pub(crate) unsafe extern "C" fn sentinel(state: *mut u8) -> usize {
 }
 
 /// Opcode of `jmp rel32`.
-pub(crate) const JMP: u8 = 0xe9;
+const JMP: u8 = 0xe9;
 /// Opcode of `call rel32`.
-pub(crate) const CALL: u8 = 0xe8;
+const CALL: u8 = 0xe8;
 
 impl crate::Engine {
+    /// The entry of an invalid block leads to a lookup from now on, and so do those that led to it: however
+    /// often code changes, an old link is at most one jump away from the newest translation.
+    pub(crate) fn detour(&self, block: &TransBlock, _locked: &mut Inner) {
+        let to = self.invalid_trampoline();
+        self.code.patch_entry(block.entry, CALL, to);
+        for old in block.forwarders.lock().drain(..) {
+            self.code.patch_entry(old, CALL, to);
+        }
+    }
+
+    /// The entry of the invalid block `old` leads to its successor.
+    fn forward(&self, old: &TransBlock, new: &TransBlock) {
+        let _locked = self.inner.lock();
+        if new.is_valid() {
+            new.forwarders.lock().push(old.entry);
+            self.code.patch_entry(old.entry, JMP, new.entry);
+        }
+    }
+
     /// Fills an inline cache that is still empty: first where to jump, then for which target, so that a
     /// thread in between sees a miss. The lock keeps two threads from mixing their targets.
     fn fill_inline_cache(&self, site: usize, imm: usize, block: &TransBlock) {
@@ -155,6 +191,8 @@ impl crate::Engine {
         let at = |n| self.code.append(&asm::trampoline(n)).ok_or_else(full);
         let invalid = at(asm::RT_INVALID)?;
         let sentinel = at(asm::RT_SENTINEL)?;
+        let changed = at(asm::RT_CHANGED)?;
+        debug_assert_eq!(changed, self.changed_trampoline());
         debug_assert_eq!(invalid, self.invalid_trampoline());
         debug_assert_eq!(sentinel, self.sentinel_trampoline());
         Ok(())
@@ -163,6 +201,11 @@ impl crate::Engine {
     /// Where the entries of invalid blocks jump.
     pub(crate) fn invalid_trampoline(&self) -> usize {
         self.code.base()
+    }
+
+    /// Where a block calls that found its guest code changed.
+    pub(crate) fn changed_trampoline(&self) -> usize {
+        self.code.base() + 2 * crate::codebuf::ALIGN
     }
 
     /// Where the sentinel of a return stack points.

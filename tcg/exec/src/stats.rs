@@ -43,6 +43,8 @@ counters! {
     invalidations,
     /// Writes to protected pages.
     code_write_faults,
+    /// Blocks that found their guest code changed at entry.
+    verify_misses,
     /// Full flushes.
     flushes,
     /// Direct links patched.

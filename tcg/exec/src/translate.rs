@@ -3,16 +3,17 @@
 //! Pages are write-protected *before* their bytes are read. A write that comes in between faults, is entered in
 //! the list of recent invalidations, and publishing notices that and starts again.
 
-use crate::block::{PAGE_BITS, TransBlock};
+use crate::block::TransBlock;
 use crate::engine::{Backend, Engine};
 use crate::jit::Compiler;
-use crate::observe::log_mask;
+use crate::source::{Guarded, Source};
 use crate::stats::Counters;
+use crate::verify;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
+use tcg_debug::log_mask;
 use tcg_ir::Block;
 use tcg_mem::{GuestVa, MemFault};
-use tcg_target::TranslateCtx;
 
 /// Why there is no block.
 pub(crate) enum Failed {
@@ -22,72 +23,10 @@ pub(crate) enum Failed {
     Full,
 }
 
-/// IR and the pages it was made from.
-struct Front {
-    ir: Block,
-    pages: Vec<u64>,
-}
-
 impl Engine {
-    /// Fetches guest code, piece by piece within pages; notes the pages in `pages`, each protected if `protect`.
-    fn fetch(
-        &self,
-        va: GuestVa,
-        buf: &mut [u8],
-        pages: &mut Vec<u64>,
-        protect: bool,
-    ) -> Result<usize, MemFault> {
-        const PAGE: u64 = 1 << PAGE_BITS;
-        let mut done = 0;
-        while done < buf.len() {
-            let Some(at) = va.0.checked_add(done as u64) else {
-                break;
-            };
-            let room = (PAGE - at % PAGE) as usize;
-            let end = buf.len().min(done + room);
-            let piece = &mut buf[done..end];
-            let mut got = match self.code_memory.fetch(GuestVa(at), piece) {
-                Ok(n) => n,
-                Err(fault) if done == 0 => return Err(fault),
-                Err(_) => break,
-            };
-            let page = at >> PAGE_BITS;
-            if !pages.contains(&page) {
-                pages.push(page);
-                if protect {
-                    self.code_memory
-                        .protect_code(GuestVa(page << PAGE_BITS), PAGE);
-                    // Again, now that no change can go unnoticed.
-                    got = match self.code_memory.fetch(GuestVa(at), piece) {
-                        Ok(n) => n,
-                        Err(fault) if done == 0 => return Err(fault),
-                        Err(_) => break,
-                    };
-                }
-            }
-            done += got;
-            if done < end || got == 0 {
-                break;
-            }
-        }
-        Ok(done)
-    }
-
-    fn front(&self, pc: u64, mode: u32, max_insns: u32, protect: bool) -> Result<Front, MemFault> {
-        let mut pages = Vec::with_capacity(2);
-        let mut fetch = |va: GuestVa, buf: &mut [u8]| self.fetch(va, buf, &mut pages, protect);
-        let mut ctx = TranslateCtx {
-            fetch: &mut fetch,
-            max_insns,
-            parallel: self.is_parallel(),
-        };
-        let ir = self.isa.translate(pc, mode, &mut ctx)?;
-        Ok(Front { ir, pages })
-    }
-
     /// One instruction in IR, not kept and not protected.
     pub(crate) fn one_insn(&self, pc: u64, mode: u32) -> Result<Block, MemFault> {
-        Ok(self.front(pc, mode, 1, false)?.ir)
+        Ok(self.source(pc, mode, 1, Guarded::No)?.ir)
     }
 
     /// Translates the block at `pc` and enters it in the table.
@@ -105,19 +44,19 @@ impl Engine {
         };
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
-            let front = self
-                .front(pc, mode, max_insns, true)
+            let source = self
+                .source(pc, mode, max_insns, Guarded::Yes)
                 .map_err(Failed::Fetch)?;
             let made = match self.cfg.backend {
-                Backend::Interp => self.publish_ir(front, since),
-                Backend::Jit => match compiler.compile(&front.ir, self.isa, self.is_parallel()) {
+                Backend::Interp => self.publish_ir(source, since),
+                Backend::Jit => match compiler.compile(&source.ir, self.isa, self.is_parallel()) {
                     Some(c) => {
-                        self.report(&front.ir, c.code);
-                        self.publish_code(&front, c.code, c.maps, since)
+                        self.report(&source.ir, c.code);
+                        self.publish_code(source, c.code, c.maps, since)
                     }
                     None => {
                         assert!(max_insns > 1, "one instruction at {pc:#x} is too complex");
-                        max_insns = (front.ir.guest_insns / 2).clamp(1, max_insns - 1);
+                        max_insns = (source.ir.guest_insns / 2).clamp(1, max_insns - 1);
                         continue;
                     }
                 },
@@ -133,31 +72,38 @@ impl Engine {
         Ok(block)
     }
 
-    fn publish_ir(&self, front: Front, since: u64) -> Result<Option<&TransBlock>, Failed> {
-        self.report(&front.ir, &[]);
-        let bytes = 256 + front.ir.insts.len() * size_of::<tcg_ir::Inst>();
+    fn publish_ir(&self, source: Source, since: u64) -> Result<Option<&TransBlock>, Failed> {
+        self.report(&source.ir, &[]);
+        let bytes = 256 + source.ir.insts.len() * size_of::<tcg_ir::Inst>();
         if self.ir_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.cfg.code_bytes {
             return Err(Failed::Full);
         }
-        let mut block = TransBlock::bare(front.ir.pc, front.ir.mode);
-        let insns = front.ir.guest_insns;
-        block.pages = front.pages.into();
-        block.ir = Some(Box::new(front.ir));
+        let mut block = TransBlock::bare(source.ir.pc, source.ir.mode);
+        let insns = source.ir.guest_insns;
+        block.pages = source.pages.into();
+        block.verify = source.verify.into();
+        block.ir = Some(Box::new(source.ir));
         self.publish(block, insns, &[], since)
     }
 
     fn publish_code(
         &self,
-        front: &Front,
+        source: Source,
         code: &[u8],
         maps: &[u8],
         since: u64,
     ) -> Result<Option<&TransBlock>, Failed> {
-        let mut block = TransBlock::bare(front.ir.pc, front.ir.mode);
-        block.code_len = code.len();
+        let mut block = TransBlock::bare(source.ir.pc, source.ir.mode);
         block.maps = maps.into();
-        block.pages = front.pages.as_slice().into();
-        self.publish(block, front.ir.guest_insns, code, since)
+        block.pages = source.pages.into();
+        let insns = source.ir.guest_insns;
+        if source.verify.is_empty() {
+            return self.publish(block, insns, code, since);
+        }
+        let wrapped = verify::wrap(&source.verify, code);
+        block.verify = source.verify.into();
+        block.body = wrapped.body;
+        self.publish(block, insns, &wrapped.code, since)
     }
 
     /// Enters a block, or gives the one that another thread entered first, or `None` if its guest code changed since
@@ -183,6 +129,11 @@ impl Engine {
                 return Err(Failed::Full);
             }
             block.entry = self.code.append(code).ok_or(Failed::Full)?;
+            block.code_len = code.len();
+            if block.body != 0 {
+                let site = block.entry + code.len() - 4;
+                self.code.fill_rel32(site, self.changed_trampoline());
+            }
         }
         let raw = Box::into_raw(Box::new(block));
         inner.blocks.push(raw);

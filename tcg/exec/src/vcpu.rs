@@ -4,7 +4,6 @@ use crate::block::TransBlock;
 use crate::engine::{Backend, Engine};
 use crate::env::{Env, fault_code, fault_of, kind};
 use crate::jit::Compiler;
-use crate::observe::log_mask;
 use crate::retstack::ReturnStack;
 use crate::safepoint::{ENGINE_ASKS, Seat};
 use crate::stats::Stats;
@@ -13,6 +12,7 @@ use crate::{Exit, asm, fault};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use tcg_debug::log_mask;
 use tcg_ir::{FpMode, FpRound};
 use tcg_mem::MemFault;
 use tcg_target::{EnvHeader, StateBlock};
@@ -110,6 +110,10 @@ impl Cpu {
     }
 
     /// The state block. The caller must not keep it over anything that runs guest code.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "the block is a mapping of its own, not part of self"
+    )]
     pub(crate) fn state(&self) -> &mut [u8] {
         // SAFETY: the block is live; only this thread touches it, and callers do not overlap their uses.
         unsafe { std::slice::from_raw_parts_mut(self.env.state(), self.env.state_bytes()) }
@@ -150,7 +154,8 @@ impl Cpu {
     /// The last thing before a block is entered from Rust: reports it. Gives its code.
     pub(crate) fn enter_block(&self, block: &TransBlock) -> usize {
         if let Some(o) = self.engine.hooks.on(log_mask::EXEC | log_mask::CPU) {
-            o.entered(self.engine.isa, block.pc, block.mode, self.state());
+            let isa = self.engine.isa;
+            o.entered(isa, block.pc, block.mode, self.state());
         }
         block.entry
     }
@@ -218,14 +223,20 @@ impl Cpu {
     /// Enters the safepoint's running section; new code means old caches are void.
     fn enter(&self) {
         let generation = self.engine.safepoint.enter(&self.seat);
-        if self.generation.replace(generation) != generation {
-            self.env.clear_jump_cache();
+        let before = self.generation.replace(generation);
+        if before != generation {
+            // A new environment's cache is empty, and need not be touched page by page.
+            if before != 0 {
+                self.env.clear_jump_cache();
+            }
             self.drop_returns();
         }
     }
 
     fn run(&self) -> Exit {
         let before = fault::set_current(self);
+        // The front end may have changed registers that the mode follows.
+        self.update_mode();
         let exit = loop {
             self.enter();
             let next = self.run_some();
@@ -264,6 +275,7 @@ impl Cpu {
 
     fn step(&self) -> Exit {
         let before = fault::set_current(self);
+        self.update_mode();
         let exit = self.one_insn().unwrap_or(Exit::Step);
         fault::restore_current(before);
         self.account(&exit);
@@ -278,7 +290,8 @@ impl Cpu {
             Exit::Step => s.steps += 1,
         });
         if let Some(o) = self.engine.hooks.on(log_mask::INT) {
-            o.left(self.engine.isa, self.pc(), self.mode(), exit);
+            let isa = self.engine.isa;
+            o.left(isa, self.pc(), self.mode(), self.state(), exit);
         }
     }
 }
@@ -391,7 +404,7 @@ impl Vcpu {
         self.cpu.mode()
     }
 
-    /// Sets the block mode.
+    /// Sets the block mode. `run` asks the ISA which of its bits the registers decide.
     pub fn set_mode(&mut self, mode: u32) {
         self.cpu.set_mode(mode);
     }

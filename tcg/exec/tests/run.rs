@@ -189,7 +189,8 @@ fn mode_switch_selects_other_translations() {
         assert_eq!(g.run_to(TEXT, 1), 121);
         assert_eq!(g.cpu.mode(), 0);
         g.set(0, 0);
-        g.cpu.set_mode(1);
+        // The front end changes a register that the mode follows.
+        g.cpu.state_mut::<Regs>().mode = 1;
         assert_eq!(g.run_to(TEXT, 1), 2 + 20 + 100);
     });
 }
@@ -322,7 +323,9 @@ fn code_written_by_the_guest_is_translated_again() {
         g.set(2, TEXT2 as u32);
         assert_eq!(g.run_to(TEXT, 1), (1..=50).sum::<u64>());
         let s = g.engine.stats();
-        assert!(s.code_write_faults >= 49, "{s:?}");
+        // At first by write protection, then by verification at entry.
+        assert_eq!(s.code_write_faults, 8, "{s:?}");
+        assert!(s.verify_misses >= 41, "{s:?}");
     });
 }
 
@@ -370,6 +373,71 @@ fn data_beside_code_stays_correct() {
         g.set(0, 200);
         g.set(2, TEXT as u32 + 0x800);
         assert_eq!(g.run_to(TEXT, 1), 200);
+        // After a few faults the page is left writable and its blocks check themselves.
+        let s = g.engine.stats();
+        assert!(s.code_write_faults <= 10, "{s:?}");
+        assert!(!g.memory.is_protected(TEXT));
+        // The checks see a change by the host, a change by another block, and one just ahead.
+        g.write(TEXT + 4, &[addi(1, 1, 3)]);
+        g.set(0, 10);
+        assert_eq!(g.run_to(TEXT, 1), 230);
+        let ahead = [
+            addi(4, 4, 1),
+            st(1, 2, 0),
+            addi(3, 3, 1),
+            addi(4, 4, 1),
+            trap(1, 3),
+        ];
+        g.write(TEXT + 0x100, &ahead);
+        for k in 1..20 {
+            g.set(1, addi(3, 3, k));
+            g.set(2, TEXT as u32 + 0x108);
+            g.set(3, 0);
+            assert_eq!(g.run_to(TEXT + 0x100, 1), k as u64);
+        }
+        let t = g.engine.stats();
+        assert_eq!(s.code_write_faults, t.code_write_faults);
+        assert!(t.verify_misses >= 19, "{t:?}");
+        // A new mapping starts afresh.
+        g.engine.invalidate(GuestVa(TEXT), 0x1000);
+        assert_eq!(g.run_to(TEXT + 0x100, 1), 38);
+        assert!(g.memory.is_protected(TEXT));
+    });
+}
+
+#[test]
+fn faults_in_verified_blocks_are_precise() {
+    each(|b| {
+        let mut g = Guest::with(b);
+        // The counter loop makes the page a verified one; then the same page holds a faulting load.
+        g.write(
+            TEXT,
+            &[
+                ld(1, 2, 0),
+                addi(1, 1, 1),
+                st(1, 2, 0),
+                addi(0, 0, -1),
+                bnz(0, -4),
+                trap(1, 1),
+            ],
+        );
+        g.set(0, 50);
+        g.set(2, TEXT as u32 + 0x800);
+        assert_eq!(g.run_to(TEXT, 1), 50);
+        g.write(
+            TEXT + 0x200,
+            &[addi(3, 3, 5), ld(4, 5, 0), addi(3, 3, 5), trap(1, 3)],
+        );
+        g.set(5, HOLE as u32);
+        g.cpu.set_pc(TEXT + 0x200);
+        let fault = MemFault {
+            va: GuestVa(HOLE),
+            access: Access::Read,
+            kind: FaultKind::Unmapped,
+        };
+        fault_at(&mut g, TEXT + 0x204, fault);
+        assert_eq!(g.r(3), 5);
+        assert!(!g.memory.is_protected(TEXT));
     });
 }
 
@@ -543,7 +611,7 @@ fn threads_survive_code_that_changes_under_them() {
         );
         g.write(TEXT2, &[addi(3, 3, 1), ret()]);
         let stop = AtomicBool::new(false);
-        let (mem, stop) = (g.memory.mem, &stop);
+        let (mem, engine, stop) = (g.memory.mem, &g.engine, &stop);
         std::thread::scope(|s| {
             let runs: Vec<_> = (0..2)
                 .map(|_| {
@@ -567,6 +635,10 @@ fn threads_survive_code_that_changes_under_them() {
                 for k in 0..400 {
                     // An ordinary write by the host: faults on the protected page, in the accessor.
                     let insn = addi(3, 3, 1 + (k & 1));
+                    if k % 32 == 0 {
+                        // Back to write protection.
+                        engine.invalidate(GuestVa(TEXT2), 4);
+                    }
                     mem.store_u32(GuestVa(TEXT2), Endian::Little, insn).unwrap();
                     std::thread::sleep(Duration::from_micros(50));
                 }
@@ -576,7 +648,8 @@ fn threads_survive_code_that_changes_under_them() {
                 r.join().unwrap();
             }
         });
-        assert!(g.engine.stats().code_write_faults > 10);
+        let s = g.engine.stats();
+        assert!(s.code_write_faults > 10 && s.verify_misses > 10, "{s:?}");
     });
 }
 

@@ -86,7 +86,7 @@ impl Block {
             exits: Vec::new(),
             consts: Vec::new(),
             pool: Vec::new(),
-            fp: [FpMode::ARM_DEFAULT, FpMode::ARM_STANDARD],
+            fp: [FpMode::IEEE, FpMode::FLUSHING],
             end_pc: pc,
             guest_insns: 0,
         }

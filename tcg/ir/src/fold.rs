@@ -49,7 +49,7 @@ fn fold_consts(inst: &Inst, a: Option<u64>, b: Option<u64>) -> Option<u64> {
         Op::SextI64 => Some(a as i32 as u64),
         Op::ZextI64 | Op::Trunc => Some(a & 0xffff_ffff),
         Op::Hi32 => Some(a >> 32),
-        Op::ExtractU => Some(a >> lsb_len.0 & ones(lsb_len.1)),
+        Op::ExtractU => Some(a.checked_shr(lsb_len.0).unwrap_or(0) & ones(lsb_len.1)),
         _ => None,
     };
     if one.is_some() {

@@ -38,7 +38,7 @@ impl FpRound {
 pub enum FpNan {
     /// The first signalling NaN operand made quiet, else the first quiet NaN operand (Arm; of a fused
     /// multiply-add the addend comes first).
-    Arm,
+    SignallingFirst,
     /// The first operand that is a NaN, made quiet (SSE).
     First,
 }
@@ -62,19 +62,19 @@ pub struct FpMode {
 
 impl FpMode {
     /// IEEE defaults with Arm's NaN rule.
-    pub const ARM_DEFAULT: FpMode = FpMode {
+    pub const IEEE: FpMode = FpMode {
         round: FpRound::Nearest,
         flush: false,
         default_nan: false,
-        nan: FpNan::Arm,
+        nan: FpNan::SignallingFirst,
         alt_half: false,
         tiny_before: true,
     };
 
     /// Arm's standard FPSCR value, which A32 Advanced SIMD always uses.
-    pub const ARM_STANDARD: FpMode = FpMode {
+    pub const FLUSHING: FpMode = FpMode {
         flush: true,
         default_nan: true,
-        ..Self::ARM_DEFAULT
+        ..Self::IEEE
     };
 }

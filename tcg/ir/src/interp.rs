@@ -481,3 +481,7 @@ fn put(bytes: &mut [u8], v: u128, be: bool) {
         bytes.reverse();
     }
 }
+
+#[cfg(test)]
+#[path = "interp_tests.rs"]
+mod tests;

@@ -4,6 +4,8 @@
 //! by a guest ISA's front end through the [`Builder`], and read by the host backend and by the reference
 //! interpreter. `docs/ir.md` has the full semantics; the operation table is [`Op`].
 
+#![forbid(unsafe_code)]
+
 mod block;
 mod builder;
 #[cfg(test)]
@@ -16,8 +18,11 @@ mod inst;
 pub mod interp;
 mod op;
 pub mod random;
+pub mod sig;
 mod slots;
+pub mod text;
 mod ty;
+mod verify;
 
 pub use block::{Block, ExitInfo, ExitKind, IndirectHint};
 pub use builder::{Addr, Builder, RegionKind};
@@ -27,3 +32,4 @@ pub use inst::{Cond, Inst, MemFlags, Order, Value};
 pub use op::{Op, OpClass};
 pub use slots::{Slot, StateLayout};
 pub use ty::Ty;
+pub use verify::verify;

@@ -253,7 +253,7 @@ ops! {
     // ---- vectors (V64, V128): structure ----
     /// V64 a (low), V64 b (high) → V128; or F32/I32 a, b → V64.
     VConcat = "vconcat" Pure;
-    /// High half of a V128 → V64, or of a V64 → F32.
+    /// High half of a V128 → V64, or of a V64 or F64 → F32.
     VHigh = "vhigh" Pure;
     /// Low element of the integer args[0] in every lane.
     VDup = "vdup" Pure;

@@ -1,4 +1,13 @@
-//! Random numbers for differential tests.
+//! Random numbers and random blocks for differential tests.
+//!
+//! A block uses every operation of the signature table, overlapping views of the state, regions of all kinds, side
+//! exits, memory in and around a small window, and calls of whatever helpers it is given.
+
+use crate::sig::{Arg, Imm, Lane, Sig};
+use crate::{
+    Addr, Block, Builder, Cond, Effects, ExitInfo, ExitKind, HelperDef, HelperId, IndirectHint,
+    Inst, MemFlags, Op, Order, RegionKind, Slot, StateLayout, Ty, Value,
+};
 
 /// A small seeded generator (splitmix64).
 #[derive(Clone, Debug)]
@@ -44,3 +53,489 @@ impl Prng {
         }
     }
 }
+
+/// What a random block may use.
+#[derive(Clone, Copy)]
+pub struct Config<'a> {
+    /// The state block. Slots of all types are put anywhere in it.
+    pub layout: &'a StateLayout,
+    /// Helpers that may be called.
+    pub helpers: &'a [HelperDef],
+    /// Guest address of a window of memory of at least 4 KiB. One access in some tens goes elsewhere.
+    pub memory: u32,
+    /// Operations that may be used, of those in the signature table.
+    pub allow: fn(Op) -> bool,
+    /// Whether the sticky floating-point flags are read and replaced.
+    pub sticky: bool,
+    /// Number of steps; fewer steps with the same seed give a prefix of the block.
+    pub steps: u32,
+}
+
+const DATA: [Ty; 6] = [Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::V64, Ty::V128];
+
+/// A random block that the verifier accepts.
+pub fn block(seed: u64, config: &Config<'_>) -> Block {
+    let g = Generator {
+        b: Builder::new(0x8000, 0, config.layout),
+        rng: Prng::new(seed),
+        config,
+        ops: Op::ALL
+            .iter()
+            .copied()
+            .filter(|o| (config.allow)(*o) && Sig::of(*o).is_some())
+            .collect(),
+        pools: Default::default(),
+        pc: 0x8000,
+        calls: true,
+    };
+    g.run()
+}
+
+struct Generator<'a> {
+    b: Builder<'a>,
+    rng: Prng,
+    config: &'a Config<'a>,
+    ops: Vec<Op>,
+    /// Values by type.
+    pools: [Vec<Value>; 8],
+    pc: u64,
+    /// Helpers that touch the state are allowed.
+    calls: bool,
+}
+
+impl Generator<'_> {
+    fn run(mut self) -> Block {
+        self.next_insn();
+        for _ in 0..self.config.steps {
+            match self.rng.below(24) {
+                0 => self.next_insn(),
+                1 | 2 => self.region(),
+                _ => self.step(),
+            }
+        }
+        self.leave();
+        self.b.block.end_pc = self.pc + 4;
+        self.b.finish()
+    }
+
+    fn next_insn(&mut self) {
+        self.pc += 4;
+        let mode = self.rng.below(1 << 16);
+        self.b.insn_start(self.pc, mode);
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.rng.below(from.len() as u32) as usize]
+    }
+
+    fn step(&mut self) {
+        match self.rng.below(32) {
+            0..=15 => self.operation(),
+            16..=19 => self.set_slot(),
+            20..=22 => self.flags(),
+            23..=26 => self.access(),
+            27..=28 => self.atomic(),
+            29 => self.call(),
+            30 if self.config.sticky => self.sticky(),
+            30 => self.set_slot(),
+            _ => self.b.fence(),
+        }
+    }
+
+    // ---- values ----
+
+    fn constant(&mut self, ty: Ty) -> Value {
+        let bits = self.rng.value();
+        match ty {
+            Ty::I32 | Ty::I64 => self.b.iconst(ty, bits as u64),
+            _ => self.b.vconst(ty, bits),
+        }
+    }
+
+    fn slot(&mut self, ty: Ty) -> Slot {
+        let size = ty.bytes();
+        let count = self.config.layout.bytes as u32 / size;
+        // Often the same few, so that views overlap.
+        let near = if self.rng.one_in(2) {
+            count.min(32 / size + 1)
+        } else {
+            count
+        };
+        Slot::new((self.rng.below(near) * size) as usize, ty)
+    }
+
+    /// A value of this type to be used here.
+    fn value(&mut self, ty: Ty) -> Value {
+        if ty == Ty::Cc {
+            return self.condition_code();
+        }
+        let have = self.pools[ty as usize].len() as u32;
+        match self.rng.below(8) {
+            0 => self.constant(ty),
+            1..=5 if have > 0 => {
+                // Mostly the latest.
+                let back = self.rng.below(have.min(12));
+                self.pools[ty as usize][(have - 1 - back) as usize]
+            }
+            _ => {
+                let slot = self.slot(ty);
+                self.b.get(slot)
+            }
+        }
+    }
+
+    fn condition_code(&mut self) -> Value {
+        let pool = &self.pools[Ty::Cc as usize];
+        match pool.last() {
+            Some(last) if !self.rng.one_in(3) => *last,
+            Some(_) => self.pick(&self.pools[Ty::Cc as usize].clone()),
+            None => self.compare(),
+        }
+    }
+
+    /// A new condition-code value.
+    fn compare(&mut self) -> Value {
+        let ty = self.pick(&[Ty::I32, Ty::I32, Ty::I64]);
+        let (a, b) = (self.value(ty), self.value(ty));
+        let v = self.b.bin(Op::CcSub, Ty::Cc, a, b);
+        self.pools[Ty::Cc as usize].push(v);
+        v
+    }
+
+    /// 0 or 1, from flags or a comparison.
+    fn truth(&mut self) -> Value {
+        let cond = self.pick(&Cond::ALL);
+        if self.rng.one_in(3) {
+            let (a, b) = (self.value(Ty::I32), self.value(Ty::I32));
+            return self.b.icmp(cond, a, b);
+        }
+        let cc = self.condition_code();
+        self.b.cc_test(cc, cond)
+    }
+
+    /// Keeps a value, and often makes the state depend on it.
+    fn keep(&mut self, ty: Ty, v: Value) {
+        self.pools[ty as usize].push(v);
+        if ty != Ty::Cc && self.rng.one_in(2) {
+            let slot = self.slot(ty);
+            self.b.set(slot, v);
+        }
+    }
+
+    // ---- operations ----
+
+    fn operation(&mut self) {
+        let op = self.pick(&self.ops.clone());
+        let Some(sig) = Sig::of(op) else { return };
+        let results: Vec<Ty> = sig.result.iter().collect();
+        for _ in 0..64 {
+            let ty = self.pick(&results);
+            let mut types = [Ty::Void; 3];
+            for (k, arg) in sig.args.iter().enumerate() {
+                types[k] = match arg {
+                    Arg::None => Ty::Void,
+                    Arg::Result => ty,
+                    Arg::First => types[0],
+                    Arg::Of(set) => self.pick(&set.iter().collect::<Vec<_>>()),
+                };
+            }
+            let mut inst = Inst {
+                op,
+                ty,
+                lane: self.lane(sig.lane),
+                aux: self.rng.below(u32::from(sig.aux) + 1) as u8,
+                args: [Value::NONE; 3],
+                imm: 0,
+            };
+            let element = 8 << inst.lane.min(3);
+            inst.imm = self.immediate(sig.imm, ty, element);
+            let fits = sig.check_types(op, ty, types).is_ok();
+            if fits && sig.check_parameters(&inst, types).is_ok() {
+                return self.emit(inst, types);
+            }
+        }
+    }
+
+    fn emit(&mut self, mut inst: Inst, types: [Ty; 3]) {
+        for (v, ty) in inst.args.iter_mut().zip(types) {
+            if ty != Ty::Void {
+                *v = self.value(ty);
+            }
+        }
+        // A carry has to be 0 or 1.
+        if matches!(inst.op, Op::Adc | Op::Sbc | Op::CcAdc | Op::CcSbc) {
+            inst.args[2] = self.truth();
+        }
+        // Constants keep their canonical form; otherwise half of the time without folding.
+        let v = if inst.op == Op::Const {
+            self.b.iconst(inst.ty, inst.imm as u64)
+        } else if self.rng.one_in(2) {
+            self.b.push(inst)
+        } else {
+            self.b
+                .op(inst.op, inst.ty, inst.lane, inst.aux, inst.args, inst.imm)
+        };
+        self.keep(inst.ty, v);
+    }
+
+    fn lane(&mut self, lane: Lane) -> u8 {
+        let below = match lane {
+            Lane::Unused | Lane::Ignored => 1,
+            Lane::Size(..) | Lane::ZeroOrThree => 4,
+            Lane::Cond => 14,
+            Lane::Round => 6,
+            Lane::Flag => 2,
+        };
+        self.rng.below(below) as u8
+    }
+
+    /// An immediate that is often allowed.
+    fn immediate(&mut self, imm: Imm, ty: Ty, element: u32) -> i64 {
+        let bits = ty.bytes() * 8;
+        let sign = self.rng.below(2) << 8;
+        let n = match imm {
+            Imm::Unused => 0,
+            Imm::Any => return self.rng.value() as i64,
+            Imm::Field => {
+                let lsb = self.rng.below(bits);
+                lsb | (1 + self.rng.below(bits - lsb)) << 8
+            }
+            Imm::Element | Imm::Byte => self.rng.below(16),
+            Imm::Left => self.rng.below(element),
+            Imm::Right => 1 + self.rng.below(element),
+            Imm::Group => 1 + self.rng.below(4),
+            Imm::Below(n) => self.rng.below(n as u32),
+            Imm::ToInt => {
+                let width = self.pick(&[16, 32, 64]);
+                self.fraction(width) | sign | width << 16
+            }
+            Imm::FromInt => self.fraction(32) | sign,
+            Imm::Lanes => self.fraction(element) | sign | self.rng.below(6) << 12,
+            Imm::Rounding => self.rng.below(2) | self.rng.below(6) << 12,
+        };
+        i64::from(n)
+    }
+
+    fn fraction(&mut self, width: u32) -> u32 {
+        if self.rng.one_in(2) {
+            0
+        } else {
+            self.rng.below(width + 1)
+        }
+    }
+
+    fn set_slot(&mut self) {
+        let ty = self.pick(&DATA);
+        let (slot, v) = (self.slot(ty), self.value(ty));
+        self.b.set(slot, v);
+    }
+
+    /// Flag-setting arithmetic with its readers.
+    fn flags(&mut self) {
+        let ty = self.pick(&[Ty::I32, Ty::I32, Ty::I64]);
+        let (a, b) = (self.value(ty), self.value(ty));
+        let forms = [
+            (Op::Add, Op::CcAdd),
+            (Op::Sub, Op::CcSub),
+            (Op::Adc, Op::CcAdc),
+            (Op::Sbc, Op::CcSbc),
+            (Op::And, Op::CcLogic),
+        ];
+        let (op, flags) = self.pick(&forms);
+        let carry = match op {
+            Op::Adc | Op::Sbc => self.truth(),
+            _ => Value::NONE,
+        };
+        let result = self.b.tri(op, ty, a, b, carry);
+        let cc = match op {
+            Op::And => self.b.un(flags, Ty::Cc, result),
+            _ => self.b.tri(flags, Ty::Cc, a, b, carry),
+        };
+        self.keep(ty, result);
+        self.pools[Ty::Cc as usize].push(cc);
+        for cond in [Cond::Mi, Cond::Eq, Cond::Hs, Cond::Vs] {
+            if self.rng.one_in(2) {
+                let t = self.b.cc_test(cc, cond);
+                self.keep(Ty::I32, t);
+            }
+        }
+    }
+
+    fn sticky(&mut self) {
+        if self.rng.one_in(4) {
+            let v = self.value(Ty::I32);
+            self.b.push(Inst {
+                op: Op::FpFlagsSet,
+                ty: Ty::Void,
+                lane: 0,
+                aux: 0,
+                args: [v, Value::NONE, Value::NONE],
+                imm: 0,
+            });
+        }
+        let v = self.b.push(Inst {
+            op: Op::FpFlagsGet,
+            ty: Ty::I32,
+            lane: 0,
+            aux: 0,
+            args: [Value::NONE; 3],
+            imm: 0,
+        });
+        self.keep(Ty::I32, v);
+    }
+
+    // ---- memory ----
+
+    fn address(&mut self) -> Addr {
+        let ty = self.pick(&[Ty::I32, Ty::I32, Ty::I64]);
+        let any = self.value(ty);
+        let wild = self.rng.one_in(40);
+        // Not above 4 GiB: harnesses reserve that much.
+        let mask = self.b.iconst(ty, if wild { 0xffff_ffff } else { 0x7ff });
+        let mut addr = Addr::base_disp(
+            self.b.bin(Op::And, ty, any, mask),
+            self.config.memory as i32,
+        );
+        addr.disp = addr.disp.wrapping_add(self.rng.below(64) as i32);
+        if self.rng.one_in(3) {
+            let any = self.value(ty);
+            let mask = self.b.iconst(ty, 0x3f);
+            addr.index = self.b.bin(Op::And, ty, any, mask);
+            addr.shift = self.rng.below(4) as u8;
+        }
+        if ty == Ty::I32 && self.rng.one_in(8) {
+            addr.base = Value::NONE;
+        }
+        addr
+    }
+
+    fn mem_flags(&mut self, ty: Ty) -> MemFlags {
+        let most = ty.bytes().trailing_zeros();
+        let size = match ty.is_int() {
+            true => self.rng.below(most + 1),
+            false => most,
+        };
+        let mut flags = MemFlags::size(size as u8).big_endian(self.rng.one_in(4));
+        if self.rng.one_in(48) {
+            flags = flags.align(1 + self.rng.below(3) as u8);
+        }
+        if self.rng.one_in(8) && ty.is_int() {
+            flags = flags.order(self.pick(&[Order::AcqRel, Order::SeqCst]));
+        }
+        flags
+    }
+
+    fn access(&mut self) {
+        let addr = self.address();
+        let ty = self.pick(&DATA);
+        let flags = self.mem_flags(ty);
+        if self.rng.one_in(2) {
+            let v = self.value(ty);
+            return self.b.store(addr, v, flags);
+        }
+        let signed = ty.is_int() && self.rng.one_in(3);
+        let flags = if signed { flags.signed() } else { flags };
+        let v = self.b.load(ty, addr, flags);
+        self.keep(ty, v);
+    }
+
+    fn atomic(&mut self) {
+        let addr = self.address();
+        if !addr.base.is_some() {
+            return;
+        }
+        let ty = self.pick(&[Ty::I32, Ty::I64]);
+        let flags = self.mem_flags(ty);
+        let v = self.value(ty);
+        let old = if self.rng.one_in(2) {
+            let what = self.rng.below(10) as u8;
+            self.b.atomic_rmw(what, ty, addr.base, addr.disp, v, flags)
+        } else {
+            let expected = self.value(ty);
+            self.b
+                .atomic_cas(ty, addr.base, addr.disp, expected, v, flags)
+        };
+        self.keep(ty, old);
+    }
+
+    // ---- control ----
+
+    fn call(&mut self) {
+        let n = self.config.helpers.len() as u32;
+        if n == 0 {
+            return;
+        }
+        let id = self.rng.below(n);
+        let helper = &self.config.helpers[id as usize];
+        if helper.effects != Effects::Pure && !self.calls {
+            return;
+        }
+        let args: Vec<Value> = helper.args.iter().map(|ty| self.value(*ty)).collect();
+        let v = self.b.call(HelperId(id as u16), helper, &args);
+        if helper.ret != Ty::Void {
+            self.keep(helper.ret, v);
+        }
+    }
+
+    fn region(&mut self) {
+        let cond = self.truth();
+        let kind = self.pick(&[RegionKind::Leaves, RegionKind::Simple, RegionKind::Calls]);
+        let outside = self.pools.each_ref().map(Vec::len);
+        self.b.begin_if(cond, kind);
+        self.calls = kind != RegionKind::Simple;
+        for _ in 0..self.rng.below(6) {
+            self.step();
+        }
+        if kind == RegionKind::Leaves {
+            self.leave();
+        }
+        self.b.end_if();
+        self.calls = true;
+        for (pool, len) in self.pools.iter_mut().zip(outside) {
+            pool.truncate(len);
+        }
+    }
+
+    fn leave(&mut self) {
+        let indirect = [
+            IndirectHint::Jump,
+            IndirectHint::Table,
+            IndirectHint::Call,
+            IndirectHint::Return,
+        ];
+        let mut operand = Value::NONE;
+        let kind = match self.rng.below(4) {
+            0 => ExitKind::Direct,
+            1 => ExitKind::DirectCall,
+            2 => {
+                operand = self.value(Ty::I32);
+                ExitKind::Indirect(self.pick(&indirect))
+            }
+            _ => {
+                if self.rng.one_in(2) {
+                    operand = self.value(Ty::I32);
+                }
+                let code = self.rng.below(100);
+                let info = self.rng.bits() & 0xffff_ffff;
+                ExitKind::Trap { code, info }
+            }
+        };
+        let peek = self.config.layout.peek.len() as u32;
+        let known = 1u64.checked_shl(peek).map_or(u32::MAX, |b| (b - 1) as u32);
+        let dead = self.rng.bits() as u32 & known;
+        let info = ExitInfo {
+            kind,
+            pc: self.rng.bits() & 0xffff_fffe,
+            mode: self.rng.below(1 << 16),
+            mode_dynamic: false,
+            ret_pc: self.rng.bits() & 0xffff_fffe,
+            dead: if self.rng.one_in(2) { dead } else { 0 },
+            check: self.rng.one_in(2),
+        };
+        self.b.exit(info, operand);
+    }
+}
+
+#[cfg(test)]
+#[path = "random_tests.rs"]
+pub(crate) mod tests;

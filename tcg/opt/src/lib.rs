@@ -1,5 +1,7 @@
 //! Passes over the intermediate representation: liveness, dead code, next use.
 
+#![forbid(unsafe_code)]
+
 mod liveness;
 
 pub use liveness::{FlagUse, Info, Liveness, NONE, Use, flag_use, is_lazy_cc, is_site};

@@ -8,7 +8,12 @@ const SBOX: [[u8; 256]; 2] = {
     let mut x = 0;
     while x < 256 {
         let inv = gf_inverse(x as u8);
-        let s = inv ^ inv.rotate_left(1) ^ inv.rotate_left(2) ^ inv.rotate_left(3) ^ inv.rotate_left(4) ^ 0x63;
+        let s = inv
+            ^ inv.rotate_left(1)
+            ^ inv.rotate_left(2)
+            ^ inv.rotate_left(3)
+            ^ inv.rotate_left(4)
+            ^ 0x63;
         forward[x] = s;
         inverse[s as usize] = x as u8;
         x += 1;
@@ -66,7 +71,9 @@ fn mix(x: u128, row: [u8; 4]) -> u128 {
     let mut out = [0; 16];
     for (i, o) in out.iter_mut().enumerate() {
         let column = i & !3;
-        *o = (0..4).fold(0, |acc, k| acc ^ gf_mul(bytes[column + (i + k) % 4], row[k]));
+        *o = (0..4).fold(0, |acc, k| {
+            acc ^ gf_mul(bytes[column + (i + k) % 4], row[k])
+        });
     }
     u128::from_le_bytes(out)
 }
@@ -164,7 +171,9 @@ fn sha256_rounds(x: u128, y: u128, m: u128) -> (u128, u128) {
             .wrapping_add(choose(y[0], y[1], y[2]))
             .wrapping_add(word(m, e));
         let x3 = x[3].wrapping_add(t);
-        let y3 = t.wrapping_add(sigma0).wrapping_add(majority(x[0], x[1], x[2]));
+        let y3 = t
+            .wrapping_add(sigma0)
+            .wrapping_add(majority(x[0], x[1], x[2]));
         (x, y) = ([y3, x[0], x[1], x[2]], [x3, y[0], y[1], y[2]]);
     }
     (from_words(x), from_words(y))
@@ -226,13 +235,16 @@ mod tests {
     #[test]
     fn aes_round_matches_fips197() {
         let state = u128::from_le_bytes([
-            0x32, 0x43, 0xf6, 0xa8, 0x88, 0x5a, 0x30, 0x8d, 0x31, 0x31, 0x98, 0xa2, 0xe0, 0x37, 0x07, 0x34,
+            0x32, 0x43, 0xf6, 0xa8, 0x88, 0x5a, 0x30, 0x8d, 0x31, 0x31, 0x98, 0xa2, 0xe0, 0x37,
+            0x07, 0x34,
         ]);
         let key = u128::from_le_bytes([
-            0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6, 0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf, 0x4f, 0x3c,
+            0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6, 0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf,
+            0x4f, 0x3c,
         ]);
         let expected = [
-            0x04, 0x66, 0x81, 0xe5, 0xe0, 0xcb, 0x19, 0x9a, 0x48, 0xf8, 0xd3, 0x7a, 0x28, 0x06, 0x26, 0x4c,
+            0x04, 0x66, 0x81, 0xe5, 0xe0, 0xcb, 0x19, 0x9a, 0x48, 0xf8, 0xd3, 0x7a, 0x28, 0x06,
+            0x26, 0x4c,
         ];
         assert_eq!(aesmc(aese(state, key)).to_le_bytes(), expected);
     }

@@ -63,7 +63,11 @@ impl Translator<'_> {
     /// A vector with every lane of `size` equal to `value`.
     pub(super) fn vsplat(&mut self, ty: Ty, size: u32, value: u64) -> Value {
         let bits = lane_bits(size);
-        let mask = if bits == 64 { u64::MAX } else { (1 << bits) - 1 };
+        let mask = if bits == 64 {
+            u64::MAX
+        } else {
+            (1 << bits) - 1
+        };
         let mut lane = u128::from(value & mask);
         let mut width = bits;
         while width < ty.bytes() * 8 {

@@ -69,7 +69,13 @@ impl Translator<'_> {
     }
 
     /// vd = op(vm) on D or Q registers.
-    pub(super) fn v2(&mut self, quad: bool, d: u32, m: u32, op: impl FnOnce(&mut Self, Ty, Value) -> Value) -> Out {
+    pub(super) fn v2(
+        &mut self,
+        quad: bool,
+        d: u32,
+        m: u32,
+        op: impl FnOnce(&mut Self, Ty, Value) -> Value,
+    ) -> Out {
         let x = self.vget(quad, m);
         let r = op(self, vty(quad), x);
         self.vset(quad, d, r);
@@ -125,19 +131,27 @@ impl Translator<'_> {
     }
 
     pub(super) fn vcnt(&mut self, a: args::Vcnt) -> Out {
-        self.v2(a.quad, a.vd, a.vm, |t, ty, x| t.b.vun(Op::VCnt, ty, 0, x, 0))
+        self.v2(a.quad, a.vd, a.vm, |t, ty, x| {
+            t.b.vun(Op::VCnt, ty, 0, x, 0)
+        })
     }
 
     pub(super) fn vmvn_reg(&mut self, a: args::VmvnReg) -> Out {
-        self.v2(a.quad, a.vd, a.vm, |t, ty, x| t.b.vun(Op::VNot, ty, 0, x, 0))
+        self.v2(a.quad, a.vd, a.vm, |t, ty, x| {
+            t.b.vun(Op::VNot, ty, 0, x, 0)
+        })
     }
 
     pub(super) fn vmul_poly(&mut self, a: args::VmulPoly) -> Out {
-        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| t.vlane(Op::VPmul, ty, 0, x, y))
+        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| {
+            t.vlane(Op::VPmul, ty, 0, x, y)
+        })
     }
 
     pub(super) fn vpadd_int(&mut self, a: args::VpaddInt) -> Out {
-        self.v3(false, a.vd, a.vn, a.vm, |t, ty, x, y| t.vlane(Op::VPadd, ty, a.size, x, y))
+        self.v3(false, a.vd, a.vn, a.vm, |t, ty, x, y| {
+            t.vlane(Op::VPadd, ty, a.size, x, y)
+        })
     }
 
     pub(super) fn vaba(&mut self, a: args::Vaba) -> Out {
@@ -150,7 +164,15 @@ impl Translator<'_> {
     }
 
     /// vd ± vn * vm.
-    pub(super) fn vmac(&mut self, op: Op, quad: bool, size: u32, d: u32, x: Value, y: Value) -> Out {
+    pub(super) fn vmac(
+        &mut self,
+        op: Op,
+        quad: bool,
+        size: u32,
+        d: u32,
+        x: Value,
+        y: Value,
+    ) -> Out {
         let ty = vty(quad);
         let prod = self.vlane(Op::VMul, ty, size, x, y);
         let acc = self.vget(quad, d);
@@ -180,18 +202,39 @@ impl Translator<'_> {
     }
 
     pub(super) fn vqadd(&mut self, a: args::Vqadd) -> Out {
-        let op = if a.unsigned { Op::VAddSatU } else { Op::VAddSatS };
-        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| t.vsat(ty, a.size, op, Op::VAdd, x, y))
+        let op = if a.unsigned {
+            Op::VAddSatU
+        } else {
+            Op::VAddSatS
+        };
+        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| {
+            t.vsat(ty, a.size, op, Op::VAdd, x, y)
+        })
     }
 
     pub(super) fn vqsub(&mut self, a: args::Vqsub) -> Out {
-        let op = if a.unsigned { Op::VSubSatU } else { Op::VSubSatS };
-        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| t.vsat(ty, a.size, op, Op::VSub, x, y))
+        let op = if a.unsigned {
+            Op::VSubSatU
+        } else {
+            Op::VSubSatS
+        };
+        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| {
+            t.vsat(ty, a.size, op, Op::VSub, x, y)
+        })
     }
 
     /// Saturating doubling product, high half: saturates only for the most negative number squared.
-    pub(super) fn vqdmulh_op(&mut self, ty: Ty, size: u32, round: bool, x: Value, y: Value) -> Value {
-        let r = self.b.vbin(Op::VQdmulh, ty, size as u8, x, y, i64::from(round));
+    pub(super) fn vqdmulh_op(
+        &mut self,
+        ty: Ty,
+        size: u32,
+        round: bool,
+        x: Value,
+        y: Value,
+    ) -> Value {
+        let r = self
+            .b
+            .vbin(Op::VQdmulh, ty, size as u8, x, y, i64::from(round));
         self.min_squared(ty, size, x, y);
         r
     }
@@ -206,11 +249,15 @@ impl Translator<'_> {
     }
 
     pub(super) fn vqdmulh(&mut self, a: args::Vqdmulh) -> Out {
-        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| t.vqdmulh_op(ty, a.size, false, x, y))
+        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| {
+            t.vqdmulh_op(ty, a.size, false, x, y)
+        })
     }
 
     pub(super) fn vqrdmulh(&mut self, a: args::Vqrdmulh) -> Out {
-        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| t.vqdmulh_op(ty, a.size, true, x, y))
+        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| {
+            t.vqdmulh_op(ty, a.size, true, x, y)
+        })
     }
 
     // VQRDMLAH rounds once over product and accumulator, in more bits than a lane has.
@@ -272,7 +319,9 @@ impl Translator<'_> {
     // ---- two registers, miscellaneous ----
 
     fn vrev(&mut self, quad: bool, d: u32, m: u32, size: u32, group: i64) -> Out {
-        self.v2(quad, d, m, |t, ty, x| t.b.vun(Op::VRev, ty, size as u8, x, group))
+        self.v2(quad, d, m, |t, ty, x| {
+            t.b.vun(Op::VRev, ty, size as u8, x, group)
+        })
     }
 
     pub(super) fn vrev64(&mut self, a: args::Vrev64) -> Out {
@@ -289,7 +338,9 @@ impl Translator<'_> {
 
     pub(super) fn vpaddl(&mut self, a: args::Vpaddl) -> Out {
         let op = if a.unsigned { Op::VPaddlU } else { Op::VPaddlS };
-        self.v2(a.quad, a.vd, a.vm, |t, ty, x| t.b.vun(op, ty, a.size as u8, x, 0))
+        self.v2(a.quad, a.vd, a.vm, |t, ty, x| {
+            t.b.vun(op, ty, a.size as u8, x, 0)
+        })
     }
 
     pub(super) fn vpadal(&mut self, a: args::Vpadal) -> Out {
@@ -331,7 +382,20 @@ impl Translator<'_> {
     }
 
     /// Comparison of vm with zero by `int` or, for F32 lanes, `float`; operands swapped if `swap`.
-    fn vcompare0(&mut self, quad: bool, size: u32, d: u32, m: u32, float: bool, ops: (Op, Op), swap: bool) -> Out {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of one instruction form"
+    )]
+    fn vcompare0(
+        &mut self,
+        quad: bool,
+        size: u32,
+        d: u32,
+        m: u32,
+        float: bool,
+        ops: (Op, Op),
+        swap: bool,
+    ) -> Out {
         self.v2(quad, d, m, |t, ty, x| {
             let zero = t.b.vconst(ty, 0);
             let (p, q) = if swap { (zero, x) } else { (x, zero) };
@@ -344,45 +408,97 @@ impl Translator<'_> {
     }
 
     pub(super) fn vcgt0(&mut self, a: args::Vcgt0) -> Out {
-        self.vcompare0(a.quad, a.size, a.vd, a.vm, a.float, (Op::VCmpGtS, Op::VFCmpGt), false)
+        self.vcompare0(
+            a.quad,
+            a.size,
+            a.vd,
+            a.vm,
+            a.float,
+            (Op::VCmpGtS, Op::VFCmpGt),
+            false,
+        )
     }
 
     pub(super) fn vcge0(&mut self, a: args::Vcge0) -> Out {
-        self.vcompare0(a.quad, a.size, a.vd, a.vm, a.float, (Op::VCmpGeS, Op::VFCmpGe), false)
+        self.vcompare0(
+            a.quad,
+            a.size,
+            a.vd,
+            a.vm,
+            a.float,
+            (Op::VCmpGeS, Op::VFCmpGe),
+            false,
+        )
     }
 
     pub(super) fn vceq0(&mut self, a: args::Vceq0) -> Out {
-        self.vcompare0(a.quad, a.size, a.vd, a.vm, a.float, (Op::VCmpEq, Op::VFCmpEq), false)
+        self.vcompare0(
+            a.quad,
+            a.size,
+            a.vd,
+            a.vm,
+            a.float,
+            (Op::VCmpEq, Op::VFCmpEq),
+            false,
+        )
     }
 
     pub(super) fn vcle0(&mut self, a: args::Vcle0) -> Out {
-        self.vcompare0(a.quad, a.size, a.vd, a.vm, a.float, (Op::VCmpGeS, Op::VFCmpGe), true)
+        self.vcompare0(
+            a.quad,
+            a.size,
+            a.vd,
+            a.vm,
+            a.float,
+            (Op::VCmpGeS, Op::VFCmpGe),
+            true,
+        )
     }
 
     pub(super) fn vclt0(&mut self, a: args::Vclt0) -> Out {
-        self.vcompare0(a.quad, a.size, a.vd, a.vm, a.float, (Op::VCmpGtS, Op::VFCmpGt), true)
+        self.vcompare0(
+            a.quad,
+            a.size,
+            a.vd,
+            a.vm,
+            a.float,
+            (Op::VCmpGtS, Op::VFCmpGt),
+            true,
+        )
     }
 
     pub(super) fn vabs_v(&mut self, a: args::VabsV) -> Out {
         let op = if a.float { Op::VFAbs } else { Op::VAbs };
-        self.v2(a.quad, a.vd, a.vm, |t, ty, x| t.b.vun(op, ty, a.size as u8, x, 0))
+        self.v2(a.quad, a.vd, a.vm, |t, ty, x| {
+            t.b.vun(op, ty, a.size as u8, x, 0)
+        })
     }
 
     pub(super) fn vneg_v(&mut self, a: args::VnegV) -> Out {
         let op = if a.float { Op::VFNeg } else { Op::VNeg };
-        self.v2(a.quad, a.vd, a.vm, |t, ty, x| t.b.vun(op, ty, a.size as u8, x, 0))
+        self.v2(a.quad, a.vd, a.vm, |t, ty, x| {
+            t.b.vun(op, ty, a.size as u8, x, 0)
+        })
     }
 
     // ---- extract, table, duplicate, immediate ----
 
     pub(super) fn vext(&mut self, a: args::Vext) -> Out {
-        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| t.b.vbin(Op::VExt, ty, 0, x, y, i64::from(a.imm)))
+        self.v3(a.quad, a.vd, a.vn, a.vm, |t, ty, x, y| {
+            t.b.vbin(Op::VExt, ty, 0, x, y, i64::from(a.imm))
+        })
     }
 
     pub(super) fn vdup_lane(&mut self, a: args::VdupLane) -> Out {
         let size = a.imm.trailing_zeros();
         let x = self.vget(false, a.vm);
-        let r = self.b.vun(Op::VDupLane, vty(a.quad), size as u8, x, i64::from(a.imm >> (size + 1)));
+        let r = self.b.vun(
+            Op::VDupLane,
+            vty(a.quad),
+            size as u8,
+            x,
+            i64::from(a.imm >> (size + 1)),
+        );
         self.vset(a.quad, a.vd, r);
         Out::Next
     }
@@ -399,7 +515,11 @@ impl Translator<'_> {
         let mut r = fallback;
         for pair in (0..count.div_ceil(2)).rev() {
             let lo = self.vget(false, a.vn + 2 * pair);
-            let hi = if 2 * pair + 1 < count { self.vget(false, a.vn + 2 * pair + 1) } else { zero };
+            let hi = if 2 * pair + 1 < count {
+                self.vget(false, a.vn + 2 * pair + 1)
+            } else {
+                zero
+            };
             let table = self.b.bin(Op::VConcat, Ty::V128, lo, hi);
             let base = self.vsplat(Ty::V64, 0, u64::from(16 * pair));
             let local = self.vlane(Op::VSub, Ty::V64, 0, index, base);
@@ -449,7 +569,9 @@ fn expand_imm(op: bool, cmode: u32, imm8: u32) -> u64 {
         6 if cmode & 1 == 0 => twice(b << 8 | 0xff),
         6 => twice(b << 16 | 0xffff),
         _ if cmode & 1 == 0 && !op => b * 0x0101_0101_0101_0101,
-        _ if cmode & 1 == 0 => (0..8).map(|i| if b >> i & 1 == 1 { 0xff << (8 * i) } else { 0 }).sum(),
+        _ if cmode & 1 == 0 => (0..8)
+            .map(|i| if b >> i & 1 == 1 { 0xff << (8 * i) } else { 0 })
+            .sum(),
         _ => twice(super::vfp::expand_imm(false, imm8)),
     }
 }

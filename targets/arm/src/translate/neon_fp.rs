@@ -120,10 +120,20 @@ impl Translator<'_> {
     // ---- conversions, rounding, estimates ----
 
     fn vf1(&mut self, quad: bool, d: u32, m: u32, op: Op, imm: i64) -> Out {
-        self.v2(quad, d, m, |t, ty, x| t.b.fop(op, ty, F32, NEON, [x, NONE, NONE], imm))
+        self.v2(quad, d, m, |t, ty, x| {
+            t.b.fop(op, ty, F32, NEON, [x, NONE, NONE], imm)
+        })
     }
 
-    fn vconvert(&mut self, quad: bool, d: u32, m: u32, to_int: bool, signed: bool, fraction: u32) -> Out {
+    fn vconvert(
+        &mut self,
+        quad: bool,
+        d: u32,
+        m: u32,
+        to_int: bool,
+        signed: bool,
+        fraction: u32,
+    ) -> Out {
         let imm = conv_imm(fraction, signed, 32);
         match to_int {
             true => self.vf1(quad, d, m, Op::VFToI, imm | rounding(FpRound::Zero)),
@@ -160,27 +170,35 @@ impl Translator<'_> {
     pub(super) fn vrecpe(&mut self, a: args::Vrecpe) -> Out {
         match a.float {
             true => self.vf1(a.quad, a.vd, a.vm, Op::VFRecpe, 0),
-            false => self.v2(a.quad, a.vd, a.vm, |t, ty, x| t.b.vun(Op::VURecpe, ty, F32, x, 0)),
+            false => self.v2(a.quad, a.vd, a.vm, |t, ty, x| {
+                t.b.vun(Op::VURecpe, ty, F32, x, 0)
+            }),
         }
     }
 
     pub(super) fn vrsqrte(&mut self, a: args::Vrsqrte) -> Out {
         match a.float {
             true => self.vf1(a.quad, a.vd, a.vm, Op::VFRsqrte, 0),
-            false => self.v2(a.quad, a.vd, a.vm, |t, ty, x| t.b.vun(Op::VURsqrte, ty, F32, x, 0)),
+            false => self.v2(a.quad, a.vd, a.vm, |t, ty, x| {
+                t.b.vun(Op::VURsqrte, ty, F32, x, 0)
+            }),
         }
     }
 
     pub(super) fn vcvt_f16_f32(&mut self, a: args::VcvtF16F32) -> Out {
         let x = self.vget(true, a.vm);
-        let r = self.b.fop(Op::VFToHalf, Ty::V64, F32, NEON, [x, NONE, NONE], 0);
+        let r = self
+            .b
+            .fop(Op::VFToHalf, Ty::V64, F32, NEON, [x, NONE, NONE], 0);
         self.vset(false, a.vd, r);
         Out::Next
     }
 
     pub(super) fn vcvt_f32_f16(&mut self, a: args::VcvtF32F16) -> Out {
         let x = self.vget(false, a.vm);
-        let r = self.b.fop(Op::VFFromHalf, Ty::V128, F32, NEON, [x, NONE, NONE], 0);
+        let r = self
+            .b
+            .fop(Op::VFFromHalf, Ty::V128, F32, NEON, [x, NONE, NONE], 0);
         self.vset(true, a.vd, r);
         Out::Next
     }

@@ -29,7 +29,11 @@ fn shape(kind: u32) -> Option<Shape> {
         10 => (1, 2, 1),
         _ => return None,
     };
-    Some(Shape { elements, repeats, step })
+    Some(Shape {
+        elements,
+        repeats,
+        step,
+    })
 }
 
 impl Translator<'_> {
@@ -58,7 +62,11 @@ impl Translator<'_> {
             return;
         }
         let base = self.reg(rn);
-        let delta = if rm == 13 { self.b.i32(bytes) } else { self.reg(rm) };
+        let delta = if rm == 13 {
+            self.b.i32(bytes)
+        } else {
+            self.reg(rm)
+        };
         let new = self.b.bin(Op::Add, Ty::I32, base, delta);
         self.set_reg(rn, new);
     }
@@ -67,12 +75,16 @@ impl Translator<'_> {
     fn multi_shape(&self, kind: u32, size: u32, align: u32, vd: u32) -> Option<(Shape, u8)> {
         let s = shape(kind)?;
         let undefined = match s.elements {
-            1 => (s.repeats == 1 || s.repeats == 3) && align & 2 != 0 || s.repeats == 2 && align == 3,
+            1 => {
+                (s.repeats == 1 || s.repeats == 3) && align & 2 != 0 || s.repeats == 2 && align == 3
+            }
             2 => size == 3 || (s.repeats == 1 && align == 3),
             3 => size == 3 || align & 2 != 0,
             _ => size == 3,
         };
-        let last = vd + (s.elements - 1) * s.step + (s.repeats - 1) * if s.elements == 1 { s.step } else { 1 };
+        let last = vd
+            + (s.elements - 1) * s.step
+            + (s.repeats - 1) * if s.elements == 1 { s.step } else { 1 };
         // UNPREDICTABLE: registers beyond D31; we take it as undefined.
         if undefined || last > 31 {
             return None;
@@ -81,11 +93,20 @@ impl Translator<'_> {
     }
 
     pub(super) fn vld_multi(&mut self, a: args::VldMulti) -> Out {
-        let Some((s, align)) = self.multi_shape(a.kind, a.size, a.align, a.vd) else { return self.undefined() };
+        let Some((s, align)) = self.multi_shape(a.kind, a.size, a.align, a.vd) else {
+            return self.undefined();
+        };
         let base = Addr::base_disp(self.reg(a.rn), 0);
         let count = s.elements * s.repeats;
-        let raw: Vec<Value> =
-            (0..count).map(|k| self.load_lanes(base.plus(8 * k as i32), a.size, if k == 0 { align } else { 0 })).collect();
+        let raw: Vec<Value> = (0..count)
+            .map(|k| {
+                self.load_lanes(
+                    base.plus(8 * k as i32),
+                    a.size,
+                    if k == 0 { align } else { 0 },
+                )
+            })
+            .collect();
         for r in 0..s.repeats {
             let group = &raw[(r * s.elements) as usize..][..s.elements as usize];
             let parts = self.deinterleave(group, a.size);
@@ -98,11 +119,15 @@ impl Translator<'_> {
     }
 
     pub(super) fn vst_multi(&mut self, a: args::VstMulti) -> Out {
-        let Some((s, align)) = self.multi_shape(a.kind, a.size, a.align, a.vd) else { return self.undefined() };
+        let Some((s, align)) = self.multi_shape(a.kind, a.size, a.align, a.vd) else {
+            return self.undefined();
+        };
         let base = Addr::base_disp(self.reg(a.rn), 0);
         let mut k = 0;
         for r in 0..s.repeats {
-            let regs: Vec<Value> = (0..s.elements).map(|e| self.vget(false, a.vd + r + e * s.step)).collect();
+            let regs: Vec<Value> = (0..s.elements)
+                .map(|e| self.vget(false, a.vd + r + e * s.step))
+                .collect();
             for v in self.interleave(&regs, a.size) {
                 self.store_lanes(base.plus(8 * k), v, a.size, if k == 0 { align } else { 0 });
                 k += 1;
@@ -119,7 +144,10 @@ impl Translator<'_> {
     /// Registers from memory order.
     fn deinterleave(&mut self, m: &[Value], size: u32) -> Vec<Value> {
         match *m {
-            [a, b] => vec![self.pair(Op::VUzpEven, size, a, b), self.pair(Op::VUzpOdd, size, a, b)],
+            [a, b] => vec![
+                self.pair(Op::VUzpEven, size, a, b),
+                self.pair(Op::VUzpOdd, size, a, b),
+            ],
             [a, b, c, d] => {
                 let t0 = self.pair(Op::VUzpEven, size, a, b);
                 let t1 = self.pair(Op::VUzpOdd, size, a, b);
@@ -132,7 +160,9 @@ impl Translator<'_> {
                     self.pair(Op::VUzpOdd, size, t1, t3),
                 ]
             }
-            [a, b, c] => (0..3).map(|e| self.gather3([a, b, c], size, |lane| 3 * lane + e)).collect(),
+            [a, b, c] => (0..3)
+                .map(|e| self.gather3([a, b, c], size, |lane| 3 * lane + e))
+                .collect(),
             _ => m.to_vec(),
         }
     }
@@ -140,7 +170,10 @@ impl Translator<'_> {
     /// Memory order from registers.
     fn interleave(&mut self, regs: &[Value], size: u32) -> Vec<Value> {
         match *regs {
-            [a, b] => vec![self.pair(Op::VZipLo, size, a, b), self.pair(Op::VZipHi, size, a, b)],
+            [a, b] => vec![
+                self.pair(Op::VZipLo, size, a, b),
+                self.pair(Op::VZipHi, size, a, b),
+            ],
             [a, b, c, d] => {
                 let t0 = self.pair(Op::VZipLo, size, a, c);
                 let t1 = self.pair(Op::VZipHi, size, a, c);
@@ -178,7 +211,11 @@ impl Translator<'_> {
             }
         }
         let low_index = self.b.vconst(Ty::V64, u128::from(index));
-        let high: u64 = index.to_le_bytes().iter().rev().fold(0, |acc, b| acc << 8 | u64::from(b.wrapping_sub(16)));
+        let high: u64 = index
+            .to_le_bytes()
+            .iter()
+            .rev()
+            .fold(0, |acc, b| acc << 8 | u64::from(b.wrapping_sub(16)));
         let high_index = self.b.vconst(Ty::V64, u128::from(high));
         let zero = self.b.vconst(Ty::V64, 0);
         let low = self.b.bin(Op::VConcat, Ty::V128, m[0], m[1]);
@@ -214,12 +251,16 @@ impl Translator<'_> {
     }
 
     fn element_flags(&self, size: u32, align: u8) -> MemFlags {
-        MemFlags::size(size as u8).big_endian(self.big_endian()).align(align)
+        MemFlags::size(size as u8)
+            .big_endian(self.big_endian())
+            .align(align)
     }
 
     pub(super) fn vld_lane(&mut self, a: args::VldLane) -> Out {
         let count = a.count + 1;
-        let Some((index, step, align)) = Self::lane_shape(count, a.size, a.ia) else { return self.undefined() };
+        let Some((index, step, align)) = Self::lane_shape(count, a.size, a.ia) else {
+            return self.undefined();
+        };
         if a.vd + (count - 1) * step > 31 {
             return self.undefined();
         }
@@ -233,10 +274,15 @@ impl Translator<'_> {
             let d = a.vd + k as u32 * step;
             if a.size == 2 {
                 let v = self.b.bitcast(Ty::F32, v);
-                self.b.set(Slot::new(VFP_OFFSET + 8 * d as usize + 4 * index as usize, Ty::F32), v);
+                self.b.set(
+                    Slot::new(VFP_OFFSET + 8 * d as usize + 4 * index as usize, Ty::F32),
+                    v,
+                );
             } else {
                 let old = self.vget(false, d);
-                let new = self.b.vbin(Op::VSet, Ty::V64, a.size as u8, old, v, i64::from(index));
+                let new = self
+                    .b
+                    .vbin(Op::VSet, Ty::V64, a.size as u8, old, v, i64::from(index));
                 self.vset(false, d, new);
             }
         }
@@ -246,14 +292,18 @@ impl Translator<'_> {
 
     pub(super) fn vst_lane(&mut self, a: args::VstLane) -> Out {
         let count = a.count + 1;
-        let Some((index, step, align)) = Self::lane_shape(count, a.size, a.ia) else { return self.undefined() };
+        let Some((index, step, align)) = Self::lane_shape(count, a.size, a.ia) else {
+            return self.undefined();
+        };
         if a.vd + (count - 1) * step > 31 {
             return self.undefined();
         }
         let base = Addr::base_disp(self.reg(a.rn), 0);
         for k in 0..count {
             let reg = self.b.get(vreg(false, a.vd + k * step));
-            let v = self.b.vun(Op::VGet, Ty::I32, a.size as u8, reg, i64::from(index));
+            let v = self
+                .b
+                .vun(Op::VGet, Ty::I32, a.size as u8, reg, i64::from(index));
             let flags = self.element_flags(a.size, if k == 0 { align } else { 0 });
             self.b.store(base.plus((k << a.size) as i32), v, flags);
         }
@@ -277,7 +327,11 @@ impl Translator<'_> {
             (s, _, true) => (s, s as u8 + 2),
         };
         // VLD1 may fill two registers; the others have a register step.
-        let (copies, step) = if count == 1 { (1 + u32::from(spaced), 1) } else { (1, 1 + u32::from(spaced)) };
+        let (copies, step) = if count == 1 {
+            (1 + u32::from(spaced), 1)
+        } else {
+            (1, 1 + u32::from(spaced))
+        };
         if a.vd + (count - 1) * step + copies - 1 > 31 {
             return self.undefined();
         }

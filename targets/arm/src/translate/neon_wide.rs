@@ -102,7 +102,13 @@ impl Translator<'_> {
             let half = self.vsplat(Ty::V128, size + 1, 1 << (lane_bits(size) - 1));
             sum = self.vlane(Op::VAdd, Ty::V128, size + 1, sum, half);
         }
-        let high = self.b.vun(Op::VShrI, Ty::V128, size as u8 + 1, sum, i64::from(lane_bits(size)));
+        let high = self.b.vun(
+            Op::VShrI,
+            Ty::V128,
+            size as u8 + 1,
+            sum,
+            i64::from(lane_bits(size)),
+        );
         let r = self.b.vun(Op::VNarrow, Ty::V64, size as u8, high, 0);
         self.vset(false, d, r);
         Out::Next
@@ -178,7 +184,8 @@ impl Translator<'_> {
             _ => (vm & 15, vm >> 4),
         };
         let x = self.vget(false, reg);
-        self.b.vun(Op::VDupLane, ty, size as u8, x, i64::from(index))
+        self.b
+            .vun(Op::VDupLane, ty, size as u8, x, i64::from(index))
     }
 
     fn scalar_pair(&mut self, quad: bool, size: u32, n: u32, m: u32) -> (Value, Value) {
@@ -327,7 +334,15 @@ impl Translator<'_> {
 
     // ---- shifts by immediates; `i` is L:imm6 ----
 
-    fn shift_right(&mut self, ty: Ty, size: u32, amount: u32, unsigned: bool, round: bool, x: Value) -> Value {
+    fn shift_right(
+        &mut self,
+        ty: Ty,
+        size: u32,
+        amount: u32,
+        unsigned: bool,
+        round: bool,
+        x: Value,
+    ) -> Value {
         let op = match (unsigned, round) {
             (true, false) => Op::VShrI,
             (false, false) => Op::VSarI,
@@ -337,7 +352,20 @@ impl Translator<'_> {
         self.b.vun(op, ty, size as u8, x, i64::from(amount))
     }
 
-    fn vshift_right(&mut self, quad: bool, i: u32, d: u32, m: u32, unsigned: bool, round: bool, accumulate: bool) -> Out {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of one instruction form"
+    )]
+    fn vshift_right(
+        &mut self,
+        quad: bool,
+        i: u32,
+        d: u32,
+        m: u32,
+        unsigned: bool,
+        round: bool,
+        accumulate: bool,
+    ) -> Out {
         let (size, amount) = right_shift(i);
         let ty = vty(quad);
         let x = self.vget(quad, m);
@@ -391,7 +419,9 @@ impl Translator<'_> {
 
     pub(super) fn vshl_imm(&mut self, a: args::VshlImm) -> Out {
         let (size, amount) = left_shift(a.imm);
-        self.v2(a.quad, a.vd, a.vm, |t, ty, x| t.b.vun(Op::VShlI, ty, size as u8, x, i64::from(amount)))
+        self.v2(a.quad, a.vd, a.vm, |t, ty, x| {
+            t.b.vun(Op::VShlI, ty, size as u8, x, i64::from(amount))
+        })
     }
 
     /// Saturating left shift by a constant amount in every lane.
@@ -405,7 +435,9 @@ impl Translator<'_> {
 
     pub(super) fn vqshl_imm(&mut self, a: args::VqshlImm) -> Out {
         let (size, amount) = left_shift(a.imm);
-        self.v2(a.quad, a.vd, a.vm, |t, ty, x| t.sat_shift(ty, size, amount, !a.unsigned, x))
+        self.v2(a.quad, a.vd, a.vm, |t, ty, x| {
+            t.sat_shift(ty, size, amount, !a.unsigned, x)
+        })
     }
 
     pub(super) fn vqshlu(&mut self, a: args::Vqshlu) -> Out {
@@ -424,7 +456,10 @@ impl Translator<'_> {
     fn shifted_wide(&mut self, i: u32, m: u32, unsigned: bool, round: bool) -> (u32, Value) {
         let (size, amount) = right_shift(i);
         let x = self.vget(true, m);
-        (size, self.shift_right(Ty::V128, size + 1, amount, unsigned, round, x))
+        (
+            size,
+            self.shift_right(Ty::V128, size + 1, amount, unsigned, round, x),
+        )
     }
 
     fn shift_narrow(&mut self, i: u32, d: u32, m: u32, round: bool) -> Out {
@@ -474,14 +509,22 @@ impl Translator<'_> {
     pub(super) fn vshll(&mut self, a: args::Vshll) -> Out {
         let (size, amount) = left_shift(a.imm);
         let wide = self.widened(a.vm, size, a.unsigned);
-        let r = self.b.vun(Op::VShlI, Ty::V128, size as u8 + 1, wide, i64::from(amount));
+        let r = self
+            .b
+            .vun(Op::VShlI, Ty::V128, size as u8 + 1, wide, i64::from(amount));
         self.vset(true, a.vd, r);
         Out::Next
     }
 
     pub(super) fn vshll_max(&mut self, a: args::VshllMax) -> Out {
         let wide = self.widened(a.vm, a.size, true);
-        let r = self.b.vun(Op::VShlI, Ty::V128, a.size as u8 + 1, wide, i64::from(lane_bits(a.size)));
+        let r = self.b.vun(
+            Op::VShlI,
+            Ty::V128,
+            a.size as u8 + 1,
+            wide,
+            i64::from(lane_bits(a.size)),
+        );
         self.vset(true, a.vd, r);
         Out::Next
     }
@@ -495,7 +538,14 @@ const fn lane_mask(size: u32) -> u64 {
 /// Lane size and amount of a right shift from L:imm6 (at least 8). [ARMv7 A8.8.399]
 const fn right_shift(i: u32) -> (u32, u32) {
     let size = size_of(i);
-    (size, if size == 3 { 64 - (i & 63) } else { 2 * lane_bits(size) - i })
+    (
+        size,
+        if size == 3 {
+            64 - (i & 63)
+        } else {
+            2 * lane_bits(size) - i
+        },
+    )
 }
 
 /// Lane size and amount of a left shift.

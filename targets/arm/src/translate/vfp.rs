@@ -49,7 +49,14 @@ impl Translator<'_> {
     }
 
     /// vd = op(vn, vm).
-    fn f3(&mut self, double: bool, d: u32, n: u32, m: u32, op: impl FnOnce(&mut Self, Value, Value) -> Value) -> Out {
+    fn f3(
+        &mut self,
+        double: bool,
+        d: u32,
+        n: u32,
+        m: u32,
+        op: impl FnOnce(&mut Self, Value, Value) -> Value,
+    ) -> Out {
         if !self.has_dregs(double, &[d, n, m]) {
             return self.undefined();
         }
@@ -60,7 +67,13 @@ impl Translator<'_> {
     }
 
     /// vd = op(vm).
-    fn f2(&mut self, double: bool, d: u32, m: u32, op: impl FnOnce(&mut Self, Value) -> Value) -> Out {
+    fn f2(
+        &mut self,
+        double: bool,
+        d: u32,
+        m: u32,
+        op: impl FnOnce(&mut Self, Value) -> Value,
+    ) -> Out {
         if !self.has_dregs(double, &[d, m]) {
             return self.undefined();
         }
@@ -116,7 +129,9 @@ impl Translator<'_> {
     }
 
     pub(super) fn vmul(&mut self, a: args::Vmul) -> Out {
-        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| t.fbin(Op::FMul, a.double, x, y))
+        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| {
+            t.fbin(Op::FMul, a.double, x, y)
+        })
     }
 
     pub(super) fn vnmul(&mut self, a: args::Vnmul) -> Out {
@@ -127,15 +142,21 @@ impl Translator<'_> {
     }
 
     pub(super) fn vadd(&mut self, a: args::Vadd) -> Out {
-        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| t.fbin(Op::FAdd, a.double, x, y))
+        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| {
+            t.fbin(Op::FAdd, a.double, x, y)
+        })
     }
 
     pub(super) fn vsub(&mut self, a: args::Vsub) -> Out {
-        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| t.fbin(Op::FSub, a.double, x, y))
+        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| {
+            t.fbin(Op::FSub, a.double, x, y)
+        })
     }
 
     pub(super) fn vdiv(&mut self, a: args::Vdiv) -> Out {
-        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| t.fbin(Op::FDiv, a.double, x, y))
+        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| {
+            t.fbin(Op::FDiv, a.double, x, y)
+        })
     }
 
     pub(super) fn vfma(&mut self, a: args::Vfma) -> Out {
@@ -155,11 +176,15 @@ impl Translator<'_> {
     }
 
     pub(super) fn vmaxnm(&mut self, a: args::Vmaxnm) -> Out {
-        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| t.fbin(Op::FMaxNum, a.double, x, y))
+        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| {
+            t.fbin(Op::FMaxNum, a.double, x, y)
+        })
     }
 
     pub(super) fn vminnm(&mut self, a: args::Vminnm) -> Out {
-        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| t.fbin(Op::FMinNum, a.double, x, y))
+        self.f3(a.double, a.vd, a.vn, a.vm, |t, x, y| {
+            t.fbin(Op::FMinNum, a.double, x, y)
+        })
     }
 
     pub(super) fn vsel(&mut self, a: args::Vsel) -> Out {
@@ -175,7 +200,9 @@ impl Translator<'_> {
         if !self.has_dregs(a.double, &[a.vd]) {
             return self.undefined();
         }
-        let v = self.b.vconst(fty(a.double), u128::from(expand_imm(a.double, a.imm)));
+        let v = self
+            .b
+            .vconst(fty(a.double), u128::from(expand_imm(a.double, a.imm)));
         self.fset(a.double, a.vd, v);
         Out::Next
     }
@@ -193,12 +220,21 @@ impl Translator<'_> {
     }
 
     pub(super) fn vsqrt(&mut self, a: args::Vsqrt) -> Out {
-        self.f2(a.double, a.vd, a.vm, |t, x| t.b.fop(Op::FSqrt, fty(a.double), 0, VFP, [x, NONE, NONE], 0))
+        self.f2(a.double, a.vd, a.vm, |t, x| {
+            t.b.fop(Op::FSqrt, fty(a.double), 0, VFP, [x, NONE, NONE], 0)
+        })
     }
 
     fn fround(&mut self, double: bool, d: u32, m: u32, mode: FpRound, exact: bool) -> Out {
         self.f2(double, d, m, |t, x| {
-            t.b.fop(Op::FRound, fty(double), mode as u8, VFP, [x, NONE, NONE], i64::from(exact))
+            t.b.fop(
+                Op::FRound,
+                fty(double),
+                mode as u8,
+                VFP,
+                [x, NONE, NONE],
+                i64::from(exact),
+            )
         })
     }
 
@@ -220,7 +256,14 @@ impl Translator<'_> {
 
     /// Sets FPSCR's N, Z, C, V from a comparison.
     fn fcompare(&mut self, double: bool, x: Value, y: Value, signalling: bool) -> Out {
-        let cc = self.b.op(Op::CcFcmp, Ty::Cc, u8::from(signalling), VFP, [x, y, NONE], 0);
+        let cc = self.b.op(
+            Op::CcFcmp,
+            Ty::Cc,
+            u8::from(signalling),
+            VFP,
+            [x, y, NONE],
+            0,
+        );
         let _ = double;
         let conds = [Cond::Mi, Cond::Eq, Cond::Hs, Cond::Vs];
         for (slot, cond) in FPSCR_NZCV.into_iter().zip(conds) {
@@ -276,7 +319,14 @@ impl Translator<'_> {
         let x = self.fget(false, a.vm);
         let x = self.b.bitcast(Ty::I32, x);
         let imm = conv_imm(0, a.signed, 32);
-        let r = self.b.fop(Op::FFromI, fty(a.double), FpRound::Current as u8, VFP, [x, NONE, NONE], imm);
+        let r = self.b.fop(
+            Op::FFromI,
+            fty(a.double),
+            FpRound::Current as u8,
+            VFP,
+            [x, NONE, NONE],
+            imm,
+        );
         self.fset(a.double, a.vd, r);
         Out::Next
     }
@@ -287,14 +337,20 @@ impl Translator<'_> {
         }
         let x = self.fget(double, m);
         let imm = conv_imm(0, signed, 32);
-        let r = self.b.fop(Op::FToI, Ty::I32, mode as u8, VFP, [x, NONE, NONE], imm);
+        let r = self
+            .b
+            .fop(Op::FToI, Ty::I32, mode as u8, VFP, [x, NONE, NONE], imm);
         let r = self.b.bitcast(Ty::F32, r);
         self.fset(false, d, r);
         Out::Next
     }
 
     pub(super) fn vcvt_to_int(&mut self, a: args::VcvtToInt) -> Out {
-        let mode = if a.zero { FpRound::Zero } else { FpRound::Current };
+        let mode = if a.zero {
+            FpRound::Zero
+        } else {
+            FpRound::Current
+        };
         self.float_to_int(a.double, a.vd, a.vm, a.signed, mode)
     }
 
@@ -322,7 +378,14 @@ impl Translator<'_> {
             (false, false) => self.b.un(Op::Sext16, Ty::I32, x),
         };
         let imm = conv_imm(size - a.imm, !a.unsigned, 32);
-        let r = self.b.fop(Op::FFromI, fty(a.double), FpRound::Nearest as u8, VFP, [x, NONE, NONE], imm);
+        let r = self.b.fop(
+            Op::FFromI,
+            fty(a.double),
+            FpRound::Nearest as u8,
+            VFP,
+            [x, NONE, NONE],
+            imm,
+        );
         self.fset(a.double, a.vd, r);
         Out::Next
     }
@@ -336,7 +399,9 @@ impl Translator<'_> {
         let x = self.fget(a.double, a.vd);
         let imm = conv_imm(size - a.imm, !a.unsigned, size);
         let ty = if a.double { Ty::I64 } else { Ty::I32 };
-        let r = self.b.fop(Op::FToI, ty, FpRound::Zero as u8, VFP, [x, NONE, NONE], imm);
+        let r = self
+            .b
+            .fop(Op::FToI, ty, FpRound::Zero as u8, VFP, [x, NONE, NONE], imm);
         let r = self.b.bitcast(fty(a.double), r);
         self.fset(a.double, a.vd, r);
         Out::Next
@@ -349,7 +414,9 @@ impl Translator<'_> {
         let x = self.fget(false, a.vm);
         let x = self.b.bitcast(Ty::I32, x);
         let half = self.b.extract(Ty::I32, x, if a.top { 16 } else { 0 }, 16);
-        let r = self.b.fop(Op::FFromHalf, fty(a.double), 0, VFP, [half, NONE, NONE], 0);
+        let r = self
+            .b
+            .fop(Op::FFromHalf, fty(a.double), 0, VFP, [half, NONE, NONE], 0);
         self.fset(a.double, a.vd, r);
         Out::Next
     }
@@ -362,7 +429,9 @@ impl Translator<'_> {
         let half = self.b.fop(Op::FToHalf, Ty::I32, 0, VFP, [x, NONE, NONE], 0);
         let old = self.fget(false, a.vd);
         let old = self.b.bitcast(Ty::I32, old);
-        let r = self.b.deposit(Ty::I32, old, half, if a.top { 16 } else { 0 }, 16);
+        let r = self
+            .b
+            .deposit(Ty::I32, old, half, if a.top { 16 } else { 0 }, 16);
         let r = self.b.bitcast(Ty::F32, r);
         self.fset(false, a.vd, r);
         Out::Next
@@ -443,7 +512,8 @@ impl Translator<'_> {
         let five = self.b.i32(5);
         let idc = self.b.bin(Op::Shl, Ty::I32, idc, five);
         let sticky = self.b.bin(Op::Or, Ty::I32, low, idc);
-        self.b.op(Op::FpFlagsSet, Ty::Void, 0, 0, [sticky, NONE, NONE], 0);
+        self.b
+            .op(Op::FpFlagsSet, Ty::Void, 0, 0, [sticky, NONE, NONE], 0);
         let mask = self.b.i32(state::FPSCR_CONTROL);
         let control = self.b.bin(Op::And, Ty::I32, v, mask);
         let old = self.b.get(slot::FPSCR);

@@ -27,7 +27,13 @@ impl Translator<'_> {
     }
 
     fn freg_exists(&self, double: bool, n: u32) -> bool {
-        n < if double && self.has(Feature::D32) { 32 } else if double { 16 } else { 32 }
+        n < if double && self.has(Feature::D32) {
+            32
+        } else if double {
+            16
+        } else {
+            32
+        }
     }
 
     pub(super) fn vldr(&mut self, a: args::Vldr) -> Out {
@@ -54,8 +60,20 @@ impl Translator<'_> {
     }
 
     /// VLDM and VSTM: consecutive registers, base written back last.
-    #[expect(clippy::too_many_arguments, reason = "the fields of one instruction form")]
-    fn fp_multiple(&mut self, load: bool, double: bool, vd: u32, rn: u32, up: bool, wback: bool, imm8: u32) -> Out {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the fields of one instruction form"
+    )]
+    fn fp_multiple(
+        &mut self,
+        load: bool,
+        double: bool,
+        vd: u32,
+        rn: u32,
+        up: bool,
+        wback: bool,
+        imm8: u32,
+    ) -> Out {
         let count = if double { imm8 / 2 } else { imm8 };
         // UNPREDICTABLE: no registers, more than 16 doublewords, or beyond the last register: undefined.
         if count == 0 || (double && count > 16) || !self.freg_exists(double, vd + count - 1) {
@@ -152,7 +170,9 @@ impl Translator<'_> {
     }
 
     pub(super) fn vmov_to_lane(&mut self, a: args::VmovToLane) -> Out {
-        let Some((size, index)) = lane_of(a.opc1, a.opc2) else { return self.undefined() };
+        let Some((size, index)) = lane_of(a.opc1, a.opc2) else {
+            return self.undefined();
+        };
         if !self.lane_allowed(size, a.vd) {
             return self.undefined();
         }
@@ -164,13 +184,17 @@ impl Translator<'_> {
             return Out::Next;
         }
         let old = self.b.get(vreg(false, a.vd));
-        let new = self.b.vbin(Op::VSet, Ty::V64, size, old, v, i64::from(index));
+        let new = self
+            .b
+            .vbin(Op::VSet, Ty::V64, size, old, v, i64::from(index));
         self.b.set(vreg(false, a.vd), new);
         Out::Next
     }
 
     pub(super) fn vmov_from_lane(&mut self, a: args::VmovFromLane) -> Out {
-        let Some((size, index)) = lane_of(a.opc1, a.opc2) else { return self.undefined() };
+        let Some((size, index)) = lane_of(a.opc1, a.opc2) else {
+            return self.undefined();
+        };
         if (size == 2 && a.u) || !self.lane_allowed(size, a.vn) {
             return self.undefined();
         }
@@ -181,7 +205,14 @@ impl Translator<'_> {
         } else {
             let vec = self.b.get(vreg(false, a.vn));
             let args = [vec, Value::NONE, Value::NONE];
-            self.b.op(Op::VGet, Ty::I32, size, u8::from(!a.u), args, i64::from(index))
+            self.b.op(
+                Op::VGet,
+                Ty::I32,
+                size,
+                u8::from(!a.u),
+                args,
+                i64::from(index),
+            )
         };
         self.set_reg(a.rt, v);
         Out::Next

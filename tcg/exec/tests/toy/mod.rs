@@ -222,7 +222,7 @@ impl Isa for Toy {
         u32::from(state[32] & 1)
     }
     fn fp_modes(&self, _mode: u32) -> [FpMode; 2] {
-        [FpMode::ARM_DEFAULT, FpMode::ARM_STANDARD]
+        [FpMode::IEEE, FpMode::FLUSHING]
     }
     fn translate(&self, pc: u64, mode: u32, ctx: &mut TranslateCtx<'_>) -> Result<Block, MemFault> {
         let mut t = Tr {

@@ -152,10 +152,12 @@ impl Gen<'_> {
 
     fn emit_cmp(&mut self, w: bool, a: Value, b: Value) {
         let imm = self.imm32(b);
-        if self.reg_of(a) == NOREG && imm.is_some() && self.dies(a) {
-            if let (Some(m), Some(imm)) = (self.mem_of(a), imm) {
-                return self.a.alu_imm(Alu::Cmp, w, Rm::M(m), imm);
-            }
+        if self.reg_of(a) == NOREG
+            && imm.is_some()
+            && self.dies(a)
+            && let (Some(m), Some(imm)) = (self.mem_of(a), imm)
+        {
+            return self.a.alu_imm(Alu::Cmp, w, Rm::M(m), imm);
         }
         let ra = self.reg(a);
         match imm {

@@ -39,6 +39,8 @@ pub struct Region {
     pub dirty: Vec<Dirty>,
     pub label: u32,
     pub leaves: bool,
+    /// The region is in the hot section and what follows it in the cold one.
+    pub inverted: bool,
     /// Merges and their registers (`NOREG`: in a spill slot).
     pub merges: Vec<(Value, u8)>,
     /// Registers that merges occupy until the end of the region.
@@ -333,6 +335,9 @@ impl<'a> Gen<'a> {
             self.flags_fresh = false;
             self.keep_from = self.pos + !tcg_opt::is_site(i) as u32;
             self.inst(Value(p as u32), i);
+        }
+        if self.in_cold {
+            self.switch_section();
         }
         if !self.too_complex {
             self.emit_stubs();

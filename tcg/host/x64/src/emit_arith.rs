@@ -111,12 +111,14 @@ impl Gen<'_> {
     fn emit_sub(&mut self, v: Value, i: &Inst) {
         let [a, b, _] = i.args;
         let w = i.ty == Ty::I64;
-        if let Some(imm) = self.imm32(b) {
-            if !self.mate_wants_flags(v) && imm != i32::MIN && !self.dies(a) {
-                let ra = self.reg(a);
-                let d = self.def(v);
-                return self.a.lea(w, d, Mem::base(ra, -imm));
-            }
+        if let Some(imm) = self.imm32(b)
+            && !self.mate_wants_flags(v)
+            && imm != i32::MIN
+            && !self.dies(a)
+        {
+            let ra = self.reg(a);
+            let d = self.def(v);
+            return self.a.lea(w, d, Mem::base(ra, -imm));
         }
         let s = self.src(b);
         let d = self.def_copy(v, a);
@@ -210,13 +212,14 @@ impl Gen<'_> {
         if i.ty.is_vec_class() {
             return self.emit_sel_vec(v, c, a, b);
         }
-        if let (Some(x), Some(y)) = (self.b.as_const(a), self.b.as_const(b)) {
-            if x ^ y == 1 && x | y == 1 {
-                let cc = self.branch_cond(c) ^ (x == 0) as u8;
-                let d = self.def(v);
-                self.a.setcc(cc, Rm::R(d));
-                return self.a.movzx8(d, Rm::R(d));
-            }
+        if let (Some(x), Some(y)) = (self.b.as_const(a), self.b.as_const(b))
+            && x ^ y == 1
+            && x | y == 1
+        {
+            let cc = self.branch_cond(c) ^ (x == 0) as u8;
+            let d = self.def(v);
+            self.a.setcc(cc, Rm::R(d));
+            return self.a.movzx8(d, Rm::R(d));
         }
         let mut flip = 0;
         if !self.dies(b) && self.dies(a) {

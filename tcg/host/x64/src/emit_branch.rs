@@ -102,9 +102,18 @@ impl Gen<'_> {
         if i.aux == 1 {
             let cc = self.branch_cond(i.args[0]);
             let label = self.new_label();
-            self.jcc(cc, label);
             self.region.leaves = true;
             self.save_dirty();
+            self.region.inverted = self.is_loop_branch();
+            if self.region.inverted {
+                // The way back is the likely one: it stays here, what follows goes to the cold section.
+                self.jcc(cc ^ 1, label);
+                self.region.label = label;
+                let snap = self.snapshot();
+                self.region.snap = Some(snap);
+                return;
+            }
+            self.jcc(cc, label);
             let snap = self.begin_cold(label);
             self.region.snap = Some(snap);
             return;
@@ -127,6 +136,20 @@ impl Gen<'_> {
         self.save_dirty();
         let snap = self.snapshot();
         self.region.snap = Some(snap);
+    }
+
+    /// Whether the side exit that starts here is a backward jump directly before a final exit that is none.
+    fn is_loop_branch(&self) -> bool {
+        let end = self.live.info[self.pos as usize].mate as usize;
+        let check = |k: usize| {
+            let i = self.b.insts.get(k)?;
+            let info = self.b.exits.get(i.imm as usize)?;
+            (i.op == Op::Exit).then_some(info.check)
+        };
+        !self.in_cold
+            && end + 2 == self.b.insts.len()
+            && check(end - 1) == Some(true)
+            && check(end + 1) == Some(false)
     }
 
     fn save_dirty(&mut self) {
@@ -179,7 +202,7 @@ impl Gen<'_> {
         self.b.insts[end + 1..]
             .iter()
             .take_while(|m| m.op == Op::Merge)
-            .any(|m| m.args[arg] == v)
+            .any(|m| self.is_made_of(m.args[arg], v))
     }
 
     /// State that the region stores to must not be the only place of a value of the other way.
@@ -263,6 +286,13 @@ impl Gen<'_> {
         let Some(snap) = self.region.snap.take() else {
             return;
         };
+        if self.region.leaves && self.region.inverted {
+            self.undo(&snap);
+            self.switch_section();
+            self.bind_label(self.region.label);
+            self.restore_dirty();
+            return;
+        }
         if self.region.leaves {
             self.end_cold(snap);
             self.restore_dirty();

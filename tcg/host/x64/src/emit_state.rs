@@ -72,8 +72,29 @@ impl Gen<'_> {
         );
     }
 
-    fn is_current_operand(&self, v: Value) -> bool {
-        self.b.insts[self.pos as usize].args.contains(&v) || self.is_merge_operand(v)
+    /// Whether this instruction, or a merge at this end of a region, takes `v` or a test that may have to be made out
+    /// of `v` here.
+    pub fn is_current_operand(&self, v: Value) -> bool {
+        let i = &self.b.insts[self.pos as usize];
+        if i.op == Op::Call {
+            return i.args.contains(&v);
+        }
+        i.args.iter().any(|a| self.is_made_of(*a, v)) || self.is_merge_operand(v)
+    }
+
+    /// Whether `a` is `v`, or a test of flags or operands among which is `v`.
+    pub fn is_made_of(&self, a: Value, v: Value) -> bool {
+        if a == v || !a.is_some() {
+            return a == v;
+        }
+        match tcg_opt::flag_use(self.b, a) {
+            None => false,
+            Some(tcg_opt::FlagUse::Packed(c)) => self.is_made_of(c, v),
+            Some(tcg_opt::FlagUse::Holder(h)) => {
+                let args = self.b.def(h).args;
+                h == v || args.iter().any(|a| self.is_made_of(*a, v))
+            }
+        }
     }
 
     pub fn emit_set(&mut self, i: &Inst) {
@@ -263,7 +284,7 @@ impl Gen<'_> {
             }
             let v = Value(h);
             let at_branch = self.b.insts[self.pos as usize].op == Op::CondBegin
-                && (self.live.info[v.index()].live_to >= self.pos || self.is_merge_operand(v));
+                && (self.live.info[v.index()].live_to >= self.pos || self.is_current_operand(v));
             if self.next_use(v) == 0 && !at_branch {
                 continue;
             }

@@ -391,11 +391,6 @@ impl Asm {
         self.op(Opc(0, 0, 0x85), w, reg, rm);
     }
 
-    /// `test rm, imm32`.
-    pub fn test_imm(&mut self, w: bool, rm: Rm, imm: i32) {
-        self.op_i32(Opc(0, 0, 0xf7), w, 0, rm, imm);
-    }
-
     /// `lea dst, [mem]`.
     pub fn lea(&mut self, w: bool, dst: u8, mem: Mem) {
         self.op(Opc(0, 0, 0x8d), w, dst, Rm::M(mem));

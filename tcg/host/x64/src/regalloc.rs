@@ -120,10 +120,13 @@ impl Gen<'_> {
             return;
         }
         let v = Value(v);
-        // A test that is evaluated by this instruction may still need it.
+        // A test that is evaluated by this instruction may still need it: the start of a region makes several values
+        // before it comes to its condition.
+        let starts = self.b.insts[self.pos as usize].op == Op::CondBegin;
         if self.next_use(v) != 0
             || self.live.info[v.index()].live_to >= self.pos
             || self.is_merge_operand(v)
+            || starts && self.is_current_operand(v)
         {
             self.save(v);
         }
@@ -330,10 +333,11 @@ impl Gen<'_> {
 
     /// A register or, if this is the last use, a memory operand.
     pub fn rm(&mut self, v: Value) -> Rm {
-        if self.reg_of(v) == NOREG && self.dies(v) {
-            if let Some(m) = self.mem_of(v) {
-                return Rm::M(m);
-            }
+        if self.reg_of(v) == NOREG
+            && self.dies(v)
+            && let Some(m) = self.mem_of(v)
+        {
+            return Rm::M(m);
         }
         Rm::R(self.reg(v))
     }

@@ -97,7 +97,11 @@ fn unpack_fp(w: u16) -> FpMode {
         round: FpRound::from_index(w as u8 & 7),
         flush: bit(3),
         default_nan: bit(4),
-        nan: if bit(5) { FpNan::First } else { FpNan::Arm },
+        nan: if bit(5) {
+            FpNan::First
+        } else {
+            FpNan::SignallingFirst
+        },
         alt_half: bit(6),
         tiny_before: bit(7),
     }

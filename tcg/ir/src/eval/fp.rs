@@ -1,8 +1,20 @@
 //! Scalar floating point, through the soft float crate. Reference: [`crate::Op`]; [ARMv8 shared/functions/float].
 
 use tcg_softfloat::{
-    F32, F64, Flags, FloatStatus, IntRule, IntType, MinMax, NanRule, Ordering, Round, arm, f16,
-    f32, f64,
+    F32,
+    F64,
+    Flags,
+    FloatStatus,
+    IntRule,
+    IntType,
+    MinMax,
+    NanRule,
+    Ordering,
+    Round,
+    arm, // lint: allow isa, soft float's name
+    f16,
+    f32,
+    f64,
 };
 
 use super::int::nzcv;
@@ -18,7 +30,7 @@ pub fn status(fp: FpMode) -> FloatStatus {
         flush_inputs: fp.flush,
         flush_outputs: fp.flush,
         default_nan: fp.default_nan,
-        nan_rule: if sse { NanRule::X86Sse } else { NanRule::Arm },
+        nan_rule: if sse { NanRule::X86Sse } else { NanRule::Arm }, // lint: allow isa, soft float's name
         default_nan_negative: sse && !fp.default_nan,
         tininess_before: fp.tiny_before,
         flush_output_sets_inexact: sse,
@@ -95,10 +107,10 @@ macro_rules! format_table {
             },
             from_i64: |v, fraction, s| $m::from_i64(v, fraction, s) as u64,
             from_u64: |v, fraction, s| $m::from_u64(v, fraction, s) as u64,
-            recip_estimate: |a, s| arm::recip_estimate::<$F>(a as $raw, s) as u64,
-            rsqrt_estimate: |a, s| arm::recip_sqrt_estimate::<$F>(a as $raw, s) as u64,
-            recip_step: |a, b, s| arm::recip_step::<$F>(a as $raw, b as $raw, s) as u64,
-            rsqrt_step: |a, b, s| arm::rsqrt_step::<$F>(a as $raw, b as $raw, s) as u64,
+            recip_estimate: |a, s| arm::recip_estimate::<$F>(a as $raw, s) as u64, // lint: allow isa, soft float's name
+            rsqrt_estimate: |a, s| arm::recip_sqrt_estimate::<$F>(a as $raw, s) as u64, // lint: allow isa, soft float's name
+            recip_step: |a, b, s| arm::recip_step::<$F>(a as $raw, b as $raw, s) as u64, // lint: allow isa, soft float's name
+            rsqrt_step: |a, b, s| arm::rsqrt_step::<$F>(a as $raw, b as $raw, s) as u64, // lint: allow isa, soft float's name
         }
     };
 }

@@ -15,17 +15,7 @@ fn v(op: Op, ty: Ty, lane: u8, imm: i64, args: [u128; 3]) -> u128 {
 /// The same with operands of given types.
 fn typed(op: Op, ty: Ty, lane: u8, imm: i64, arg_ty: [Ty; 3], args: [u128; 3]) -> u128 {
     let mut flags = 0;
-    let r = eval(
-        op,
-        ty,
-        lane,
-        0,
-        imm,
-        arg_ty,
-        args,
-        FpMode::ARM_DEFAULT,
-        &mut flags,
-    );
+    let r = eval(op, ty, lane, 0, imm, arg_ty, args, FpMode::IEEE, &mut flags);
     assert_eq!(flags, 0);
     r
 }
@@ -137,7 +127,7 @@ fn structure_between_sizes() {
         0,
         q1,
         [0x80, 0, 0],
-        FpMode::ARM_DEFAULT,
+        FpMode::IEEE,
         &mut 0,
     );
     assert_eq!(r, 0xffff_ffff_ffff_ff80);
@@ -335,7 +325,7 @@ fn fp(
 fn floating_point_follows_the_regime() {
     const ONE: u128 = 0x3f80_0000;
     const SNAN: u128 = 0x7f80_0001;
-    let (normal, standard) = (FpMode::ARM_DEFAULT, FpMode::ARM_STANDARD);
+    let (normal, standard) = (FpMode::IEEE, FpMode::FLUSHING);
     let s = |op, a, b, mode| fp(op, Ty::F32, 0, 0, Ty::F32, [a, b, 0], mode);
     assert_eq!(s(Op::FAdd, ONE, ONE, normal), (0x4000_0000, 0));
     assert_eq!(s(Op::FAdd, ONE, SNAN, normal), (0x7fc0_0001, INVALID));
@@ -367,7 +357,7 @@ fn floating_point_follows_the_regime() {
 
 #[test]
 fn conversions_and_vectors_of_floats() {
-    let mode = FpMode::ARM_DEFAULT;
+    let mode = FpMode::IEEE;
     // 2.5 to nearest, up, towards zero; fixed point with one fraction bit; -1 to unsigned.
     let to_i = |lane, imm: i64, a| {
         fp(
@@ -440,11 +430,11 @@ fn every_operation_random_parameters_is_total_and_packs() {
             let mut ty = || Ty::ALL[rng.below(8) as usize];
             let (ty, arg_ty) = (ty(), [ty(), ty(), ty()]);
             let fp = if rng.one_in(2) {
-                FpMode::ARM_STANDARD
+                FpMode::FLUSHING
             } else {
                 FpMode {
                     nan: FpNan::First,
-                    ..FpMode::ARM_DEFAULT
+                    ..FpMode::IEEE
                 }
             };
             let desc = OpDesc {

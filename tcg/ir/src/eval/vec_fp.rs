@@ -1,6 +1,6 @@
 //! Vectors of floating-point numbers: the scalar operations lane by lane. Reference: [`crate::Op`].
 
-use tcg_softfloat::{FloatStatus, MinMax, Ordering, arm, f16, f32};
+use tcg_softfloat::{FloatStatus, MinMax, Ordering, arm, f16, f32}; // lint: allow isa, soft float's name
 
 use super::fp::{DOUBLE, Format, SINGLE, from_int, round_to_int, status, to_int};
 use super::lanes::{Shape, mask};
@@ -109,8 +109,8 @@ fn estimate(d: &OpDesc, l: &Lanes, a: u128, b: u128, st: &mut FloatStatus) -> Op
         Op::VFRsqrte => l.map(a, |x| (f.rsqrt_estimate)(x, st)),
         Op::VFRecps => l.zip(a, b, |x, y| (f.recip_step)(x, y, st)),
         Op::VFRsqrts => l.zip(a, b, |x, y| (f.rsqrt_step)(x, y, st)),
-        Op::VURecpe => words.map(a, |x| u128::from(arm::urecpe(x as u32))),
-        Op::VURsqrte => words.map(a, |x| u128::from(arm::ursqrte(x as u32))),
+        Op::VURecpe => words.map(a, |x| u128::from(arm::urecpe(x as u32))), // lint: allow isa, soft float's name
+        Op::VURsqrte => words.map(a, |x| u128::from(arm::ursqrte(x as u32))), // lint: allow isa, soft float's name
         _ => return None,
     })
 }

@@ -120,5 +120,5 @@ fn host_ranges_outside_the_window_are_refused() {
             .is_err()
     );
     assert!(mem.unmap(GuestVa(0x800), 0x1000).is_err());
-    assert!(mem.unmap(GuestVa(0), u64::MAX & !0xfff).is_err());
+    assert!(mem.unmap(GuestVa(0), !0xfff).is_err());
 }

@@ -1,0 +1,90 @@
+//! The text log of `-d in_asm,op,out_asm,exec,cpu,int`.
+
+use crate::{Observer, hostasm, log_mask};
+use std::fmt::{Debug, Write as _};
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use tcg_ir::{Block, Op};
+use tcg_target::Isa;
+
+/// Writes reports as text. Each report is one write, so that lines of threads and processes do not mix.
+pub struct TextLog {
+    mask: u32,
+    out: Mutex<Box<dyn Write + Send>>,
+}
+
+impl TextLog {
+    /// A log of the reports in `mask`.
+    pub fn new(mask: u32, out: Box<dyn Write + Send>) -> TextLog {
+        TextLog {
+            mask,
+            out: Mutex::new(out),
+        }
+    }
+
+    fn has(&self, bit: u32) -> bool {
+        self.mask & bit != 0
+    }
+
+    fn write(&self, text: &str) {
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        // A log that cannot be written must not stop the guest.
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+}
+
+/// Disassembly of a block: its guest instructions at their own addresses and modes.
+fn guest_code(isa: &dyn Isa, block: &Block, bytes: &[u8]) -> String {
+    let start = block.pc & !1;
+    let mut out = String::new();
+    for i in block.insts.iter().filter(|i| i.op == Op::InsnStart) {
+        let (pc, mode) = (i.imm as u64, u32::from(i.lane) | u32::from(i.aux) << 8);
+        let at = (pc & !1).wrapping_sub(start);
+        let code = usize::try_from(at).ok().and_then(|at| bytes.get(at..));
+        let Some(code) = code.filter(|c| !c.is_empty()) else {
+            let _ = writeln!(out, "{:#010x}:  (not contiguous)", pc & !1);
+            continue;
+        };
+        // The mode of an instruction is that of its address: tag bits of the block's.
+        let (text, len) = isa.disassemble(pc | (block.pc & 1), mode, code);
+        let word: String = code.iter().take(len).map(|b| format!("{b:02x}")).collect();
+        let _ = writeln!(out, "{:#010x}:  {word:<10}  {text}", pc & !1);
+    }
+    out
+}
+
+impl Observer for TextLog {
+    fn translated(&self, isa: &dyn Isa, block: &Block, bytes: &[u8], code: &[u8]) {
+        let mut out = String::new();
+        if self.has(log_mask::IN_ASM) {
+            let text = guest_code(isa, block, bytes);
+            let _ = write!(out, "----------------\nIN:\n{text}\n");
+        }
+        if self.has(log_mask::OP) {
+            let text = tcg_ir::text::print(block, isa.layout(), isa.helpers());
+            let _ = write!(out, "OP:\n{text}\n");
+        }
+        if self.has(log_mask::OUT_ASM) && !code.is_empty() {
+            let text = hostasm::disassemble(code);
+            let _ = write!(out, "OUT: [size={}]\n{text}\n", code.len());
+        }
+        self.write(&out);
+    }
+
+    fn entered(&self, isa: &dyn Isa, pc: u64, mode: u32, state: &[u8]) {
+        let mut out = String::new();
+        if self.has(log_mask::EXEC) {
+            let _ = writeln!(out, "Trace: {pc:08x}/{mode:x}");
+        }
+        if self.has(log_mask::CPU) {
+            let _ = writeln!(out, "{}", isa.dump(state, pc, mode).trim_end());
+        }
+        self.write(&out);
+    }
+
+    fn left(&self, _isa: &dyn Isa, pc: u64, mode: u32, _state: &[u8], why: &dyn Debug) {
+        if self.has(log_mask::INT) {
+            self.write(&format!("Exit at {pc:08x}/{mode:x}: {why:?}\n"));
+        }
+    }
+}

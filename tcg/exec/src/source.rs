@@ -1,0 +1,163 @@
+//! Reading guest code for a translation: which pages it depends on, and protecting or recording them.
+
+use crate::block::{PAGE_BITS, Piece};
+use crate::engine::Engine;
+use tcg_ir::{Block, Effects, Op, OpClass};
+use tcg_mem::{GuestVa, MemFault};
+use tcg_target::TranslateCtx;
+
+const PAGE: u64 = 1 << PAGE_BITS;
+
+/// How the code that is read is kept from changing unnoticed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guarded {
+    /// Its pages are write-protected, or its bytes recorded where protection does not pay.
+    Yes,
+    /// Not at all: the translation is used at once and only once.
+    No,
+}
+
+/// IR and what it was made from.
+pub(crate) struct Source {
+    pub ir: Block,
+    pub pages: Vec<u64>,
+    /// Recorded bytes of unprotected pages.
+    pub verify: Vec<Piece>,
+}
+
+/// What has been read so far.
+struct Reader<'a> {
+    engine: &'a Engine,
+    guarded: Guarded,
+    pages: Vec<u64>,
+    recorded: Vec<Piece>,
+}
+
+impl Reader<'_> {
+    fn fetch(&mut self, va: GuestVa, buf: &mut [u8]) -> Result<usize, MemFault> {
+        let mut done = 0;
+        while done < buf.len() {
+            let Some(at) = va.0.checked_add(done as u64) else {
+                break;
+            };
+            let end = buf.len().min(done + (PAGE - at % PAGE) as usize);
+            match self.fetch_in_page(at, &mut buf[done..end]) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(fault) if done == 0 => return Err(fault),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    fn fetch_in_page(&mut self, at: u64, buf: &mut [u8]) -> Result<usize, MemFault> {
+        if let Some(n) = self.recall(at, buf) {
+            return Ok(n);
+        }
+        let memory = &self.engine.code_memory;
+        let n = memory.fetch(GuestVa(at), buf)?;
+        let page = at >> PAGE_BITS;
+        if self.guarded == Guarded::No {
+            return Ok(n);
+        }
+        if self.engine.inner.lock().pages.is_verified(page) {
+            self.recorded.push(Piece {
+                va: at,
+                bytes: buf[..n].to_vec(),
+            });
+        } else if !self.pages.contains(&page) {
+            self.pages.push(page);
+            memory.protect_code(GuestVa(page << PAGE_BITS), PAGE);
+            // Again, now that no change can go unnoticed.
+            return memory.fetch(GuestVa(at), buf);
+        }
+        if !self.pages.contains(&page) {
+            self.pages.push(page);
+        }
+        Ok(n)
+    }
+
+    /// Bytes read before are the same when they are read again.
+    fn recall(&self, at: u64, buf: &mut [u8]) -> Option<usize> {
+        self.recorded.iter().find_map(|p| {
+            let from = usize::try_from(at.checked_sub(p.va)?).ok()?;
+            let have = p.bytes.get(from..).filter(|b| !b.is_empty())?;
+            let n = have.len().min(buf.len());
+            buf[..n].copy_from_slice(&have[..n]);
+            Some(n)
+        })
+    }
+
+    fn translate(&mut self, pc: u64, mode: u32, max_insns: u32) -> Result<Block, MemFault> {
+        let engine = self.engine;
+        let mut fetch = |va: GuestVa, buf: &mut [u8]| self.fetch(va, buf);
+        let mut ctx = TranslateCtx {
+            fetch: &mut fetch,
+            max_insns,
+            parallel: engine.is_parallel(),
+        };
+        engine.isa.translate(pc, mode, &mut ctx)
+    }
+}
+
+impl Engine {
+    /// Translates to IR.
+    pub(crate) fn source(
+        &self,
+        pc: u64,
+        mode: u32,
+        max_insns: u32,
+        guarded: Guarded,
+    ) -> Result<Source, MemFault> {
+        let mut reader = Reader {
+            engine: self,
+            guarded,
+            pages: Vec::with_capacity(2),
+            recorded: Vec::new(),
+        };
+        let mut ir = reader.translate(pc, mode, max_insns)?;
+        if !reader.recorded.is_empty() {
+            // Such a block must not run on after a store of its own to itself.
+            let until = insns_until_write(&ir);
+            if until < ir.guest_insns {
+                ir = reader.translate(pc, mode, until)?;
+            }
+        }
+        // What was read ahead does not count.
+        let (start, end) = (ir.pc & !1, ir.end_pc.max(ir.pc + 1));
+        let touched = (start >> PAGE_BITS)..=((end - 1) >> PAGE_BITS);
+        reader.pages.retain(|p| touched.contains(p));
+        let verify = reader.recorded;
+        let verify = verify.into_iter().filter_map(|p| clip(p, start, end));
+        Ok(Source {
+            verify: verify.collect(),
+            pages: reader.pages,
+            ir,
+        })
+    }
+}
+
+/// The part of a piece inside `start..end`.
+fn clip(p: Piece, start: u64, end: u64) -> Option<Piece> {
+    let from = start.max(p.va);
+    let to = end.min(p.va.saturating_add(p.bytes.len() as u64));
+    let range = from.checked_sub(p.va)? as usize..to.checked_sub(p.va)? as usize;
+    let bytes = p.bytes.get(range)?.to_vec();
+    (!bytes.is_empty()).then_some(Piece { va: from, bytes })
+}
+
+/// The number of guest instructions up to and including the first that may write memory.
+fn insns_until_write(ir: &Block) -> u32 {
+    let mut n = 0;
+    for i in &ir.insts {
+        match i.op {
+            Op::InsnStart => n += 1,
+            Op::Call if i.lane == Effects::Pure as u8 => {}
+            Op::Call => return n.max(1),
+            op if op.class() == OpClass::Store => return n.max(1),
+            _ => {}
+        }
+    }
+    n.max(1)
+}

@@ -1,0 +1,379 @@
+//! Random blocks of every IR operation: generated code against the reference interpreter, with few and many registers,
+//! with and without AVX2, including faults at arbitrary sites with exact guest state and sticky flags.
+//!
+//! `X64_SEED` and `X64_COUNT` choose the blocks.
+
+mod harness;
+
+use std::collections::BTreeMap;
+
+use harness::*;
+use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
+use tcg_ir::random::{Config, Prng, block};
+use tcg_ir::{Block, Effects, HelperDef, Inst, Op, Slot, StateLayout, Ty, text, verify};
+use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
+use tcg_target::EnvHeader;
+use tcg_x64::{Features, Opts, TooComplex};
+
+const STATE: usize = 256;
+const MEM: u32 = 0x1_0000;
+const MEM_LEN: usize = 0x1000;
+
+static LAYOUT: StateLayout = StateLayout {
+    bytes: STATE,
+    peek: &[
+        Slot::new(64, Ty::I32),
+        Slot::new(68, Ty::I32),
+        Slot::new(72, Ty::I32),
+    ],
+    names: &[],
+};
+
+fn mix(a: u64, b: u64) -> u64 {
+    a.wrapping_mul(3) ^ b.rotate_left(7)
+}
+
+/// Changes a word of the state.
+fn touch(state: &mut [u8], a: u64) -> u64 {
+    state[20] ^= a as u8;
+    u64::from(state[20]) + (a & 0xffff)
+}
+
+unsafe extern "C" fn h_mix(_: *mut u8, a: u64, b: u64, _: u64, _: u64) -> u64 {
+    mix(a, b)
+}
+
+unsafe extern "C" fn h_touch(env: *mut u8, a: u64, _: u64, _: u64, _: u64) -> u64 {
+    // SAFETY: the state block.
+    touch(unsafe { std::slice::from_raw_parts_mut(env, STATE) }, a)
+}
+
+unsafe extern "C" fn h_maybe(env: *mut u8, a: u64, _: u64, _: u64, _: u64) -> u64 {
+    // SAFETY: the state block and the header below it.
+    unsafe {
+        touch(std::slice::from_raw_parts_mut(env, STATE), a);
+        if a & 7 == 0 {
+            (*env.cast::<EnvHeader>().sub(1)).exit_kind = 9;
+        }
+    }
+    0
+}
+
+static HELPERS: [HelperDef; 3] = [
+    HelperDef {
+        name: "mix",
+        args: &[Ty::I32, Ty::I64],
+        ret: Ty::I64,
+        effects: Effects::Pure,
+        func: h_mix,
+    },
+    HelperDef {
+        name: "touch",
+        args: &[Ty::I32],
+        ret: Ty::I32,
+        effects: Effects::State,
+        func: h_touch,
+    },
+    HelperDef {
+        name: "maybe",
+        args: &[Ty::I32],
+        ret: Ty::Void,
+        effects: Effects::StateMayExit,
+        func: h_maybe,
+    },
+];
+
+struct Table;
+
+impl Helpers for Table {
+    fn call(&mut self, c: HelperCall<'_>) -> Result<HelperResult, String> {
+        let a = c.args[0].1 as u64;
+        let v = match c.id.0 {
+            0 => mix(a, c.args[1].1 as u64),
+            _ => touch(c.state, a),
+        };
+        if c.id.0 == 2 && a & 7 == 0 {
+            return Ok(HelperResult::Leave);
+        }
+        Ok(HelperResult::Value(u128::from(v)))
+    }
+}
+
+struct Ram(Vec<u8>);
+
+impl Ram {
+    fn at(&self, va: GuestVa, len: usize, access: Access) -> Result<usize, MemFault> {
+        let kind = FaultKind::Unmapped;
+        let fault = MemFault { va, access, kind };
+        let off = va.0.checked_sub(u64::from(MEM)).ok_or(fault)?;
+        let end = off.checked_add(len as u64).ok_or(fault)?;
+        if end <= MEM_LEN as u64 {
+            Ok(off as usize)
+        } else {
+            Err(fault)
+        }
+    }
+}
+
+impl Memory for Ram {
+    fn load(&mut self, va: GuestVa, bytes: &mut [u8]) -> Result<(), MemFault> {
+        let o = self.at(va, bytes.len(), Access::Read)?;
+        bytes.copy_from_slice(&self.0[o..o + bytes.len()]);
+        Ok(())
+    }
+
+    fn store(&mut self, va: GuestVa, bytes: &[u8]) -> Result<(), MemFault> {
+        let o = self.at(va, bytes.len(), Access::Write)?;
+        self.0[o..o + bytes.len()].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// Everything that can be seen after a run.
+#[derive(Clone, PartialEq)]
+struct End {
+    what: String,
+    state: Vec<u8>,
+    mem: Vec<u8>,
+    fp_flags: u32,
+}
+
+impl End {
+    /// Without the slots that the exit declares dead, and with the sticky flags in `flags` alone.
+    fn without(mut self, dead: u32, flags: u32) -> End {
+        self.fp_flags &= flags;
+        for (k, s) in LAYOUT.peek.iter().enumerate() {
+            if dead >> k & 1 != 0 {
+                self.state[s.off as usize..][..4].fill(0);
+            }
+        }
+        self
+    }
+}
+
+/// The interpreter's end of a block, and which slots need not be right there.
+fn interpret(block: &Block, state: &[u8], mem: &[u8]) -> (End, u32) {
+    let mut state = state.to_vec();
+    let mut ram = Ram(mem.to_vec());
+    let mut interp = Interp {
+        state: &mut state,
+        mem: &mut ram,
+        helpers: &mut Table,
+        fp_flags: 0,
+    };
+    let outcome = interp.run(block).unwrap();
+    let fp_flags = interp.fp_flags;
+    let mut dead = 0;
+    let what = match outcome {
+        Outcome::Jump { exit, pc, mode } => {
+            dead = block.exits[exit].dead;
+            format!("jump {pc:x} {mode:x}")
+        }
+        Outcome::Trap {
+            exit,
+            code,
+            info,
+            pc,
+            mode,
+        } => {
+            dead = block.exits[exit].dead;
+            format!("trap {code} {info:x} {pc:x} {mode:x}")
+        }
+        Outcome::Fault { fault, pc, mode } if fault.kind == FaultKind::Alignment => {
+            let write = u32::from(fault.access == Access::Write);
+            format!("misaligned {:x} {write} {pc:x} {mode:x}", fault.va.0)
+        }
+        Outcome::Fault { pc, mode, .. } => format!("fault {pc:x} {mode:x}"),
+        Outcome::Left { pc, mode } => format!("left {pc:x} {mode:x}"),
+    };
+    let mem = ram.0;
+    let end = End {
+        what,
+        state,
+        mem,
+        fp_flags,
+    };
+    (end, dead)
+}
+
+/// The generated code's end of a block; `None` if it asks for a smaller block.
+fn execute(
+    m: &mut Machine,
+    block: &Block,
+    f: Features,
+    opts: Opts,
+    start: (&[u8], &[u8]),
+) -> Option<End> {
+    let compiled =
+        std::panic::catch_unwind(|| tcg_x64::compile(block, &LAYOUT, &HELPERS, &f, &opts));
+    let c = match compiled {
+        Ok(Ok(c)) => c,
+        Ok(Err(TooComplex)) => return None,
+        // A difference like any other, so that the block gets shortened.
+        Err(_) => {
+            return Some(End {
+                what: "the compiler panics".to_string(),
+                state: start.0.to_vec(),
+                mem: start.1.to_vec(),
+                fp_flags: 0,
+            });
+        }
+    };
+    m.state().copy_from_slice(start.0);
+    m.guest_mem(MEM, MEM_LEN).copy_from_slice(start.1);
+    m.header().fp_flags = 0;
+    let l = m.run(&c);
+    let what = match l.kind {
+        KIND_JUMP => format!("jump {:x} {:x}", l.pc, l.mode),
+        1 => format!("trap {} {:x} {:x} {:x}", l.code, l.info, l.pc, l.mode),
+        2 => format!(
+            "misaligned {:x} {} {:x} {:x}",
+            l.info,
+            l.code >> 8,
+            l.pc,
+            l.mode
+        ),
+        9 => format!("left {:x} {:x}", l.pc, l.mode),
+        KIND_HOST_FAULT => format!("fault {:x} {:x}", l.pc, l.mode),
+        k => format!("kind {k}"),
+    };
+    Some(End {
+        what,
+        state: m.state().to_vec(),
+        mem: m.guest_mem(MEM, MEM_LEN).to_vec(),
+        fp_flags: sticky(m.header()),
+    })
+}
+
+/// All sticky flags, in the layout of the soft float: invalid, zero divide, overflow, underflow, inexact, input denormal.
+/// MXCSR has its denormal flag between the first two, which is not the same thing.
+fn sticky(h: &EnvHeader) -> u32 {
+    h.fp_flags | h.mxcsr_sticky & 1 | h.mxcsr_sticky >> 1 & 0x1e
+}
+
+/// The sticky flags that generated code gets exactly. It finds tininess after rounding; when denormals are flushed, the
+/// host reports inexact besides, and does not report flushed operands (see `emit_fp.rs`).
+fn exact_flags(b: &Block) -> u32 {
+    const INVALID_ZERO_OVERFLOW: u32 = 7;
+    const INEXACT: u32 = 16;
+    let flushes = |i: &Inst| is_float(i.op) && b.fp[usize::from(i.aux & 1)].flush;
+    let converts = |i: &Inst| matches!(i.op, Op::FToI | Op::VFToI);
+    match b.insts.iter().any(|i| flushes(i) || converts(i)) {
+        true => INVALID_ZERO_OVERFLOW,
+        false => INVALID_ZERO_OVERFLOW | INEXACT,
+    }
+}
+
+/// What differs, in words.
+fn difference(want: &End, got: &End) -> String {
+    let mut out = String::new();
+    if want.what != got.what {
+        out += &format!("want {}, got {}\n", want.what, got.what);
+    }
+    if want.fp_flags != got.fp_flags {
+        out += &format!("flags: want {:x}, got {:x}\n", want.fp_flags, got.fp_flags);
+    }
+    for (name, a, b) in [
+        ("state", &want.state, &got.state),
+        ("memory", &want.mem, &got.mem),
+    ] {
+        for (k, (x, y)) in a.chunks(8).zip(b.chunks(8)).enumerate() {
+            if x != y {
+                let at = k * 8;
+                out += &format!("{name} {at:#x}: want {x:02x?}, got {y:02x?}\n");
+            }
+        }
+    }
+    out
+}
+
+/// Seeds that found bugs: operands of a test that the start of a region makes late were lost, with the slot that the
+/// region stores to (the first two) or to another value that the start needs (the last). A change of the generator makes
+/// other blocks of them.
+const FOUND: [u64; 3] = [16775, 52699, 38661];
+
+/// Runs blocks of the allowed operations in all ways.
+fn check(default_count: u64, float: bool) {
+    let allow: fn(Op) -> bool = if float { |_| true } else { |op| !is_float(op) };
+    let number = |name: &str| std::env::var(name).ok().and_then(|s| s.parse::<u64>().ok());
+    let first = number("X64_SEED").unwrap_or(0);
+    let count = number("X64_COUNT").unwrap_or(default_count);
+    let mut m = Machine::new(STATE, &HELPERS);
+    m.map_guest(MEM, MEM_LEN);
+    let (mut runs, mut refused) = (0, 0);
+    let mut ends: BTreeMap<String, u32> = BTreeMap::new();
+    for seed in (first..first + count).chain(FOUND) {
+        let make = |steps| {
+            let config = Config {
+                layout: &LAYOUT,
+                helpers: &HELPERS,
+                memory: MEM,
+                allow,
+                sticky: !float,
+                steps,
+            };
+            block(seed, &config)
+        };
+        let whole = make(40);
+        verify(&whole, &LAYOUT, &HELPERS).unwrap();
+        let mut rng = Prng::new(!seed);
+        let mut bytes = |n: usize| -> Vec<u8> {
+            (0..n / 16)
+                .flat_map(|_| rng.value().to_le_bytes())
+                .collect()
+        };
+        let (state, mem) = (bytes(STATE), bytes(MEM_LEN));
+        let start = (&state[..], &mem[..]);
+        let (end, _) = interpret(&whole, &state, &mem);
+        let word = end.what.split(' ').next().unwrap_or("");
+        *ends.entry(word.to_string()).or_default() += 1;
+        for f in feature_sets() {
+            for max_regs in [0, 8] {
+                let parallel = seed & 1 == 0;
+                let opts = Opts { parallel, max_regs };
+                if std::env::var("X64_TRACE").is_ok() {
+                    eprintln!("seed {seed} regs {max_regs} avx2 {}", f.avx2);
+                }
+                runs += 1;
+                let mut differs = |b: &Block| {
+                    let (want, dead) = interpret(b, &state, &mem);
+                    let flags = exact_flags(b);
+                    let want = want.without(dead, flags);
+                    let got = execute(&mut m, b, f, opts, start)?.without(dead, flags);
+                    Some((want != got).then(|| difference(&want, &got)))
+                };
+                match differs(&whole) {
+                    None => refused += 1,
+                    Some(None) => {}
+                    Some(Some(_)) => {
+                        // The shortest beginning of the block that shows it.
+                        let shorter = (0..=40).map(make);
+                        let found = shorter.filter_map(|b| Some((differs(&b)??, b))).next();
+                        let (what, b) = found.unwrap_or_else(|| panic!("seed {seed}: not again"));
+                        let text = text::print(&b, &LAYOUT, &HELPERS);
+                        panic!("seed {seed} regs {max_regs} avx2 {}:\n{text}{what}", f.avx2);
+                    }
+                }
+            }
+        }
+    }
+    println!("{ends:?}, {refused} of {runs} refused");
+    if count >= 500 {
+        assert!(refused * 20 < runs, "{refused} of {runs} refused");
+        assert!(ends.len() >= 5, "the blocks end in too few ways: {ends:?}");
+    }
+}
+
+fn is_float(op: Op) -> bool {
+    op.class() == tcg_ir::OpClass::Fp
+}
+
+#[test]
+fn random_ir_without_floating_point_agrees_with_interpreter() {
+    check(2000, false);
+}
+
+#[test]
+fn random_ir_floating_point_agrees_with_interpreter() {
+    check(2000, true);
+}
