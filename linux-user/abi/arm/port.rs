@@ -38,7 +38,13 @@ impl GuestPort for ArmPort {
         let name = cpu.unwrap_or("max");
         let model = CpuModel::find(name)
             .ok_or_else(|| format!("unknown CPU model '{name}' (-cpu help lists them)"))?;
-        Ok(Box::leak(Box::new(Arm { model, big_endian })))
+        // The kernel's page uses the exclusive instructions and the thread register, which old models lack.
+        let platform_code = Some(super::kuser::VECTORS);
+        Ok(Box::leak(Box::new(Arm {
+            model,
+            big_endian,
+            platform_code,
+        })))
     }
 
     fn abi(&self, big_endian: bool) -> Abi {

@@ -669,6 +669,7 @@ fn main() {
     let isa = Arm {
         model,
         big_endian: false,
+        platform_code: None,
     };
 
     let initial: Vec<u8> = (0..SCRATCH_LEN).map(|_| rng.next() as u8).collect();

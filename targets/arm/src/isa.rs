@@ -7,7 +7,7 @@ use tcg_mem::MemFault;
 use tcg_target::{Isa, TranslateCtx};
 
 use crate::disasm::{self, Context};
-use crate::features::CpuModel;
+use crate::features::{CpuModel, MODELS};
 use crate::state::{ArmState, LAYOUT, Mode};
 
 /// A 32-bit Arm CPU.
@@ -17,6 +17,8 @@ pub struct Arm {
     pub model: &'static CpuModel,
     /// Big-endian data from the start (`armeb`, BE-8).
     pub big_endian: bool,
+    /// Code from this address on is the platform's own and may use every instruction, whatever the model.
+    pub platform_code: Option<u64>,
 }
 
 impl Isa for Arm {
@@ -55,7 +57,9 @@ impl Isa for Arm {
     }
 
     fn translate(&self, pc: u64, mode: u32, ctx: &mut TranslateCtx<'_>) -> Result<Block, MemFault> {
-        crate::translate::translate(self.model, pc, mode, ctx)
+        let own = self.platform_code.is_some_and(|from| pc >= from);
+        let model = if own { &MODELS[0] } else { self.model };
+        crate::translate::translate(model, pc, mode, ctx)
     }
 
     fn disassemble(&self, pc: u64, mode: u32, bytes: &[u8]) -> (String, usize) {

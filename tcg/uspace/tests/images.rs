@@ -49,7 +49,7 @@ fn load_segment(offset: u32, va: u32, file: u32, mem: u32, flags: u32) -> Segmen
 fn image(kind: u16, entry: u32, segments: &[Segment], len: usize) -> Vec<u8> {
     let mut out = b"\x7fELF\x01\x01\x01".to_vec();
     out.resize(16, 0);
-    let mut half = |v: u16, out: &mut Vec<u8>| out.extend_from_slice(&v.to_le_bytes());
+    let half = |v: u16, out: &mut Vec<u8>| out.extend_from_slice(&v.to_le_bytes());
     half(kind, &mut out);
     half(40, &mut out);
     for word in [1, entry, 52, 0, 0x0500_0200] {
