@@ -211,7 +211,14 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
         entry = loaded.entry.0;
     }
     let no_stack = |e: tcg_uspace::Errno| fail(format!("cannot map the stack: error {}", e.0), 1);
-    space.map_stack(stack_size(cfg)).map_err(no_stack)?;
+    let low = space.map_stack(stack_size(cfg)).map_err(no_stack)?;
+    if program.head.exec_stack != Some(false) {
+        // Trampolines of nested functions; programs without PT_GNU_STACK count as wanting it.
+        let len = geometry.stack_top - low.0;
+        space
+            .mprotect(low, len, tcg_uspace::Prot(7))
+            .map_err(no_stack)?;
+    }
     let aux = port.aux(cfg.cpu.as_deref());
     let mut process = Process::new(
         config(cfg, aux.machine),
