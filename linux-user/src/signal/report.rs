@@ -17,7 +17,7 @@ pub fn report(t: &Task, info: &SigInfo) {
     let exe = String::from_utf8_lossy(&t.process.exe);
     let name = host::signal_name(info.signo);
     let mut out = format!(
-        "emu: {exe}: killed by {name} (si_code {}, si_addr {:#x}) at {pc:#x}: {text}\n",
+        "emu: {exe}: killed by signal {name} (si_code {}, si_addr {:#x}) at {pc:#x}: {text}\n",
         info.code, info.addr
     );
     out.push_str(&isa.dump(t.vcpu.state_bytes(), pc, mode));
