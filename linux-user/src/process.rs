@@ -185,7 +185,6 @@ fn vfork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     let mut child = t.sibling(Arc::new(t.process.for_vfork()));
     child_registers(&mut child, &a);
     child.is_leader = true;
-    child.vfork_child = true;
     let passed = a.flags & PASSED_ON | VM | VFORK | u64::from(a.exit_signal);
     let parked = crate::signal::park();
     let mask = parked.mask();

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock};
 use tcg_exec::{Engine, Vcpu};
 use tcg_mem::{GuestVa, UserMem};
-use tcg_uspace::{AddressSpace, MapRequest, Prot};
+use tcg_uspace::{AddressSpace, Prot};
 
 /// What the command line says about the guest process.
 #[derive(Clone, Debug, Default)]
@@ -77,8 +77,6 @@ pub struct Task {
     pub robust_list: u64,
     /// Whether this is the first thread of its process.
     pub is_leader: bool,
-    /// Whether it runs in the memory of a parent that waits.
-    pub vfork_child: bool,
     /// Set when the thread is to end.
     pub exiting: Option<i32>,
     /// What `personality` tells.
@@ -162,7 +160,6 @@ impl Task {
             clear_child_tid: 0,
             robust_list: 0,
             is_leader: true,
-            vfork_child: false,
             exiting: None,
             personality: 0,
         }
@@ -181,7 +178,6 @@ impl Task {
             clear_child_tid: 0,
             robust_list: 0,
             is_leader: false,
-            vfork_child: false,
             exiting: None,
             personality: self.personality,
         }
@@ -228,17 +224,5 @@ impl Task {
         if self.process.config.unimp || self.process.config.strace {
             eprintln!("emu: not implemented: {what}");
         }
-    }
-
-    /// Anonymous private memory anywhere, for the emulator's own structures in the guest.
-    pub fn map_anonymous(&self, len: u64, prot: Prot) -> Result<GuestVa, Errno> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        Ok(self.process.space.mmap(&MapRequest {
-            addr: 0,
-            len,
-            prot,
-            flags,
-            file: None,
-        })?)
     }
 }
