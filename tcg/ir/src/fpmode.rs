@@ -41,6 +41,9 @@ pub enum FpNan {
     SignallingFirst,
     /// The first operand that is a NaN, made quiet (SSE).
     First,
+    /// The first operand that is a NaN, where the addend of a fused multiply-add counts as the second (Power); a
+    /// NaN becomes the least integer, and the flags tell why an operation was invalid.
+    FirstThenAddend,
 }
 
 /// The floating-point environment of a block's regime: everything that decides the result of an operation.
@@ -58,6 +61,8 @@ pub struct FpMode {
     pub alt_half: bool,
     /// Whether tininess is found before rounding (Arm, PowerPC) or after (x86, RISC-V).
     pub tiny_before: bool,
+    /// Sticky flags are not touched.
+    pub silent: bool,
 }
 
 impl FpMode {
@@ -69,6 +74,7 @@ impl FpMode {
         nan: FpNan::SignallingFirst,
         alt_half: false,
         tiny_before: true,
+        silent: false,
     };
 
     /// Arm's standard FPSCR value, which A32 Advanced SIMD always uses.

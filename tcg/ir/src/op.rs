@@ -209,6 +209,8 @@ ops! {
     AtomicCas = "cas" Store;
 
     // ---- scalar floating point (F32, F64) ----
+    // Sum, difference, product, quotient, root and fused multiply-add of F64 with `imm` bit 0: the result is rounded
+    // once, to single precision and range, and given as F64.
     /// a + b.
     FAdd = "fadd" Fp;
     /// a - b.
@@ -219,7 +221,8 @@ ops! {
     FDiv = "fdiv" Fp;
     /// Square root.
     FSqrt = "fsqrt" Fp;
-    /// args[0] * args[1] + args[2], rounded once.
+    /// args[0] * args[1] + args[2], rounded once. `imm` bit 1: args[2] is subtracted; bit 2: the rounded result is
+    /// negated. NaNs are not negated by either.
     FMulAdd = "fmuladd" Fp;
     /// Sign flipped (bits only).
     FNeg = "fneg" Pure;
@@ -235,6 +238,11 @@ ops! {
     FMaxNum = "fmaxnum" Fp;
     /// To an integral value, rounding mode `lane` (an `FpRound`); `imm` 1: inexact is signalled.
     FRound = "fround" Fp;
+    /// F32 → F64, the same number; a NaN keeps its bits, quiet or not; no flags.
+    FWiden = "fwiden" Pure;
+    /// F64 → F32 by dropping bits: what does not fit is truncated (denormalised if it is small, else nonsense), a NaN
+    /// keeps its upper bits; no flags.
+    FNarrow = "fnarrow" Pure;
     /// F32 → F64 or F64 → F32 (by result type).
     FCvt = "fcvt" Fp;
     /// Half precision (low 16 bits of an I32) → F32 or F64.
@@ -279,7 +287,7 @@ ops! {
     VTrnOdd = "vtrno" Pure;
     /// Elements of `lane` size reversed within each group of `1 << imm` bytes.
     VRev = "vrev" Pure;
-    /// Bytes of table a (V128, 16 bytes) chosen by the bytes of b (V64); an index of 16 or more takes the byte of c.
+    /// Bytes of table a (V128, 16 bytes) chosen by the bytes of b (V64 or V128); an index of 16 or more takes the byte of c.
     VTbl = "vtbl" Pure;
 
     // ---- vectors: bits ----
@@ -423,7 +431,7 @@ ops! {
     VFDiv = "vfdiv" Fp;
     /// Square root.
     VFSqrt = "vfsqrt" Fp;
-    /// a * b + c, rounded once.
+    /// a * b + c, rounded once; `imm` bits 1 and 2 as in `FMulAdd`.
     VFMulAdd = "vfmuladd" Fp;
     /// Arm FMIN per lane.
     VFMin = "vfmin" Fp;

@@ -304,7 +304,8 @@ impl Generator<'_> {
             Imm::Left => self.rng.below(element),
             Imm::Right => 1 + self.rng.below(element),
             Imm::Group => 1 + self.rng.below(4),
-            Imm::Below(n) => self.rng.below(n as u32),
+            Imm::Below(n) | Imm::Precision(n) => self.rng.below(n as u32),
+            Imm::Fused => 2 * self.rng.below(4),
             Imm::ToInt => {
                 let width = self.pick(&[16, 32, 64]);
                 self.fraction(width) | sign | width << 16

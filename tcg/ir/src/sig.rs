@@ -39,6 +39,8 @@ impl std::fmt::Display for Types {
 const I32: Types = Types::of(&[Ty::I32]);
 const I64: Types = Types::of(&[Ty::I64]);
 const INT: Types = Types::of(&[Ty::I32, Ty::I64]);
+const F32: Types = Types::of(&[Ty::F32]);
+const F64: Types = Types::of(&[Ty::F64]);
 const FLOAT: Types = Types::of(&[Ty::F32, Ty::F64]);
 const V64: Types = Types::of(&[Ty::V64]);
 const V128: Types = Types::of(&[Ty::V128]);
@@ -103,6 +105,10 @@ pub enum Imm {
     Below(i64),
     /// Fraction bits, signedness and width of `FToI`.
     ToInt,
+    /// Below this number; bit 0 (rounding to single precision) with F64 only.
+    Precision(i64),
+    /// The signs of a fused multiply-add: 0, 2, 4 or 6.
+    Fused,
     /// Fraction bits and signedness of `FFromI`.
     FromInt,
     /// The same of vectors, with the rounding mode.
@@ -264,6 +270,8 @@ impl Sig {
             Imm::Right => (1..=element).contains(&imm),
             Imm::Group => imm > i64::from(inst.lane) && imm <= 4 && 1 << imm <= result,
             Imm::Below(n) => (0..n).contains(&imm),
+            Imm::Precision(n) => (0..n).contains(&imm) && (imm & 1 == 0 || inst.ty == Ty::F64),
+            Imm::Fused => imm & !6 == 0,
             Imm::ToInt => {
                 let width = imm >> 16;
                 imm & 0xfe00 == 0
@@ -325,10 +333,15 @@ const fn integer(op: Op) -> Option<Sig> {
 
 const fn float(op: Op) -> Option<Sig> {
     Some(match op {
-        Op::FAdd | Op::FSub | Op::FMul | Op::FDiv => plain(FLOAT, [R, R, N]).aux(1),
+        Op::FAdd | Op::FSub | Op::FMul | Op::FDiv => {
+            plain(FLOAT, [R, R, N]).aux(1).imm(Imm::Precision(2))
+        }
         Op::FMin | Op::FMax | Op::FMinNum | Op::FMaxNum => plain(FLOAT, [R, R, N]).aux(1),
-        Op::FSqrt | Op::FNeg | Op::FAbs => plain(FLOAT, [R, N, N]).aux(1),
-        Op::FMulAdd => plain(FLOAT, [R, R, R]).aux(1),
+        Op::FNeg | Op::FAbs => plain(FLOAT, [R, N, N]).aux(1),
+        Op::FSqrt => plain(FLOAT, [R, N, N]).aux(1).imm(Imm::Precision(2)),
+        Op::FMulAdd => plain(FLOAT, [R, R, R]).aux(1).imm(Imm::Precision(8)),
+        Op::FWiden => plain(F64, [Arg::Of(F32), N, N]),
+        Op::FNarrow => plain(F32, [Arg::Of(F64), N, N]),
         Op::FRound => sig(FLOAT, [R, N, N], Lane::Round, 1, Imm::Below(2)),
         Op::FCvt => plain(FLOAT, [Arg::Of(FLOAT), N, N]).aux(1),
         Op::FFromHalf => plain(FLOAT, [Arg::Of(I32), N, N]).aux(1),
@@ -363,7 +376,7 @@ const fn structure(op: Op) -> Option<Sig> {
         Op::VZipLo | Op::VZipHi | Op::VUzpEven | Op::VUzpOdd => pairs(3),
         Op::VTrnEven | Op::VTrnOdd => pairs(3),
         Op::VRev => vec([R, N, N], 0, 2).imm(Imm::Group),
-        Op::VTbl => plain(V64, [Arg::Of(V128), R, R]).lane(Lane::Ignored),
+        Op::VTbl => plain(VEC, [Arg::Of(V128), R, R]).lane(Lane::Ignored),
         Op::VAnd | Op::VOr | Op::VXor | Op::VAndNot => vec([R, R, N], 0, 3).lane(Lane::Ignored),
         Op::VNot | Op::VCnt => vec([R, N, N], 0, 3).lane(Lane::Ignored),
         Op::VBsl => vec([R, R, R], 0, 3).lane(Lane::Ignored),
@@ -408,7 +421,7 @@ const fn vector_float(op: Op) -> Option<Sig> {
         Op::VFMin | Op::VFMax | Op::VFMinNum | Op::VFMaxNum => vec([R, R, N], 2, 3).aux(1),
         Op::VFAbd | Op::VFRecps | Op::VFRsqrts => vec([R, R, N], 2, 3).aux(1),
         Op::VFCmpEq | Op::VFCmpGe | Op::VFCmpGt => vec([R, R, N], 2, 3).aux(1),
-        Op::VFMulAdd => vec([R, R, R], 2, 3).aux(1),
+        Op::VFMulAdd => vec([R, R, R], 2, 3).aux(1).imm(Imm::Fused),
         Op::VFSqrt | Op::VFNeg | Op::VFAbs | Op::VFRecpe | Op::VFRsqrte => {
             vec([R, N, N], 2, 3).aux(1)
         }

@@ -78,7 +78,7 @@ fn add_special<S: Sig>(a: Unpacked<S>, b: Unpacked<S>, st: &mut FloatStatus) -> 
         return propagate2(a, b, st);
     }
     match (a.class, b.class) {
-        (Class::Inf, Class::Inf) if a.sign != b.sign => invalid(st),
+        (Class::Inf, Class::Inf) if a.sign != b.sign => invalid(Flags::WHY_INF_MINUS_INF, st),
         (Class::Inf, _) => a,
         (_, Class::Inf) => b,
         (Class::Zero, Class::Zero) if a.sign != b.sign => Unpacked::zero(cancelled(st)),
@@ -116,7 +116,9 @@ pub fn mul<S: Sig>(a: Unpacked<S>, b: Unpacked<S>, st: &mut FloatStatus) -> Unpa
         return propagate2(a, b, st);
     }
     match (a.class, b.class) {
-        (Class::Inf, Class::Zero) | (Class::Zero, Class::Inf) => invalid(st),
+        (Class::Inf, Class::Zero) | (Class::Zero, Class::Inf) => {
+            invalid(Flags::WHY_INF_TIMES_ZERO, st)
+        }
         (Class::Inf, _) | (_, Class::Inf) => Unpacked::inf(sign),
         _ => Unpacked::zero(sign),
     }
@@ -133,7 +135,8 @@ pub fn div<S: Sig>(a: Unpacked<S>, b: Unpacked<S>, st: &mut FloatStatus) -> Unpa
         return propagate2(a, b, st);
     }
     match (a.class, b.class) {
-        (Class::Inf, Class::Inf) | (Class::Zero, Class::Zero) => invalid(st),
+        (Class::Inf, Class::Inf) => invalid(Flags::WHY_INF_BY_INF, st),
+        (Class::Zero, Class::Zero) => invalid(Flags::WHY_ZERO_BY_ZERO, st),
         (Class::Inf, _) => Unpacked::inf(sign),
         (_, Class::Zero) => {
             st.raise(Flags::DIV_BY_ZERO);
@@ -148,7 +151,7 @@ pub fn sqrt<S: Sig>(a: Unpacked<S>, st: &mut FloatStatus) -> Unpacked<S> {
     match a.class {
         _ if a.is_nan() => propagate1(a, st),
         Class::Zero => a,
-        _ if a.sign => invalid(st),
+        _ if a.sign => invalid(Flags::WHY_ROOT, st),
         Class::Normal => Unpacked::normal(false, a.exp >> 1, a.sig.sqrt_jam(a.exp & 1 != 0)),
         _ => a,
     }
@@ -208,7 +211,7 @@ pub fn remainder<S: Sig>(
         return (propagate2(a, b, st), 0);
     }
     if a.is_inf() || b.is_zero() {
-        return (invalid(st), 0);
+        return (invalid(Flags::empty(), st), 0);
     }
     if a.is_zero() || b.is_inf() || a.exp < b.exp - 1 {
         return (a, 0);

@@ -106,7 +106,7 @@ pub fn recip_sqrt_estimate<F: Float>(a: F::Raw, st: &mut FloatStatus) -> F::Raw 
         return repack::<F>(Unpacked::inf(a.sign));
     }
     if a.sign {
-        return repack::<F>(invalid(st));
+        return repack::<F>(invalid(Flags::empty(), st));
     }
     if a.is_inf() {
         return repack::<F>(Unpacked::zero(false));

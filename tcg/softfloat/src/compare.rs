@@ -83,8 +83,11 @@ pub fn compare<S: Sig>(
 ) -> Ordering {
     if a.is_nan() || b.is_nan() {
         let quiet = |u: &Unpacked<S>| !matches!(u.class, Class::SNan | Class::Bad);
-        if signaling || !quiet(a) || !quiet(b) {
-            st.raise(Flags::INVALID);
+        if !quiet(a) || !quiet(b) {
+            st.raise_invalid(Flags::WHY_SNAN);
+        }
+        if signaling {
+            st.raise_invalid(Flags::WHY_COMPARISON);
         }
         return Ordering::Unordered;
     }

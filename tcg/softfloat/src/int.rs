@@ -117,7 +117,10 @@ pub fn to_int<S: Sig>(
             magnitude
         };
     }
-    st.raise(Flags::INVALID);
+    if a.class == Class::SNan {
+        st.raise_invalid(Flags::WHY_SNAN);
+    }
+    st.raise_invalid(Flags::WHY_CONVERSION);
     let least = ty.most_negative().wrapping_neg();
     match rule {
         IntRule::X86Indefinite if least != 0 => least,

@@ -28,5 +28,5 @@ mod wide;
 pub use compare::{MinMax, Ordering};
 pub use format::{Bf16, F16, F32, F64, F80, F128, Float};
 pub use int::{IntRule, IntType};
-pub use modules::{bf16, f16, f32, f64, f80, f128};
+pub use modules::{bf16, f16, f32, f64, f64_to_f32, f80, f128};
 pub use status::{Flags, FloatStatus, NanRule, Round, X87Precision};

@@ -244,6 +244,54 @@ module! {
     f128 F128 u128; to_f16 F16 u16, to_bf16 Bf16 u16, to_f32 F32 u32, to_f64 F64 u64, to_f80 F80 u128
 }
 
+/// binary64 operands, results rounded once to binary32.
+pub mod f64_to_f32 {
+    use super::*;
+    use crate::format::{F32, F64, Parts, Unpacked};
+    type Num = Unpacked<<F64 as Parts>::Sig>;
+
+    fn round(r: Num, st: &mut FloatStatus) -> u32 {
+        finish::<F32>(r.with_sig(), st)
+    }
+
+    /// a + b.
+    pub fn add(a: u64, b: u64, st: &mut FloatStatus) -> u32 {
+        let (a, b) = (unpack::<F64>(a, st), unpack::<F64>(b, st));
+        let r = arith::add(a, b, st);
+        round(r, st)
+    }
+    /// a - b.
+    pub fn sub(a: u64, b: u64, st: &mut FloatStatus) -> u32 {
+        let (a, b) = (unpack::<F64>(a, st), unpack::<F64>(b, st));
+        let r = arith::sub(a, b, st);
+        round(r, st)
+    }
+    /// a × b.
+    pub fn mul(a: u64, b: u64, st: &mut FloatStatus) -> u32 {
+        let (a, b) = (unpack::<F64>(a, st), unpack::<F64>(b, st));
+        let r = arith::mul(a, b, st);
+        round(r, st)
+    }
+    /// a / b.
+    pub fn div(a: u64, b: u64, st: &mut FloatStatus) -> u32 {
+        let (a, b) = (unpack::<F64>(a, st), unpack::<F64>(b, st));
+        let r = arith::div(a, b, st);
+        round(r, st)
+    }
+    /// The square root.
+    pub fn sqrt(a: u64, st: &mut FloatStatus) -> u32 {
+        let a = unpack::<F64>(a, st);
+        let r = arith::sqrt(a, st);
+        round(r, st)
+    }
+    /// a × b + c.
+    pub fn mul_add(a: u64, b: u64, c: u64, st: &mut FloatStatus) -> u32 {
+        let [a, b, c] = [a, b, c].map(|x| unpack::<F64>(x, st));
+        let r = arith::mul_add(a, b, c, st);
+        round(r, st)
+    }
+}
+
 /// bfloat16, the upper half of a binary32: conversions only.
 pub mod bf16 {
     use super::*;

@@ -19,8 +19,8 @@ pub fn default_nan<S: Sig>(st: &FloatStatus) -> Unpacked<S> {
 }
 
 /// The default NaN, as the result of an invalid operation.
-pub fn invalid<S: Sig>(st: &mut FloatStatus) -> Unpacked<S> {
-    st.raise(Flags::INVALID);
+pub fn invalid<S: Sig>(why: Flags, st: &mut FloatStatus) -> Unpacked<S> {
+    st.raise_invalid(why);
     default_nan(st)
 }
 
@@ -38,7 +38,7 @@ fn screen<S: Sig>(operands: &[Unpacked<S>], st: &mut FloatStatus) -> bool {
         .iter()
         .any(|u| matches!(u.class, Class::SNan | Class::Bad))
     {
-        st.raise(Flags::INVALID);
+        st.raise_invalid(Flags::WHY_SNAN);
     }
     st.default_nan
         || st.nan_rule == NanRule::Default
@@ -100,7 +100,7 @@ pub fn propagate3<S: Sig>(
 ) -> Unpacked<S> {
     let bad_product = (a.is_inf() && b.is_zero()) || (a.is_zero() && b.is_inf());
     if bad_product && !matches!(st.nan_rule, NanRule::X86Sse | NanRule::X87) {
-        st.raise(Flags::INVALID);
+        st.raise_invalid(Flags::WHY_INF_TIMES_ZERO);
     }
     if screen(&[a, b, c], st) {
         return default_nan(st);

@@ -22,6 +22,22 @@ bitflags! {
         const INEXACT = 1 << 4;
         /// A denormal operand was flushed to zero (Arm) or used (x86).
         const INPUT_DENORMAL = 1 << 5;
+        /// Why an operation was invalid; raised under [`NanRule::Ppc`] only, beside INVALID: a signalling NaN.
+        const WHY_SNAN = 1 << 6;
+        /// Infinity minus infinity.
+        const WHY_INF_MINUS_INF = 1 << 7;
+        /// Infinity divided by infinity.
+        const WHY_INF_BY_INF = 1 << 8;
+        /// Zero divided by zero.
+        const WHY_ZERO_BY_ZERO = 1 << 9;
+        /// Infinity times zero.
+        const WHY_INF_TIMES_ZERO = 1 << 10;
+        /// The root of a negative number.
+        const WHY_ROOT = 1 << 11;
+        /// A conversion to an integer that does not fit.
+        const WHY_CONVERSION = 1 << 12;
+        /// An ordered comparison with a NaN.
+        const WHY_COMPARISON = 1 << 13;
     }
 }
 
@@ -193,6 +209,14 @@ impl FloatStatus {
             nan_rule: NanRule::Ppc,
             tininess_before: true,
             ..FloatStatus::default()
+        }
+    }
+
+    /// Raises INVALID, and the reason where the guest tells reasons apart.
+    pub fn raise_invalid(&mut self, why: Flags) {
+        self.flags |= Flags::INVALID;
+        if self.nan_rule == NanRule::Ppc {
+            self.flags |= why;
         }
     }
 

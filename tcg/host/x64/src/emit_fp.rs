@@ -13,7 +13,7 @@ use crate::compiler::Gen;
 use crate::enc::{Alu, Mem, Opc, Rm, Sh, x86cc};
 use crate::link::Stub;
 use tcg_ir::eval::OpDesc;
-use tcg_ir::{FpMode, FpRound, Inst, Op, Ty, Value};
+use tcg_ir::{FpMode, FpNan, FpRound, Inst, Op, Ty, Value};
 
 /// An instruction's way through the evaluator: entered from its check, comes back behind it.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,8 @@ impl Gen<'_> {
             Op::FSqrt => self.fp_one(v, i, Opc(pre, 1, 0x51)),
             Op::FMulAdd if self.f.fma => self.fp_fma(v, i, wide),
             Op::FNeg | Op::FAbs => self.fp_sign(v, i, if wide { 3 } else { 2 }, i.op == Op::FNeg),
+            Op::FWiden => self.fp_widen(v, i),
+            Op::FNarrow => self.fp_narrow(v, i),
             Op::FCvt => self.fp_one(v, i, Opc(if wide { 0xf3 } else { 0xf2 }, 1, 0x5a)),
             Op::FRound => return self.fp_round(v, i, wide),
             Op::FToI => return self.fp_to_int(v, i, wide),
@@ -67,7 +69,8 @@ impl Gen<'_> {
     fn regime(&mut self, i: &Inst) {
         let want = i.aux & 1;
         let [a, b] = self.b.fp;
-        let same = a.flush == b.flush && round_of(a) == round_of(b);
+        let same =
+            a.flush == b.flush && round_of(a) == round_of(b) && a.silent == b.silent;
         let want = if same { 0 } else { want };
         if self.regime != want {
             self.switch_regime(want);
@@ -76,6 +79,9 @@ impl Gen<'_> {
 
     /// Loads the control bits of a regime, keeping the sticky flags. Destroys `rax` and the flags.
     pub fn switch_regime(&mut self, want: u8) {
+        if self.b.fp[1].silent {
+            return self.switch_silent(want);
+        }
         let tmp = Mem::env(MXCSR_TMP);
         self.a.op(Opc(0, 1, 0xae), false, 3, Rm::M(tmp));
         self.a.mov(false, RAX, Rm::M(tmp));
@@ -85,6 +91,21 @@ impl Gen<'_> {
         self.a.store(false, tmp, RAX);
         self.a.op(Opc(0, 1, 0xae), false, 2, Rm::M(tmp));
         self.flags = NO_FLAGS;
+        self.regime = want;
+    }
+
+    /// The second regime touches no sticky flags: the first one's MXCSR is put aside meanwhile, where the engine keeps
+    /// it while no guest code runs.
+    fn switch_silent(&mut self, want: u8) {
+        let aside = Mem::env(MXCSR_STICKY);
+        let (store, load) = (3, 2);
+        if want == 1 {
+            self.a.op(Opc(0, 1, 0xae), false, store, Rm::M(aside));
+            let control = Mem::env(MXCSR_GUEST + 4);
+            self.a.op(Opc(0, 1, 0xae), false, load, Rm::M(control));
+        } else {
+            self.a.op(Opc(0, 1, 0xae), false, load, Rm::M(aside));
+        }
         self.regime = want;
     }
 
@@ -212,6 +233,86 @@ impl Gen<'_> {
         self.bind_label(done);
     }
 
+    /// The same, and rounds a double to single precision if `imm` says so. Rounding twice is wrong at most where the
+    /// first result is a tie of the second, or the second is denormal (or the smallest normal number, which may be
+    /// tiny before rounding): those go to the evaluator, too.
+    fn finish_scalar(&mut self, i: &Inst, wide: bool, d: u8) {
+        if i.imm & 1 == 0 || !wide {
+            return self.check_nan(i, wide, d);
+        }
+        let (slow, done) = self.begin_slow(i, d);
+        self.ucomis(0x2e, true, d, d);
+        self.jcc(x86cc::P, slow);
+        let mode = self.b.fp[usize::from(i.aux & 1)];
+        if round_of(mode) == FpRound::Nearest as u8 {
+            self.mov_gx(false, false, d, RAX);
+            self.a.alu_imm(Alu::And, false, Rm::R(RAX), 0x1fff_ffff);
+            self.a.alu_imm(Alu::Cmp, false, Rm::R(RAX), 0x1000_0000);
+            self.jcc(x86cc::E, slow);
+        }
+        self.v3(Opc(0xf2, 1, 0x5a), XMM15, d, d);
+        self.mov_gx(false, false, XMM15, RAX);
+        self.a.alu(Alu::Add, false, RAX, Rm::R(RAX));
+        self.a.alu_imm(Alu::Sub, false, Rm::R(RAX), 1);
+        self.a.alu_imm(Alu::Cmp, false, Rm::R(RAX), 0x0100_0000);
+        self.jcc(x86cc::B, slow);
+        self.v3(Opc(0xf3, 1, 0x5a), d, XMM15, XMM15);
+        self.bind_label(done);
+    }
+
+    /// The widened number; NaNs, which the host would make quiet, go the exact way.
+    fn fp_widen(&mut self, v: Value, i: &Inst) {
+        self.regime(i);
+        let a = self.reg(i.args[0]);
+        let d = self.def(v);
+        let (slow, done) = self.begin_slow(i, d);
+        self.mov_gx(false, false, a, RAX);
+        self.a.alu(Alu::Add, false, RAX, Rm::R(RAX));
+        self.a.alu_imm(Alu::Cmp, false, Rm::R(RAX), 0xff00_0000_u32 as i32);
+        self.jcc(x86cc::A, slow);
+        self.v3(Opc(0xf3, 1, 0x5a), d, a, a);
+        self.bind_label(done);
+    }
+
+    /// Whether a double is the result of an operation that rounds to single precision, or was widened.
+    fn is_single(&self, v: Value) -> bool {
+        let i = self.b.def(v);
+        match i.op {
+            Op::FNeg | Op::FAbs => self.is_single(i.args[0]),
+            Op::FAdd | Op::FSub | Op::FMul | Op::FDiv | Op::FSqrt | Op::FMulAdd => i.imm & 1 != 0,
+            _ => false,
+        }
+    }
+
+    /// Bits 63, 62 and 58 to 29. Small numbers, which become denormal, go the exact way.
+    fn fp_narrow(&mut self, v: Value, i: &Inst) {
+        self.regime(i);
+        let a = self.reg(i.args[0]);
+        let d = self.def(v);
+        if self.is_single(i.args[0]) {
+            return self.v3(Opc(0xf2, 1, 0x5a), d, a, a);
+        }
+        let (slow, done) = self.begin_slow(i, d);
+        self.mov_gx(false, true, a, RAX);
+        self.a.shift_imm(Sh::Shr, true, Rm::R(RAX), 52);
+        self.a.alu_imm(Alu::And, false, Rm::R(RAX), 0x7ff);
+        self.a.alu_imm(Alu::Sub, false, Rm::R(RAX), 874);
+        self.a.alu_imm(Alu::Cmp, false, Rm::R(RAX), 897 - 874);
+        self.jcc(x86cc::B, slow);
+        // The two pieces meet in vector registers.
+        self.mov_gx(false, true, a, RAX);
+        self.a.shift_imm(Sh::Shr, true, Rm::R(RAX), 29);
+        self.a.alu_imm(Alu::And, false, Rm::R(RAX), 0x3fff_ffff);
+        self.mov_gx(true, false, XMM15, RAX);
+        self.mov_gx(false, true, a, RAX);
+        self.a.shift_imm(Sh::Shr, true, Rm::R(RAX), 32);
+        self.a
+            .alu_imm(Alu::And, false, Rm::R(RAX), 0xc000_0000_u32 as i32);
+        self.mov_gx(true, false, d, RAX);
+        self.v3(Opc(0, 1, 0x56), d, d, XMM15);
+        self.bind_label(done);
+    }
+
     fn ucomis(&mut self, op: u8, wide: bool, a: u8, b: u8) {
         let o = Opc(if wide { 0x66 } else { 0 }, 1, op);
         self.v2(o, a, b);
@@ -224,7 +325,7 @@ impl Gen<'_> {
         let (a, b) = self.two(i);
         let d = self.def(v);
         self.v3(o, d, a, b);
-        self.check_nan(i, i.ty == Ty::F64, d);
+        self.finish_scalar(i, i.ty == Ty::F64, d);
     }
 
     fn fp_one(&mut self, v: Value, i: &Inst, o: Opc) {
@@ -232,7 +333,7 @@ impl Gen<'_> {
         let a = self.reg(i.args[0]);
         let d = self.def(v);
         self.v3(o, d, a, a);
-        self.check_nan(i, i.ty == Ty::F64, d);
+        self.finish_scalar(i, i.ty == Ty::F64, d);
     }
 
     fn fp_fma(&mut self, v: Value, i: &Inst, wide: bool) {
@@ -241,9 +342,20 @@ impl Gen<'_> {
         let c = self.reg(i.args[2]);
         let d = self.def(v);
         self.move_reg(Ty::V128, d, c);
+        let o = if i.imm & 2 == 0 { 0xb9 } else { 0xbb };
         self.a
-            .vex(Opc(0x66, 2, 0xb9), wide, d, a & 15, Rm::R(b & 15));
-        self.check_nan(i, wide, d);
+            .vex(Opc(0x66, 2, o), wide, d, a & 15, Rm::R(b & 15));
+        if i.imm & 4 == 0 {
+            return self.finish_scalar(i, wide, d);
+        }
+        // The evaluator's result is negated already, NaNs are not: the sign changes before its way joins.
+        let first = self.slow.len();
+        self.finish_scalar(i, wide, d);
+        let after = self.new_label();
+        let sign = if wide { 1 << 63 } else { 1 << 31 };
+        self.v3c(Opc(0, 1, 0x57), d, d, sign);
+        self.bind_label(after);
+        self.slow[first].done = after;
     }
 
     /// Minimum or maximum: both orders, combined, get the sign of zero right; NaN operands go the exact way.
@@ -361,11 +473,20 @@ impl Gen<'_> {
         self.regime(i);
         let (a, b) = self.two(i);
         let d = self.def(v);
+        // Where reasons for an invalid operation are told apart, NaNs go the exact way.
+        let exact = self.b.fp[usize::from(i.aux & 1)].nan == FpNan::FirstThenAddend;
+        let slow = exact.then(|| self.begin_slow(i, d));
         self.ucomis(0x2e + (i.lane & 1), wide, a, b);
+        if let Some((slow, _)) = slow {
+            self.jcc(x86cc::P, slow);
+        }
         self.a.mov_imm(d, 2);
         for (cc, nibble) in [(x86cc::B, 8), (x86cc::E, 6), (x86cc::P, 3)] {
             self.a.mov_imm(RAX, nibble);
             self.a.cmov(cc, false, d, Rm::R(RAX));
+        }
+        if let Some((_, done)) = slow {
+            self.bind_label(done);
         }
     }
 
@@ -434,10 +555,18 @@ impl Gen<'_> {
         } else {
             self.zero_extend_vec(Ty::V64, d, c);
         }
+        let o = if i.imm & 2 == 0 { 0xb8 } else { 0xba };
         self.a
-            .vex(Opc(0x66, 2, 0xb8), wide, d, a & 15, Rm::R(b & 15));
+            .vex(Opc(0x66, 2, o), wide, d, a & 15, Rm::R(b & 15));
         let (slow, done) = self.begin_slow(i, d);
         self.vfp_check(wide, d, d, slow);
+        if i.imm & 4 != 0 {
+            let sign = match wide {
+                true => 1u128 << 127 | 1 << 63,
+                false => 0x8000_0000_8000_0000_8000_0000_8000_0000,
+            };
+            self.v3c(Opc(0, 1, 0x57), d, d, sign);
+        }
         self.bind_label(done);
     }
 
@@ -467,10 +596,19 @@ impl Gen<'_> {
         let (a, b) = self.vfp_operands(i);
         let d = self.def(v);
         let o = Opc(pre, 1, 0xc2);
+        let mode = self.b.fp[usize::from(i.aux & 1)];
+        let exact = mode.nan == FpNan::FirstThenAddend && !mode.silent && i.ty == Ty::V128;
+        let slow = exact.then(|| self.begin_slow(i, d));
+        if let Some((slow, _)) = slow {
+            self.vfp_check(pre != 0, a, b, slow);
+        }
         match i.op {
             Op::VFCmpEq => self.v3i(o, false, d, a, Rm::R(b), 0),
             Op::VFCmpGe => self.v3i(o, false, d, b, Rm::R(a), 2),
             _ => self.v3i(o, false, d, b, Rm::R(a), 1),
+        }
+        if let Some((_, done)) = slow {
+            self.bind_label(done);
         }
     }
 

@@ -82,13 +82,13 @@ impl OpDesc {
 }
 
 fn pack_fp(fp: FpMode) -> u16 {
-    let first = fp.nan == FpNan::First;
     fp.round as u16
         | u16::from(fp.flush) << 3
         | u16::from(fp.default_nan) << 4
-        | u16::from(first) << 5
+        | (fp.nan as u16) << 9
         | u16::from(fp.alt_half) << 6
         | u16::from(fp.tiny_before) << 7
+        | u16::from(fp.silent) << 8
 }
 
 fn unpack_fp(w: u16) -> FpMode {
@@ -97,12 +97,13 @@ fn unpack_fp(w: u16) -> FpMode {
         round: FpRound::from_index(w as u8 & 7),
         flush: bit(3),
         default_nan: bit(4),
-        nan: if bit(5) {
-            FpNan::First
-        } else {
-            FpNan::SignallingFirst
+        nan: match w >> 9 & 3 {
+            0 => FpNan::SignallingFirst,
+            1 => FpNan::First,
+            _ => FpNan::FirstThenAddend,
         },
         alt_half: bit(6),
         tiny_before: bit(7),
+        silent: bit(8),
     }
 }

@@ -15,6 +15,7 @@ use tcg_softfloat::{
     f16,
     f32,
     f64,
+    f64_to_f32,
 };
 
 use super::int::nzcv;
@@ -30,7 +31,11 @@ pub fn status(fp: FpMode) -> FloatStatus {
         flush_inputs: fp.flush,
         flush_outputs: fp.flush,
         default_nan: fp.default_nan,
-        nan_rule: if sse { NanRule::X86Sse } else { NanRule::Arm }, // lint: allow isa, soft float's name
+        nan_rule: match fp.nan {
+            FpNan::SignallingFirst => NanRule::Arm, // lint: allow isa, soft float's name
+            FpNan::First => NanRule::X86Sse,        // lint: allow isa, soft float's name
+            FpNan::FirstThenAddend => NanRule::Ppc, // lint: allow isa, soft float's name
+        },
         default_nan_negative: sse && !fp.default_nan,
         tininess_before: fp.tiny_before,
         flush_output_sets_inexact: sse,
@@ -76,7 +81,7 @@ pub struct Format {
     pub max: fn(u64, u64, MinMax, &mut FloatStatus) -> u64,
     pub compare: fn(u64, u64, bool, &mut FloatStatus) -> Ordering,
     pub round: fn(u64, Round, bool, &mut FloatStatus) -> u64,
-    pub to_int: fn(u64, IntType, u32, Round, &mut FloatStatus) -> u64,
+    pub to_int: fn(u64, IntType, u32, Round, IntRule, &mut FloatStatus) -> u64,
     pub from_i64: fn(i64, u32, &mut FloatStatus) -> u64,
     pub from_u64: fn(u64, u32, &mut FloatStatus) -> u64,
     pub recip_estimate: fn(u64, &mut FloatStatus) -> u64,
@@ -102,9 +107,7 @@ macro_rules! format_table {
                 false => $m::compare_quiet(a as $raw, b as $raw, s),
             },
             round: |a, r, exact, s| $m::round_to_int(a as $raw, r, exact, s) as u64,
-            to_int: |a, ty, fraction, r, s| {
-                $m::to_int(a as $raw, ty, fraction, r, IntRule::Saturate, s)
-            },
+            to_int: |a, ty, fraction, r, rule, s| $m::to_int(a as $raw, ty, fraction, r, rule, s),
             from_i64: |v, fraction, s| $m::from_i64(v, fraction, s) as u64,
             from_u64: |v, fraction, s| $m::from_u64(v, fraction, s) as u64,
             recip_estimate: |a, s| arm::recip_estimate::<$F>(a as $raw, s) as u64, // lint: allow isa, soft float's name
@@ -130,11 +133,75 @@ pub fn eval(d: &OpDesc, [a, b, c]: [u128; 3], flags: &mut u32) -> Option<u128> {
     let mut st = status(d.fp);
     let [a, b, c] = [a as u64, b as u64, c as u64];
     let result = arithmetic(d, a, b, c, &mut st).or_else(|| conversion(d, a, b, &mut st));
-    *flags |= st.flags.bits();
+    if !d.fp.silent {
+        *flags |= st.flags.bits();
+    }
     result
 }
 
+/// `c` and the result of a fused multiply-add as `imm` says: 2 subtracts, 4 negates; NaNs keep their sign.
+pub fn fused(
+    bits: u32,
+    imm: i64,
+    [a, b, c]: [u64; 3],
+    st: &mut FloatStatus,
+    mul_add: impl FnOnce(u64, u64, u64, &mut FloatStatus) -> u64,
+) -> u64 {
+    let (sign, infinity) = match bits {
+        64 => (1 << 63, 0x7ff0 << 48),
+        _ => (1 << 31, 0x7f80 << 16),
+    };
+    let flip = |x: u64| if x & !sign > infinity { x } else { x ^ sign };
+    let c = if imm & 2 != 0 { flip(c) } else { c };
+    let r = mul_add(a, b, c, st);
+    if imm & 4 != 0 { flip(r) } else { r }
+}
+
+/// Operations on doubles whose result is rounded once to single precision.
+fn to_single(d: &OpDesc, a: u64, b: u64, c: u64, st: &mut FloatStatus) -> Option<u128> {
+    let r = match d.op {
+        Op::FAdd => f64_to_f32::add(a, b, st),
+        Op::FSub => f64_to_f32::sub(a, b, st),
+        Op::FMul => f64_to_f32::mul(a, b, st),
+        Op::FDiv => f64_to_f32::div(a, b, st),
+        Op::FSqrt => f64_to_f32::sqrt(a, st),
+        Op::FMulAdd => {
+            let wide = |r: u32| f32::to_f64(r, &mut FloatStatus::default());
+            let r = fused(64, d.imm, [a, b, c], st, |a, b, c, st| {
+                wide(f64_to_f32::mul_add(a, b, c, st))
+            });
+            return Some(u128::from(r));
+        }
+        _ => return None,
+    };
+    Some(u128::from(f32::to_f64(r, &mut FloatStatus::default())))
+}
+
+/// `FNarrow`: a double's bits as single precision, without rounding.
+fn narrow(a: u64) -> u64 {
+    let exponent = a >> 52 & 0x7ff;
+    let sign = a >> 32 & 0x8000_0000;
+    if (874..=896).contains(&exponent) {
+        let significand = (a >> 29 & 0x7f_ffff) | 0x80_0000;
+        return sign | significand >> (897 - exponent);
+    }
+    (a >> 32 & 0xc000_0000) | (a >> 29 & 0x3fff_ffff)
+}
+
+/// `FWiden`: a single's bits as a double; NaNs keep theirs.
+fn widen(a: u32) -> u64 {
+    if a & 0x7fff_ffff > 0x7f80_0000 {
+        return u64::from(a >> 31) << 63 | 0x7ff0 << 48 | u64::from(a & 0x7f_ffff) << 29;
+    }
+    f32::to_f64(a, &mut FloatStatus::default())
+}
+
 fn arithmetic(d: &OpDesc, a: u64, b: u64, c: u64, st: &mut FloatStatus) -> Option<u128> {
+    if d.ty == Ty::F64 && d.imm & 1 != 0 {
+        if let Some(r) = to_single(d, a, b, c, st) {
+            return Some(r);
+        }
+    }
     let f = of_type(d.ty);
     let sign = 1u64 << (f.bits - 1);
     let result = match d.op {
@@ -143,7 +210,7 @@ fn arithmetic(d: &OpDesc, a: u64, b: u64, c: u64, st: &mut FloatStatus) -> Optio
         Op::FMul => (f.mul)(a, b, st),
         Op::FDiv => (f.div)(a, b, st),
         Op::FSqrt => (f.sqrt)(a, st),
-        Op::FMulAdd => (f.mul_add)(a, b, c, st),
+        Op::FMulAdd => fused(f.bits, d.imm, [a, b, c], st, f.mul_add),
         Op::FNeg => a ^ sign,
         Op::FAbs => a & !sign,
         Op::FMin => (f.min)(a, b, MinMax::Propagate, st),
@@ -166,6 +233,8 @@ fn conversion(d: &OpDesc, a: u64, b: u64, st: &mut FloatStatus) -> Option<u128> 
             (Ty::F64, Ty::F32) => u64::from(f64::to_f32(a, st)),
             _ => a,
         },
+        Op::FWiden => widen(a as u32),
+        Op::FNarrow => narrow(a),
         Op::FFromHalf if d.ty == Ty::F64 => f16::to_f64(a as u16, st),
         Op::FFromHalf => u64::from(f16::to_f32(a as u16, st)),
         Op::FToHalf if source == Ty::F64 => half(f64::to_f16(a, st)),
@@ -205,7 +274,11 @@ pub fn to_int(d: &OpDesc, f: &Format, a: u64, width: u32, st: &mut FloatStatus) 
         (_, true) => IntType::I32,
         (_, false) => IntType::U32,
     };
-    (f.to_int)(a, ty, d.imm as u32 & 0xff, round, st)
+    let rule = match d.fp.nan {
+        FpNan::FirstThenAddend => IntRule::SaturateNanLeast,
+        _ => IntRule::Saturate,
+    };
+    (f.to_int)(a, ty, d.imm as u32 & 0xff, round, rule, st)
 }
 
 /// `FFromI` of one integer of `width` bits.

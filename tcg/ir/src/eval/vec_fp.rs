@@ -2,7 +2,7 @@
 
 use tcg_softfloat::{FloatStatus, MinMax, Ordering, arm, f16, f32}; // lint: allow isa, soft float's name
 
-use super::fp::{DOUBLE, Format, SINGLE, from_int, round_to_int, status, to_int};
+use super::fp::{DOUBLE, Format, SINGLE, from_int, fused, round_to_int, status, to_int};
 use super::lanes::{Shape, mask};
 use super::{OpDesc, bits};
 use crate::Op;
@@ -20,7 +20,9 @@ pub fn eval(d: &OpDesc, [a, b, c]: [u128; 3], flags: &mut u32) -> Option<u128> {
         .or_else(|| compare(d, &lanes, a, b, &mut st))
         .or_else(|| estimate(d, &lanes, a, b, &mut st))
         .or_else(|| convert(d, &lanes, a, &mut st));
-    *flags |= st.flags.bits();
+    if !d.fp.silent {
+        *flags |= st.flags.bits();
+    }
     result
 }
 
@@ -65,8 +67,8 @@ fn arithmetic(
         Op::VFDiv => l.zip(a, b, |x, y| (f.div)(x, y, st)),
         Op::VFSqrt => l.map(a, |x| (f.sqrt)(x, st)),
         Op::VFMulAdd => s.build(|i| {
-            let [x, y, z] = [a, b, c].map(|v| s.get(v, i) as u64);
-            u128::from((f.mul_add)(x, y, z, st))
+            let lanes = [a, b, c].map(|v| s.get(v, i) as u64);
+            u128::from(fused(f.bits, d.imm, lanes, st, f.mul_add))
         }),
         Op::VFMin => l.zip(a, b, |x, y| (f.min)(x, y, MinMax::Propagate, st)),
         Op::VFMax => l.zip(a, b, |x, y| (f.max)(x, y, MinMax::Propagate, st)),

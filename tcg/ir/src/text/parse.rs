@@ -166,12 +166,15 @@ impl Parser<'_> {
             nan: FpNan::SignallingFirst,
             alt_half: false,
             tiny_before: false,
+            silent: false,
         };
         for word in rest {
             match *word {
                 "flush" => fp.flush = true,
                 "default_nan" => fp.default_nan = true,
                 "first_nan" => fp.nan = FpNan::First,
+                "first_then_addend" => fp.nan = FpNan::FirstThenAddend,
+                "silent" => fp.silent = true,
                 "alt_half" => fp.alt_half = true,
                 "tiny_before" => fp.tiny_before = true,
                 _ => {

@@ -52,7 +52,9 @@ fn regime(out: &mut String, k: usize, fp: &FpMode) {
         (fp.default_nan, " default_nan"),
         (fp.nan == FpNan::First, " first_nan"),
         (fp.alt_half, " alt_half"),
+        (fp.nan == FpNan::FirstThenAddend, " first_then_addend"),
         (fp.tiny_before, " tiny_before"),
+        (fp.silent, " silent"),
     ];
     for (_, word) in words.iter().filter(|w| w.0) {
         out.push_str(word);

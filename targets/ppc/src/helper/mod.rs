@@ -1,0 +1,86 @@
+//! Functions that translated code calls.
+
+pub mod bits;
+pub mod crypto;
+mod entry;
+pub mod fp;
+pub mod quad;
+pub mod random;
+pub mod vector;
+pub mod vsx;
+
+use tcg_ir::{Effects, HelperDef, HelperFn, HelperId, Ty};
+
+/// See [`bits::divde`]: quotient or overflow of an extended division.
+pub const DIVDE: HelperId = HelperId(0);
+/// See [`bits::run`].
+pub const BITS: HelperId = HelperId(1);
+/// Time base.
+pub const TIME_BASE: HelperId = HelperId(2);
+/// A random number.
+pub const DARN: HelperId = HelperId(3);
+/// FPSCR: sticky flags.
+pub const FPSCR_READ: HelperId = HelperId(4);
+/// FPSCR: sticky flags, value, mask.
+pub const FPSCR_WRITE: HelperId = HelperId(5);
+/// See [`fp::run`]: code and target, operands.
+pub const FP: HelperId = HelperId(6);
+/// The same where enabled exceptions trap.
+pub const FP_TRAPPING: HelperId = HelperId(7);
+/// See [`vector::run`]: three vectors and a code.
+pub const VECTOR: HelperId = HelperId(8);
+/// See [`vsx::run`]: a VSX operation on registers.
+pub const VSX: HelperId = HelperId(9);
+/// The same where enabled exceptions trap.
+pub const VSX_TRAPPING: HelperId = HelperId(10);
+
+/// All helpers, by number.
+pub static HELPERS: &[HelperDef] = &[
+    pure("divde", &[Ty::I64, Ty::I64, Ty::I32], Ty::I64, entry::divde),
+    pure("bits", &[Ty::I64, Ty::I64, Ty::I32], Ty::I64, entry::bits),
+    state("time_base", &[Ty::I32], Ty::I64, entry::time_base),
+    state("darn", &[Ty::I32], Ty::I64, entry::darn),
+    state("fpscr_read", &[Ty::I32], Ty::I64, entry::fpscr_read),
+    state("fpscr_write", &[Ty::I32, Ty::I64, Ty::I64], Ty::Void, entry::fpscr_write),
+    state("fp", &FP_ARGS, Ty::Void, entry::fp),
+    may_exit("fp_trapping", &FP_ARGS, entry::fp_trapping),
+    pure(
+        "vector",
+        &[Ty::V128, Ty::V128, Ty::V128, Ty::I32],
+        Ty::V128,
+        entry::vector,
+    ),
+    state("vsx", &[Ty::I32, Ty::I32], Ty::Void, entry::vsx),
+    may_exit("vsx_trapping", &[Ty::I32, Ty::I32], entry::vsx_trapping),
+];
+
+const FP_ARGS: [Ty; 4] = [Ty::I32, Ty::I64, Ty::I64, Ty::I64];
+
+/// The declaration of a helper.
+pub fn def(id: HelperId) -> &'static HelperDef {
+    &HELPERS[usize::from(id.0)]
+}
+
+const fn pure(name: &'static str, args: &'static [Ty], ret: Ty, func: HelperFn) -> HelperDef {
+    HelperDef {
+        name,
+        args,
+        ret,
+        effects: Effects::Pure,
+        func,
+    }
+}
+
+const fn state(name: &'static str, args: &'static [Ty], ret: Ty, func: HelperFn) -> HelperDef {
+    HelperDef {
+        effects: Effects::State,
+        ..pure(name, args, ret, func)
+    }
+}
+
+const fn may_exit(name: &'static str, args: &'static [Ty], func: HelperFn) -> HelperDef {
+    HelperDef {
+        effects: Effects::StateMayExit,
+        ..pure(name, args, Ty::Void, func)
+    }
+}

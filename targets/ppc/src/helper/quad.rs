@@ -1,0 +1,197 @@
+//! Quad-precision scalars. [PowerISA I.7.6.4]
+
+use tcg_softfloat::{FloatStatus, IntRule, IntType, Ordering, Round, f64, f128};
+
+use super::fp::set_compared;
+use crate::fpscr::{self, Outcome};
+use crate::state::PpcState;
+
+/// Codes of operations; [`ODD`] besides.
+#[allow(missing_docs)]
+pub mod op {
+    pub const ADD: u32 = 0;
+    pub const SUB: u32 = 1;
+    pub const MUL: u32 = 2;
+    pub const DIV: u32 = 3;
+    pub const SQRT: u32 = 4;
+    /// t = a × b + t, with the signs of the scalar fused operations (2 subtracts, 4 negates) from bit 8.
+    pub const FUSED: u32 = 5;
+    /// Comparisons: unordered, ordered.
+    pub const CMPU: u32 = 6;
+    pub const CMPO: u32 = 7;
+    pub const TO_SD: u32 = 8;
+    pub const TO_SW: u32 = 9;
+    pub const TO_UD: u32 = 10;
+    pub const TO_UW: u32 = 11;
+    pub const FROM_SD: u32 = 12;
+    pub const FROM_UD: u32 = 13;
+    pub const FROM_DP: u32 = 14;
+    pub const TO_DP: u32 = 15;
+    /// To an integral value; the rounding (R, RMC) from bit 8, inexact at bit 11.
+    pub const ROUND: u32 = 16;
+    /// To the precision of x87; the rounding from bit 8.
+    pub const ROUND_XP: u32 = 17;
+}
+
+/// Rounding to odd.
+pub const ODD: u32 = 1 << 7;
+
+/// The modes that R and RMC of the rounding instructions select.
+fn selected(arg: u32, fpscr: u32) -> Round {
+    match arg & 7 {
+        0 => Round::NearestAway,
+        3 => fpscr::rounding(fpscr),
+        4 => Round::NearestEven,
+        5 => Round::TowardZero,
+        6 => Round::Up,
+        7 => Round::Down,
+        // UNPREDICTABLE: reserved.
+        _ => Round::NearestEven,
+    }
+}
+
+fn is_nan(v: u128) -> bool {
+    v & !(1 << 127) > 0x7fff << 112
+}
+
+fn flip(v: u128) -> u128 {
+    if is_nan(v) { v } else { v ^ 1 << 127 }
+}
+
+/// FPRF of a quad.
+fn result_class(v: u128) -> u32 {
+    let (e, f) = (v >> 112 & 0x7fff, v << 16);
+    // As a double of the same class.
+    let sign = (v >> 127) as u64;
+    let double = match (e, f) {
+        (0x7fff, 0) => 0x7ff0 << 48,
+        (0x7fff, _) => 0x7ff8 << 48,
+        (0, 0) => 0,
+        (0, _) => 1,
+        _ => 0x3ff0 << 48,
+    };
+    fpscr::class(double | sign << 63, false)
+}
+
+/// The CR field of xststdcqp.
+pub fn class(v: u128, dcmx: u32) -> u32 {
+    let negative = (v >> 127) as u32;
+    let (e, f) = (v >> 112 & 0x7fff, v << 16);
+    let bit = match (e, f) {
+        (0x7fff, 0) => Some(5 - negative),
+        (0x7fff, _) => Some(6),
+        (0, 0) => Some(3 - negative),
+        (0, _) => Some(1 - negative),
+        _ => None,
+    };
+    let is = bit.is_some_and(|b| dcmx >> b & 1 != 0);
+    negative << 3 | u32::from(is) << 1
+}
+
+fn arithmetic(number: u32, arg: u32, t: u128, [a, b, _]: [u128; 3], st: &mut FloatStatus) -> Option<u128> {
+    Some(match number {
+        op::ADD => f128::add(a, b, st),
+        op::SUB => f128::sub(a, b, st),
+        op::MUL => f128::mul(a, b, st),
+        op::DIV => f128::div(a, b, st),
+        op::SQRT => f128::sqrt(b, st),
+        op::FUSED => {
+            let c = if arg & 2 != 0 { flip(t) } else { t };
+            let r = f128::mul_add(a, b, c, st);
+            if arg & 4 != 0 { flip(r) } else { r }
+        }
+        op::ROUND => f128::round_to_int(b, st.round, arg & 8 != 0, st),
+        op::ROUND_XP => {
+            // Through the extended format and back: the same exponent range.
+            let r = f128::to_f80(b, st);
+            tcg_softfloat::f80::to_f128(r, st)
+        }
+        op::FROM_SD => f128::from_i64((b >> 64) as i64, 0, st),
+        op::FROM_UD => f128::from_u64((b >> 64) as u64, 0, st),
+        op::FROM_DP => f64::to_f128((b >> 64) as u64, st),
+        _ => return None,
+    })
+}
+
+fn to_integer(number: u32, b: u128, st: &mut FloatStatus) -> Option<u64> {
+    let ty = match number {
+        op::TO_SD => IntType::I64,
+        op::TO_SW => IntType::I32,
+        op::TO_UD => IntType::U64,
+        op::TO_UW => IntType::U32,
+        _ => return None,
+    };
+    Some(f128::to_int(b, ty, 0, Round::TowardZero, IntRule::SaturateNanLeast, st))
+}
+
+/// Does the operation. True if an enabled exception occurred.
+pub fn run(s: &mut PpcState, what: u32, t: usize, args: [u128; 3]) -> bool {
+    let (number, arg) = (what & 0x7f, what >> 8);
+    let fpscr_now = s.fpscr as u32;
+    if matches!(number, op::CMPU | op::CMPO) {
+        return compare(s, t, args, number == op::CMPO);
+    }
+    let modes = |round: Option<Round>| {
+        let mut st = fpscr::status(fpscr_now);
+        st.round = match (what & ODD != 0, number) {
+            (true, _) => Round::Odd,
+            (_, op::ROUND | op::ROUND_XP) => selected(arg, fpscr_now),
+            _ => st.round,
+        };
+        st.round = round.unwrap_or(st.round);
+        st
+    };
+    let old = s.vsr[t & 63];
+    let compute = |st: &mut FloatStatus| -> (u128, u32) {
+        if let Some(v) = to_integer(number, args[1], st) {
+            return (u128::from(v) << 64, 0);
+        }
+        if number == op::TO_DP {
+            let v = f128::to_f64(args[1], st);
+            return (u128::from(v) << 64, fpscr::class(v, false));
+        }
+        let v = arithmetic(number, arg, old, args, st).unwrap_or(0);
+        (v, result_class(v))
+    };
+    let mut st = modes(None);
+    let (result, class) = compute(&mut st);
+    let raised = fpscr::from_flags(st.flags.bits());
+    let mut last = class;
+    if raised & fpscr::XX != 0 {
+        last |= fpscr::FI;
+        let (truncated, _) = compute(&mut modes(Some(Round::TowardZero)));
+        if result << 1 > truncated << 1 {
+            last |= fpscr::FR;
+        }
+    }
+    let o = Outcome {
+        result: 0,
+        raised,
+        last,
+        keeps_fprf: matches!(number, op::TO_SD..=op::TO_UW),
+    };
+    let (trap, blocked) = fpscr::enabled(&o, fpscr_now);
+    fpscr::record(s, o);
+    if !blocked {
+        s.vsr[t & 63] = result;
+    }
+    trap
+}
+
+fn compare(s: &mut PpcState, field: usize, [a, b, _]: [u128; 3], ordered: bool) -> bool {
+    let mut st = fpscr::status(s.fpscr as u32);
+    let order = match ordered {
+        true => f128::compare_signaling(a, b, &mut st),
+        false => f128::compare_quiet(a, b, &mut st),
+    };
+    let nibble = match order {
+        Ordering::Less => 8,
+        Ordering::Greater => 4,
+        Ordering::Equal => 2,
+        Ordering::Unordered => 1,
+    };
+    let raised = fpscr::from_flags(st.flags.bits());
+    set_compared(s, field as u32 & 7, nibble);
+    s.fpx |= raised;
+    raised & fpscr::INVALID != 0 && s.fpscr as u32 & fpscr::VE != 0
+}
