@@ -76,7 +76,8 @@ impl Translator<'_> {
         let x = self.gpr32(a.rs);
         let old = self.gpr(a.ra);
         if a.mb <= a.me && a.sh == 31 - a.me {
-            let r = self.b.deposit(self.w, old, x_as(self, x), a.sh, a.me - a.mb + 1);
+            let x = self.widen_z(x);
+            let r = self.b.deposit(self.w, old, x, a.sh, a.me - a.mb + 1);
             return self.put(a.ra, r, a.rec);
         }
         let rotated = self.shift(Op::Rotr, x, (32 - a.sh) % 32);
@@ -253,11 +254,6 @@ impl Translator<'_> {
         let r = self.shift(Op::Shl, x, a.sh6);
         self.put(a.ra, r, a.rec)
     }
-}
-
-/// A 32-bit value as a register value whose upper half does not matter.
-fn x_as(t: &mut Translator<'_>, x: Value) -> Value {
-    t.widen_z(x)
 }
 
 #[cfg(test)]
