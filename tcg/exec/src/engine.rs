@@ -6,6 +6,7 @@ use crate::lock::Lock;
 use crate::observe::Hooks;
 use crate::safepoint::Safepoint;
 use crate::stats::{Counters, Stats};
+use crate::stops::Stops;
 use crate::table::{Table, Writer};
 use crate::{asm, fault};
 use std::io;
@@ -94,6 +95,7 @@ pub struct Engine {
     pub(crate) safepoint: Safepoint,
     pub(crate) counters: Counters,
     pub(crate) hooks: Hooks,
+    pub(crate) stops: Stops,
     pub(crate) runtime: Box<[u64]>,
     pub(crate) helpers: Box<[tcg_ir::HelperFn]>,
     /// Number of invalidations so far.
@@ -142,6 +144,7 @@ impl Engine {
             safepoint: Safepoint::new(),
             counters: Counters::default(),
             hooks: Hooks::default(),
+            stops: Stops::default(),
             runtime: Box::new(asm::runtime_table()),
             helpers: crate::jit::helper_table(isa),
             invalidations: AtomicU64::new(0),
