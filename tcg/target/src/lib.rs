@@ -8,4 +8,4 @@ pub use env::{
     EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, SPILL_SLOTS, StateBlock, StateCopy,
     jump_cache_index,
 };
-pub use isa::{CodeMemory, Fetch, Isa, TranslateCtx, WriteFault};
+pub use isa::{CodeMemory, CodeUser, Fetch, Isa, TranslateCtx, WriteFault};
