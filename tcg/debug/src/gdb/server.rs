@@ -122,6 +122,10 @@ impl<'a, D: Debuggee> Session<'a, D> {
                     self.target.guest.pass_signals(mask);
                     self.answer(ack, b"OK")?;
                 }
+                Piece::Kill(ack) => {
+                    self.answer(ack, b"OK")?;
+                    self.target.guest.kill();
+                }
                 Piece::SigInfo(offset, len, ack) => {
                     let body = self.siginfo(offset, len);
                     self.answer(ack, &body)?;

@@ -1,4 +1,4 @@
-//! Packets that gdbstub does not know, handled beside it: QPassSignals and qXfer:siginfo:read.
+//! Packets that gdbstub does not know, handled beside it: QPassSignals, qXfer:siginfo:read, the answer to vKill.
 //!
 //! What gdb sends is taken apart into packets; those of ours are answered here, the others go to gdbstub as they
 //! came. gdbstub's answer to qSupported gets the names of ours added.
@@ -91,6 +91,8 @@ pub(super) enum Piece {
     PassSignals(Vec<u8>, bool),
     /// qXfer:siginfo:read of so many bytes from an offset; acknowledge if true.
     SigInfo(u64, usize, bool),
+    /// vKill, which gdbstub leaves without an answer; acknowledge if true.
+    Kill(bool),
 }
 
 /// Takes apart what gdb sends.
@@ -145,6 +147,9 @@ impl Splitter {
 
 fn ours(body: &[u8], acknowledge: bool) -> Option<Piece> {
     let text = std::str::from_utf8(body).ok()?;
+    if text.starts_with("vKill;") {
+        return Some(Piece::Kill(acknowledge));
+    }
     if let Some(list) = text.strip_prefix("QPassSignals:") {
         let numbers = list.split(';').filter(|n| !n.is_empty());
         let numbers = numbers.filter_map(|n| u8::from_str_radix(n, 16).ok());
