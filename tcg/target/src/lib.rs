@@ -7,4 +7,4 @@ pub use env::{
     EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, SPILL_SLOTS, StateBlock,
     jump_cache_index,
 };
-pub use isa::{CodeMemory, Fetch, Isa, TranslateCtx, WriteFault};
+pub use isa::{CodeMemory, CodeUser, Fetch, Isa, TranslateCtx, WriteFault};
