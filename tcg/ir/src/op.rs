@@ -38,8 +38,10 @@ macro_rules! ops {
             }
 
             /// What the operation may do.
+            #[inline]
             pub const fn class(self) -> OpClass {
-                match self { $(Op::$name => OpClass::$class,)* }
+                const CLASSES: [OpClass; Op::ALL.len()] = [$(OpClass::$class,)*];
+                CLASSES[self as usize]
             }
         }
     };
@@ -279,7 +281,7 @@ ops! {
     VTrnOdd = "vtrno" Pure;
     /// Elements of `lane` size reversed within each group of `1 << imm` bytes.
     VRev = "vrev" Pure;
-    /// Bytes of table a (V128, 16 bytes) chosen by the bytes of b (V64); an index of 16 or more takes the byte of c.
+    /// Bytes of table a (V128, 16 bytes) chosen by the bytes of b; an index of 16 or more takes the byte of c.
     VTbl = "vtbl" Pure;
 
     // ---- vectors: bits ----
@@ -482,11 +484,13 @@ impl Op {
     }
 
     /// Whether it may raise a memory fault.
+    #[inline]
     pub const fn may_fault(self) -> bool {
         matches!(self.class(), OpClass::Load | OpClass::Store)
     }
 
     /// Whether a result that nobody uses may be dropped.
+    #[inline]
     pub const fn is_droppable(self) -> bool {
         matches!(self.class(), OpClass::Pure)
             || matches!(self, Op::Get | Op::Merge | Op::FpFlagsGet)

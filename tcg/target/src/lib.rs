@@ -5,7 +5,7 @@ pub mod gdb;
 mod isa;
 
 pub use env::{
-    EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, SPILL_SLOTS, StateBlock, StateCopy,
-    jump_cache_index,
+    EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, SPILL_SLOTS, StateBlock,
+    StateCopy, jump_cache_index,
 };
 pub use isa::{CodeMemory, CodeUser, Fetch, Isa, TranslateCtx, WriteFault};
