@@ -95,11 +95,7 @@ pub struct Engine {
     pub(crate) safepoint: Safepoint,
     pub(crate) counters: Counters,
     pub(crate) hooks: Hooks,
-<<<<<<< HEAD
     pub(crate) stops: Stops,
-    pub(crate) runtime: Box<[u64]>,
-=======
->>>>>>> main
     pub(crate) helpers: Box<[tcg_ir::HelperFn]>,
     /// Number of invalidations so far.
     pub(crate) invalidations: AtomicU64,
