@@ -143,11 +143,7 @@ impl Engine {
             safepoint: Safepoint::new(),
             counters: Counters::default(),
             hooks: Hooks::default(),
-<<<<<<< HEAD
             stops: Stops::default(),
-            runtime: Box::new(asm::runtime_table()),
-=======
->>>>>>> main
             helpers: crate::jit::helper_table(isa),
             invalidations: AtomicU64::new(0),
             ir_bytes: AtomicUsize::new(0),
