@@ -3,7 +3,6 @@
 //! which looks at each access. Nobody pays for any of it while there are none.
 
 use crate::Exit;
-use crate::block::PAGE_BITS;
 use crate::engine::Engine;
 use crate::lock::Lock;
 use crate::source::{Guarded, Source};
@@ -137,7 +136,7 @@ impl Engine {
             only
         };
         for at in differs(&old, &new).into_iter().chain(differs(&new, &old)) {
-            self.invalidate_pages(at >> PAGE_BITS, at >> PAGE_BITS, false);
+            self.invalidate(GuestVa(at), 1);
         }
     }
 
