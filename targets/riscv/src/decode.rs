@@ -8,8 +8,5 @@ include!(concat!(env!("OUT_DIR"), "/decode.rs"));
 /// Which table an instruction of 32 bits is in: the floating-point opcodes have their own.
 pub const fn is_float(insn: u32) -> bool {
     // LOAD-FP, STORE-FP, MADD to NMADD, OP-FP. [RISC-V rv-32-64g]
-    matches!(
-        insn & 0x7f,
-        0x07 | 0x27 | 0x43 | 0x47 | 0x4b | 0x4f | 0x53
-    )
+    matches!(insn & 0x7f, 0x07 | 0x27 | 0x43 | 0x47 | 0x4b | 0x4f | 0x53)
 }

@@ -34,7 +34,9 @@ fn f(n: u64) -> &'static str {
     F_NAMES[n as usize & 31]
 }
 
-const ROUNDING: [&str; 8] = ["rne", "rtz", "rdn", "rup", "rmm", "unknown", "unknown", "dyn"];
+const ROUNDING: [&str; 8] = [
+    "rne", "rtz", "rdn", "rup", "rmm", "unknown", "unknown", "dyn",
+];
 
 /// Control and status registers that user mode has.
 fn csr(n: u64) -> String {

@@ -34,16 +34,51 @@ const GC: &[F] = &[F::M, F::A, F::D, F::C, F::Zifencei, F::Zicntr];
 const IMAC: &[F] = &[F::M, F::A, F::C, F::Zifencei, F::Zicntr];
 /// What QEMU's base models have besides the letters.
 const USUAL: &[F] = &[
-    F::Zawrs, F::Zfa, F::Zba, F::Zbb, F::Zbc, F::Zbs, F::Zicbom, F::Zicbop, F::Zicboz, F::Zihintntl,
-    F::Zihintpause, F::Zihpm,
+    F::Zawrs,
+    F::Zfa,
+    F::Zba,
+    F::Zbb,
+    F::Zbc,
+    F::Zbs,
+    F::Zicbom,
+    F::Zicbop,
+    F::Zicboz,
+    F::Zihintntl,
+    F::Zihintpause,
+    F::Zihpm,
 ];
 const REST: &[F] = &[
-    F::Zicond, F::Zimop, F::Zcmop, F::Zcb, F::Zacas, F::Zabha, F::Zbkb, F::Zbkc, F::Zbkx, F::Zfh,
+    F::Zicond,
+    F::Zimop,
+    F::Zcmop,
+    F::Zcb,
+    F::Zacas,
+    F::Zabha,
+    F::Zbkb,
+    F::Zbkc,
+    F::Zbkx,
+    F::Zfh,
 ];
 const RVA22: &[F] = &[
-    F::Zba, F::Zbb, F::Zbs, F::Zfhmin, F::Zicbom, F::Zicbop, F::Zicboz, F::Zihintpause, F::Zihpm,
+    F::Zba,
+    F::Zbb,
+    F::Zbs,
+    F::Zfhmin,
+    F::Zicbom,
+    F::Zicbop,
+    F::Zicboz,
+    F::Zihintpause,
+    F::Zihpm,
 ];
-const RVA23: &[F] = &[F::Zicond, F::Zimop, F::Zcmop, F::Zcb, F::Zfa, F::Zawrs, F::Zihintntl];
+const RVA23: &[F] = &[
+    F::Zicond,
+    F::Zimop,
+    F::Zcmop,
+    F::Zcb,
+    F::Zfa,
+    F::Zawrs,
+    F::Zihintntl,
+];
 
 const fn model(
     name: &'static str,
@@ -65,11 +100,21 @@ const SIFIVE: u64 = 0x489;
 
 /// All models, the default first.
 pub static MODELS: &[CpuModel] = &[
-    model("max", "everything that is implemented", 0, &[GC, USUAL, REST]),
+    model(
+        "max",
+        "everything that is implemented",
+        0,
+        &[GC, USUAL, REST],
+    ),
     model("rv64", "RV64GC and common extensions", 64, &[GC, USUAL]),
     model("rv64i", "RV64I and nothing else", 64, &[]),
     model("rva22u64", "the profile RVA22U64", 64, &[GC, RVA22]),
-    model("rva23u64", "the profile RVA23U64, without vectors", 64, &[GC, RVA22, RVA23]),
+    model(
+        "rva23u64",
+        "the profile RVA23U64, without vectors",
+        64,
+        &[GC, RVA22, RVA23],
+    ),
     model("rv32", "RV32GC and common extensions", 32, &[GC, USUAL]),
     model("rv32i", "RV32I and nothing else", 32, &[]),
     model("sifive-e51", "SiFive E51", 64, &[IMAC]),
@@ -84,28 +129,87 @@ pub static MODELS: &[CpuModel] = &[
     CpuModel {
         uarch: "thead,c906",
         ids: [0x5b7, 0, 0],
-        ..model("thead-c906", "T-Head C906, without its own extensions", 64, &[GC, &[F::Zfh]])
+        ..model(
+            "thead-c906",
+            "T-Head C906, without its own extensions",
+            64,
+            &[GC, &[F::Zfh]],
+        )
     },
 ];
 
 /// The properties that switch an extension, by QEMU's names.
 const PROPERTIES: &[(&str, F)] = &[
-    ("m", F::M), ("a", F::A), ("f", F::F), ("d", F::D), ("c", F::C), ("zicsr", F::Zicsr),
-    ("zifencei", F::Zifencei), ("zicntr", F::Zicntr), ("zihpm", F::Zihpm),
-    ("zihintpause", F::Zihintpause), ("zihintntl", F::Zihintntl), ("zicond", F::Zicond),
-    ("zimop", F::Zimop), ("zcmop", F::Zcmop), ("zawrs", F::Zawrs), ("zicbom", F::Zicbom),
-    ("zicbop", F::Zicbop), ("zicboz", F::Zicboz), ("zacas", F::Zacas), ("zabha", F::Zabha),
-    ("zba", F::Zba), ("zbb", F::Zbb), ("zbc", F::Zbc), ("zbs", F::Zbs), ("zbkb", F::Zbkb),
-    ("zbkc", F::Zbkc), ("zbkx", F::Zbkx), ("zcb", F::Zcb), ("zfhmin", F::Zfhmin), ("zfh", F::Zfh),
+    ("m", F::M),
+    ("a", F::A),
+    ("f", F::F),
+    ("d", F::D),
+    ("c", F::C),
+    ("zicsr", F::Zicsr),
+    ("zifencei", F::Zifencei),
+    ("zicntr", F::Zicntr),
+    ("zihpm", F::Zihpm),
+    ("zihintpause", F::Zihintpause),
+    ("zihintntl", F::Zihintntl),
+    ("zicond", F::Zicond),
+    ("zimop", F::Zimop),
+    ("zcmop", F::Zcmop),
+    ("zawrs", F::Zawrs),
+    ("zicbom", F::Zicbom),
+    ("zicbop", F::Zicbop),
+    ("zicboz", F::Zicboz),
+    ("zacas", F::Zacas),
+    ("zabha", F::Zabha),
+    ("zba", F::Zba),
+    ("zbb", F::Zbb),
+    ("zbc", F::Zbc),
+    ("zbs", F::Zbs),
+    ("zbkb", F::Zbkb),
+    ("zbkc", F::Zbkc),
+    ("zbkx", F::Zbkx),
+    ("zcb", F::Zcb),
+    ("zfhmin", F::Zfhmin),
+    ("zfh", F::Zfh),
     ("zfa", F::Zfa),
 ];
 
 /// Properties of QEMU's that user mode does not see: accepted.
 const PRIVILEGED: &[&str] = &[
-    "mmu", "pmp", "sstc", "svade", "svadu", "svinval", "svnapot", "svpbmt", "h", "s", "u", "i", "g",
-    "zicclsm", "ziccif", "ziccrse", "ziccamoa", "zic64b", "za64rs", "za128rs", "zaamo", "zalrsc",
-    "zca", "zcd", "zcf", "priv_spec", "cbom_blocksize", "cboz_blocksize", "cbop_blocksize", "mvendorid",
-    "marchid", "mimpid", "pmu-mask", "pmu-num", "misa_w",
+    "mmu",
+    "pmp",
+    "sstc",
+    "svade",
+    "svadu",
+    "svinval",
+    "svnapot",
+    "svpbmt",
+    "h",
+    "s",
+    "u",
+    "i",
+    "g",
+    "zicclsm",
+    "ziccif",
+    "ziccrse",
+    "ziccamoa",
+    "zic64b",
+    "za64rs",
+    "za128rs",
+    "zaamo",
+    "zalrsc",
+    "zca",
+    "zcd",
+    "zcf",
+    "priv_spec",
+    "cbom_blocksize",
+    "cboz_blocksize",
+    "cbop_blocksize",
+    "mvendorid",
+    "marchid",
+    "mimpid",
+    "pmu-mask",
+    "pmu-num",
+    "misa_w",
 ];
 
 impl Cpu {
@@ -144,7 +248,13 @@ impl Cpu {
 
     /// The single letters that it has, in canonical order.
     pub fn letters(&self) -> String {
-        let table = [('m', F::M), ('a', F::A), ('f', F::F), ('d', F::D), ('c', F::C)];
+        let table = [
+            ('m', F::M),
+            ('a', F::A),
+            ('f', F::F),
+            ('d', F::D),
+            ('c', F::C),
+        ];
         let has = table.into_iter().filter(|(_, f)| self.has(*f));
         std::iter::once('i').chain(has.map(|(c, _)| c)).collect()
     }
@@ -196,7 +306,11 @@ fn property(features: FeatureSet, word: &str) -> Result<FeatureSet, String> {
     let on = match value {
         "on" | "true" | "yes" | "y" => true,
         "off" | "false" | "no" | "n" => false,
-        other => return Err(format!("CPU property '{name}': '{other}' is neither on nor off")),
+        other => {
+            return Err(format!(
+                "CPU property '{name}': '{other}' is neither on nor off"
+            ));
+        }
     };
     match PROPERTIES.iter().find(|(n, _)| *n == name) {
         Some((_, f)) if on => Ok(features.with(*f)),

@@ -19,7 +19,11 @@ pub struct Riscv {
 
 impl Isa for Riscv {
     fn name(&self) -> &'static str {
-        if self.cpu.is_64() { "riscv64" } else { "riscv32" }
+        if self.cpu.is_64() {
+            "riscv64"
+        } else {
+            "riscv32"
+        }
     }
 
     fn layout(&self) -> &'static StateLayout {
@@ -62,9 +66,7 @@ impl Isa for Riscv {
         };
         let features = self.cpu.features;
         let (text, insn, len) = match (half(0), half(2)) {
-            (Some(lo), _) if lo & 3 != 3 => {
-                (disasm::compressed(features, lo as u16, pc), lo, 2)
-            }
+            (Some(lo), _) if lo & 3 != 3 => (disasm::compressed(features, lo as u16, pc), lo, 2),
             (Some(lo), Some(hi)) => {
                 let insn = hi << 16 | lo;
                 (disasm::full(features, insn, pc), insn, 4)
@@ -81,7 +83,11 @@ impl Isa for Riscv {
             return String::new();
         };
         let digits = if self.cpu.is_64() { 16 } else { 8 };
-        let mask = if self.cpu.is_64() { u64::MAX } else { 0xffff_ffff };
+        let mask = if self.cpu.is_64() {
+            u64::MAX
+        } else {
+            0xffff_ffff
+        };
         let mut out = format!(" pc       {:0digits$x}\n", pc & mask);
         for (i, v) in s.x.iter().enumerate() {
             let name = format!("x{i}/{}", X_NAMES[i]);

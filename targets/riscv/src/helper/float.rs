@@ -2,9 +2,7 @@
 //! classification, the modular conversion. [RISC-V f, d, zfh, zfa]
 
 use tcg_ir::FpRound;
-use tcg_softfloat::{
-    FloatStatus, IntRule, IntType, MinMax, Ordering, Round, f16, f32, f64,
-};
+use tcg_softfloat::{FloatStatus, IntRule, IntType, MinMax, Ordering, Round, f16, f32, f64};
 
 macro_rules! operations {
     ($($(#[doc = $doc:literal])+ $name:ident,)*) => {
@@ -131,8 +129,7 @@ macro_rules! format {
         fn $name(op: FloatOp, args: [u64; 3], round: Round, st: &mut FloatStatus) -> u64 {
             let [a, b, c] = args.map(|x| x as $raw);
             let less = |o: Ordering| u64::from(o == Ordering::Less);
-            let less_equal =
-                |o: Ordering| u64::from(matches!(o, Ordering::Less | Ordering::Equal));
+            let less_equal = |o: Ordering| u64::from(matches!(o, Ordering::Less | Ordering::Equal));
             let to_int = |ty: IntType, st: &mut FloatStatus| {
                 $m::to_int(a, ty, 0, round, IntRule::SaturateNanLargest, st)
             };
@@ -289,7 +286,11 @@ mod tests {
     #[test]
     fn classes_of_singles() {
         let of = |bits: u32| {
-            run([u64::from(bits), 0, 0], describe(FloatOp::Class, 0, FpRound::Nearest)).0
+            run(
+                [u64::from(bits), 0, 0],
+                describe(FloatOp::Class, 0, FpRound::Nearest),
+            )
+            .0
         };
         let table = [
             (0xff80_0000, 0),
@@ -310,7 +311,12 @@ mod tests {
 
     #[test]
     fn modular_conversion_wraps() {
-        let of = |v: f64| run([v.to_bits(), 0, 0], describe(FloatOp::ToIntModular, 1, FpRound::Zero));
+        let of = |v: f64| {
+            run(
+                [v.to_bits(), 0, 0],
+                describe(FloatOp::ToIntModular, 1, FpRound::Zero),
+            )
+        };
         assert_eq!(of(4294967297.0).0, 1);
         assert_eq!(of(-1.5).0, 0xffff_ffff);
         assert_eq!(of(-1.5).1, 0x10);

@@ -75,9 +75,7 @@ impl Translator<'_> {
             (DOUBLE, SINGLE) if self.is_native(DOUBLE, round) => {
                 self.b.fop(Op::FCvt, Ty::F32, 0, 0, none, 0)
             }
-            (DOUBLE, SINGLE) => {
-                self.float_helper(FloatOp::ToSingle, DOUBLE, round, &[x], Ty::F32)
-            }
+            (DOUBLE, SINGLE) => self.float_helper(FloatOp::ToSingle, DOUBLE, round, &[x], Ty::F32),
             (from, _) => self.float_helper(FloatOp::ToHalf, from, round, &[x], Ty::I32),
         };
         self.set_f(a.rd, a.to, v);
@@ -129,13 +127,7 @@ impl Translator<'_> {
 
     pub(super) fn fcvtmod_w_d(&mut self, a: args::FcvtmodWD) -> Out {
         let x = self.double(a.rs1);
-        let v = self.float_helper(
-            FloatOp::ToIntModular,
-            DOUBLE,
-            FpRound::Zero,
-            &[x],
-            Ty::I32,
-        );
+        let v = self.float_helper(FloatOp::ToIntModular, DOUBLE, FpRound::Zero, &[x], Ty::I32);
         let v = self.extended(v);
         self.set_x(a.rd, v);
         Out::Next

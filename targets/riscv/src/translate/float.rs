@@ -262,9 +262,7 @@ impl Translator<'_> {
             self.set_f(a.rd, a.fmt, v);
             return Out::Next;
         }
-        self.sign_injected(a.rd, a.rs1, a.rs2, a.fmt, |t, ty, y| {
-            t.b.un(Op::Not, ty, y)
-        })
+        self.sign_injected(a.rd, a.rs1, a.rs2, a.fmt, |t, ty, y| t.b.un(Op::Not, ty, y))
     }
 
     pub(super) fn fsgnjx(&mut self, a: args::Fsgnjx) -> Out {
