@@ -107,7 +107,7 @@ impl At {
             ("imm" | "uimm", [i]) => i.to_string(),
             ("si", [i, bits]) => rt::sext(*i, *bits as u32).to_string(),
             ("hex", [i]) => format!("{i:#x}"),
-            ("clui", [i]) => format!("{:#x}", i | (i >> 5) * 0xfffc0),
+            ("clui", [i]) => format!("{:#x}", i | ((i >> 5) * 0xfffc0)),
             ("rel", [i, bits]) => {
                 let target = self.0.wrapping_add_signed(rt::sext(*i, *bits as u32));
                 format!("{target:#x}")

@@ -130,7 +130,7 @@ impl Translator<'_> {
         let result = self.b.get(slot::RESERVED_VAL);
         // No match: failed, too.
         let status = self.b.sel(matches, result, one);
-        let status = self.from_i64(status);
+        let status = self.narrowed(status);
         self.set_x(rd, status);
         let none = self.b.i64(NO_RESERVATION);
         self.b.set(slot::RESERVED_ADDR, none);

@@ -265,13 +265,13 @@ impl Translator<'_> {
         let bits = self.b.i32(self.ty.bytes() * 8);
         let (x, y) = (self.as_i64(x), self.as_i64(y));
         let v = self.b.call(id, helper::def(id), &[x, y, bits]);
-        self.from_i64(v)
+        self.narrowed(v)
     }
 
     fn shuffled(&mut self, x: Value, id: HelperId) -> Value {
         let x = self.as_i64(x);
         let v = self.b.call(id, helper::def(id), &[x]);
-        self.from_i64(v)
+        self.narrowed(v)
     }
 
     /// A register's value zero-extended to I64.
@@ -284,7 +284,7 @@ impl Translator<'_> {
     }
 
     /// The low part of an I64 as a register's value.
-    pub(super) fn from_i64(&mut self, v: Value) -> Value {
+    pub(super) fn narrowed(&mut self, v: Value) -> Value {
         if self.is_64() {
             v
         } else {
