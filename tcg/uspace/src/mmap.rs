@@ -214,17 +214,26 @@ impl AddressSpace {
         vma: &Vma,
         prot: Prot,
     ) -> Result<(), Errno> {
-        self.mem
-            .protect(GuestVa(from), to - from, Self::host_prot(prot))?;
-        for (i, byte) in self.flags.range(from, to).iter().enumerate() {
-            use std::sync::atomic::Ordering;
-            let old = byte.load(Ordering::Relaxed);
-            let keep = old & pageflags::CODE;
-            byte.store(pageflags::MAPPED | keep | (prot.0 & 7), Ordering::Release);
-            if keep != 0 && prot.writable() {
-                self.mem
-                    .protect(GuestVa(from + i as u64 * PAGE), PAGE, HostProt::Read)?;
+        // Run by run: a page with translations is never writable on the host in between.
+        let code = |page: u64| self.flags.get(page) & pageflags::CODE != 0;
+        let mut at = from;
+        while at < to {
+            let guarded = prot.writable() && code(at);
+            let mut end = at + PAGE;
+            while end < to && (prot.writable() && code(end)) == guarded {
+                end += PAGE;
             }
+            let host = match guarded {
+                true => HostProt::Read,
+                false => Self::host_prot(prot),
+            };
+            self.mem.protect(GuestVa(at), end - at, host)?;
+            at = end;
+        }
+        for byte in self.flags.range(from, to) {
+            use std::sync::atomic::Ordering;
+            let keep = byte.load(Ordering::Relaxed) & pageflags::CODE;
+            byte.store(pageflags::MAPPED | keep | (prot.0 & 7), Ordering::Release);
         }
         inner.twins_possible |= vma.shared && vma.file.is_some() && prot.writable();
         inner.map.update(from, to, |v| v.prot = prot);
