@@ -78,6 +78,8 @@ const ALLOWED: &[Row] = &[
         ],
         &[],
     ),
+    // Registration with the host's kernel: knows guests as values only.
+    row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
     row(
         "linux-user",
@@ -94,7 +96,7 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     // The executable: front ends only.
-    row("emu", &["linux-user"], &[]),
+    row("emu", &["binfmt", "linux-user"], &[]),
 ];
 
 /// Reads `cargo metadata` and returns every edge that is not allowed.
