@@ -72,6 +72,7 @@ pub mod slot {
 pub static LAYOUT: StateLayout = StateLayout {
     bytes: std::mem::size_of::<RiscvState>(),
     peek: &[],
+    bits: &[],
     names: &NAMES,
 };
 
