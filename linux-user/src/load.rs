@@ -358,7 +358,6 @@ fn machine(cfg: &RunConfig, port: &dyn GuestPort) -> Result<Machine, StartError>
     let engine = Engine::new(isa, mem, code, engine_config)
         .map_err(|e| fail(format!("no memory for code: {e}"), 1))?;
     start_log(cfg, &engine)?;
-    let stale = Arc::clone(&engine);
-    space.set_invalidate(Box::new(move |va, len| stale.invalidate(va, len)));
+    space.set_code_user(engine.clone());
     Ok((space, engine))
 }

@@ -143,16 +143,16 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     let mut pidfd = -1i32;
     // Nobody may hold the locks of shared structures at the moment of the fork.
     let process = Arc::clone(&t.process);
-    let space = process.space.hold();
     let actions = process.actions.guard();
     process.engine.before_fork();
+    let space = process.space.hold();
     let result = sys::fork(passed, &mut pidfd);
+    drop(space);
     match result {
         Ok(0) => process.engine.after_fork_child(),
         _ => process.engine.after_fork_parent(),
     }
     drop(actions);
-    drop(space);
     match result? {
         0 => {
             t.tid = sys::gettid() as u32;

@@ -131,6 +131,7 @@ impl CodeMemory for Memory {
         let kind = FaultKind::Unmapped;
         WriteFault::Fault(MemFault { va, access, kind })
     }
+    fn release_code(&self, _page: GuestVa, _stale: &mut dyn FnMut(GuestVa, u64)) {}
 }
 
 /// Runs the words with r1 = `base`, r2 = 42; what came of it.

@@ -279,7 +279,7 @@ ops! {
     VTrnOdd = "vtrno" Pure;
     /// Elements of `lane` size reversed within each group of `1 << imm` bytes.
     VRev = "vrev" Pure;
-    /// Bytes of table a (V128, 16 bytes) chosen by the bytes of b (V64); an index of 16 or more takes the byte of c.
+    /// Bytes of table a (V128, 16 bytes) chosen by the bytes of b; an index of 16 or more takes the byte of c.
     VTbl = "vtbl" Pure;
 
     // ---- vectors: bits ----

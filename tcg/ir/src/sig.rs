@@ -363,7 +363,7 @@ const fn structure(op: Op) -> Option<Sig> {
         Op::VZipLo | Op::VZipHi | Op::VUzpEven | Op::VUzpOdd => pairs(3),
         Op::VTrnEven | Op::VTrnOdd => pairs(3),
         Op::VRev => vec([R, N, N], 0, 2).imm(Imm::Group),
-        Op::VTbl => plain(V64, [Arg::Of(V128), R, R]).lane(Lane::Ignored),
+        Op::VTbl => plain(VEC, [Arg::Of(V128), R, R]).lane(Lane::Ignored),
         Op::VAnd | Op::VOr | Op::VXor | Op::VAndNot => vec([R, R, N], 0, 3).lane(Lane::Ignored),
         Op::VNot | Op::VCnt => vec([R, N, N], 0, 3).lane(Lane::Ignored),
         Op::VBsl => vec([R, R, R], 0, 3).lane(Lane::Ignored),

@@ -6,4 +6,4 @@ mod isa;
 pub use env::{
     EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, SPILL_SLOTS, StateBlock, jump_cache_index,
 };
-pub use isa::{CodeMemory, Fetch, Isa, TranslateCtx, WriteFault};
+pub use isa::{CodeMemory, CodeUser, Fetch, Isa, TranslateCtx, WriteFault};

@@ -123,7 +123,7 @@ impl Machine {
             };
         }
         let mut fns: Vec<HelperFn> = helpers.iter().map(|h| h.func).collect();
-        fns.push(tcg_x64::fallback);
+        fns.push(counting_fallback);
         let look = x64_test_lookup as *const () as u64;
         let exit = x64_test_exit as *const () as u64;
         let mut m = Machine {
@@ -213,6 +213,21 @@ impl Machine {
             mode: h.mode,
         }
     }
+}
+
+thread_local! {
+    static FALLBACKS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// How often generated code has called the evaluator since the last call of this function.
+pub fn fallbacks() -> u32 {
+    FALLBACKS.replace(0)
+}
+
+unsafe extern "C" fn counting_fallback(env: *mut u8, a: u64, b: u64, c: u64, d: u64) -> u64 {
+    FALLBACKS.set(FALLBACKS.get() + 1);
+    // SAFETY: the caller's contract.
+    unsafe { tcg_x64::fallback(env, a, b, c, d) }
 }
 
 fn get_mxcsr() -> u32 {
