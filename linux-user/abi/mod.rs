@@ -1,8 +1,15 @@
 //! The ABIs of the guests: one folder each.
 
 pub mod arm;
+pub mod generic32;
+pub mod generic64;
+pub mod ppc;
 
 use crate::guest::GuestPort;
 
 /// The Linux ports that exist.
-pub static PORTS: &[&dyn GuestPort] = &[&arm::ArmPort];
+pub static PORTS: &[&dyn GuestPort] = &[
+    &arm::ArmPort,
+    &ppc::PpcPort { wide: false },
+    &ppc::PpcPort { wide: true },
+];

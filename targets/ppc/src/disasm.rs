@@ -24,7 +24,11 @@ pub fn row(insn: u32, features: FeatureSet) -> Option<&'static RowInfo> {
 
 /// Disassembles an instruction.
 pub fn disassemble(insn: u32, pc: u64, wide: bool) -> Option<String> {
-    let text = rt::disassemble(row(insn, FeatureSet::ALL)?, u64::from(insn), &Context { pc, wide })?;
+    let text = rt::disassemble(
+        row(insn, FeatureSet::ALL)?,
+        u64::from(insn),
+        &Context { pc, wide },
+    )?;
     // Operands start in the ninth column.
     Some(match text.split_once(' ') {
         Some((name, operands)) => format!("{name:<7} {operands}"),
@@ -121,7 +125,13 @@ mod tests {
         let tables: [&[RowInfo]; 4] = [&base::ROWS, &fp::ROWS, &altivec::ROWS, &vsx::ROWS];
         for row in tables.into_iter().flatten() {
             let text = rt::disassemble(row, row.value | row.should_value, &Context::default());
-            assert!(text.is_some(), "row {} line {}: {}", row.name, row.line, row.syntax);
+            assert!(
+                text.is_some(),
+                "row {} line {}: {}",
+                row.name,
+                row.line,
+                row.syntax
+            );
         }
     }
 

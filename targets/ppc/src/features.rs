@@ -72,7 +72,14 @@ const fn model(
 /// All models: the defaults of 32 and 64 bits first.
 pub static MODELS: &[CpuModel] = &[
     model("7450", "7450", 0x8000_0201, set(G4), 32, "ppc7450"),
-    model("power9", "POWER9", 0x004e_1202, POWER8.with(Feature::Isa300), 128, "power9"),
+    model(
+        "power9",
+        "POWER9",
+        0x004e_1202,
+        POWER8.with(Feature::Isa300),
+        128,
+        "power9",
+    ),
     model("power8", "POWER8", 0x004d_0200, POWER8, 128, "power8"),
     model("power7", "POWER7", 0x003f_0203, set(POWER7), 128, "power7"),
     model(
@@ -90,14 +97,21 @@ pub static MODELS: &[CpuModel] = &[
         128,
         "ppc970",
     ),
-    model("970fx", "PPC970FX", 0x003c_0301, set([
+    model(
+        "970fx",
+        "PPC970FX",
+        0x003c_0301,
+        set([
             Feature::W64,
             Feature::Gfx,
             Feature::Fsqrt,
             Feature::String,
             Feature::Mcrxr,
             Feature::Altivec,
-        ]), 128, "ppc970"),
+        ]),
+        128,
+        "ppc970",
+    ),
     model("7400", "7400", 0x000c_0209, set(G4), 32, "ppc7400"),
     model("7447a", "7447A", 0x8003_0105, set(G4), 32, "ppc7450"),
     model("7448", "7448", 0x8004_0201, set(G4), 32, "ppc7450"),
@@ -110,7 +124,13 @@ pub static MODELS: &[CpuModel] = &[
         "405",
         "405GP",
         0x4011_0145,
-        set([Feature::String, Feature::Mcrxr, Feature::Booke, Feature::Dlmzb, Feature::Dcba]),
+        set([
+            Feature::String,
+            Feature::Mcrxr,
+            Feature::Booke,
+            Feature::Dlmzb,
+            Feature::Dcba,
+        ]),
         32,
         "ppc405",
     ),
@@ -182,5 +202,8 @@ const HWCAP2: &[(Feature, u32)] = &[
     (Feature::Isa207, 0x8000_0000 | 0x0400_0000),
     (Feature::Isel, 0x0800_0000),
     (Feature::Vsx207, 0x0200_0000),
-    (Feature::Isa300, 0x0080_0000 | 0x0040_0000 | 0x0020_0000 | 0x0010_0000),
+    (
+        Feature::Isa300,
+        0x0080_0000 | 0x0040_0000 | 0x0020_0000 | 0x0010_0000,
+    ),
 ];

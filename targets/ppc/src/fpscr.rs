@@ -61,8 +61,7 @@ pub const XE: u32 = 1 << 3;
 /// All enables.
 pub const ENABLES: u32 = VE | OE | UE | ZE | XE;
 /// All reasons for invalid operations.
-pub const INVALID: u32 =
-    VXSNAN | VXISI | VXIDI | VXZDZ | VXIMZ | VXVC | VXSOFT | VXSQRT | VXCVI;
+pub const INVALID: u32 = VXSNAN | VXISI | VXIDI | VXZDZ | VXIMZ | VXVC | VXSOFT | VXSQRT | VXCVI;
 /// All sticky exception bits but the summaries.
 pub const EXCEPTIONS: u32 = OX | UX | ZX | XX | INVALID;
 /// What belongs to the last operation.
@@ -189,7 +188,13 @@ pub fn class(v: u64, single: bool) -> u32 {
 fn arithmetic(code: u32, [a, b, c]: [u64; 3], st: &mut FloatStatus) -> u64 {
     let single = code & SINGLE != 0;
     let wide = |v: u32| f32::to_f64(v, &mut FloatStatus::default());
-    let flip = |v: u64| if v & !(1 << 63) > 0x7ff0 << 48 { v } else { v ^ 1 << 63 };
+    let flip = |v: u64| {
+        if v & !(1 << 63) > 0x7ff0 << 48 {
+            v
+        } else {
+            v ^ 1 << 63
+        }
+    };
     match (code & 0xff, single) {
         (op::ADD, false) => f64::add(a, b, st),
         (op::SUB, false) => f64::sub(a, b, st),
@@ -202,12 +207,20 @@ fn arithmetic(code: u32, [a, b, c]: [u64; 3], st: &mut FloatStatus) -> u64 {
         (op::DIV, true) => wide(f64_to_f32::div(a, b, st)),
         (op::SQRT, true) => wide(f64_to_f32::sqrt(a, st)),
         (o, _) => {
-            let c = if matches!(o, op::MSUB | op::NMSUB) { flip(c) } else { c };
+            let c = if matches!(o, op::MSUB | op::NMSUB) {
+                flip(c)
+            } else {
+                c
+            };
             let r = match single {
                 false => f64::mul_add(a, b, c, st),
                 true => wide(f64_to_f32::mul_add(a, b, c, st)),
             };
-            if matches!(o, op::NMADD | op::NMSUB) { flip(r) } else { r }
+            if matches!(o, op::NMADD | op::NMSUB) {
+                flip(r)
+            } else {
+                r
+            }
         }
     }
 }
@@ -303,10 +316,13 @@ fn to_integer(code: u32, a: u64, fpscr: u32) -> Outcome {
         _ => (IntType::U32, true),
     };
     let mut st = status(fpscr);
-    let round = if zero { Round::TowardZero } else { rounding(fpscr) };
-    let convert = |round, st: &mut FloatStatus| {
-        f64::to_int(a, ty, 0, round, IntRule::SaturateNanLeast, st)
+    let round = if zero {
+        Round::TowardZero
+    } else {
+        rounding(fpscr)
     };
+    let convert =
+        |round, st: &mut FloatStatus| f64::to_int(a, ty, 0, round, IntRule::SaturateNanLeast, st);
     let result = convert(round, &mut st);
     let raised = from_flags(st.flags.bits());
     let mut last = if raised & XX != 0 { FI } else { 0 };
@@ -510,8 +526,16 @@ pub fn write_masked(s: &mut PpcState, sticky: u32, value: u64, mask: u64) {
 pub fn record(s: &mut PpcState, o: Outcome) {
     s.fpx |= o.raised & EXCEPTIONS;
     let old = last_bits(s);
-    let last = if o.raised & INVALID != 0 { o.last & FPRF } else { o.last };
-    s.fprf = if o.keeps_fprf { last & !FPRF | old & FPRF } else { last };
+    let last = if o.raised & INVALID != 0 {
+        o.last & FPRF
+    } else {
+        o.last
+    };
+    s.fprf = if o.keeps_fprf {
+        last & !FPRF | old & FPRF
+    } else {
+        last
+    };
     s.fp_op = 0;
     s.fp_compared = 0;
 }

@@ -125,7 +125,11 @@ impl Isa for Ppc {
             if i % per_line == 0 {
                 let _ = write!(out, "GPR{i:02}");
             }
-            let end = if i % per_line == per_line - 1 { "\n" } else { "" };
+            let end = if i % per_line == per_line - 1 {
+                "\n"
+            } else {
+                ""
+            };
             let _ = write!(out, " {:0w$x}{end}", v & mask);
         }
         let _ = write!(out, "CR {:08x}  [", s.cr());
@@ -138,7 +142,12 @@ impl Isa for Ppc {
             };
             let _ = write!(out, " {c}{}", if f[3] != 0 { 'O' } else { ' ' });
         }
-        let _ = writeln!(out, " ]     RES 00{}@{:0w$x}", s.resv_size, s.resv_addr & mask);
+        let _ = writeln!(
+            out,
+            " ]     RES 00{}@{:0w$x}",
+            s.resv_size,
+            s.resv_addr & mask
+        );
         for i in 0..32 {
             if i % 4 == 0 {
                 let _ = write!(out, "FPR{i:02}");

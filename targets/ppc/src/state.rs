@@ -74,8 +74,10 @@ pub struct PpcState {
     pub dscr: u64,
     /// SPRG3 and its like that user mode can read.
     pub usprg: [u64; 8],
-    /// Fills the last 16 bytes.
-    pub pad: u64,
+    /// A front end's note: the last system call came by `scv` (1) or `sc` (0).
+    pub by_scv: u32,
+    /// A front end's note: function pointers are addresses of code (ELFv2), not of descriptors.
+    pub elfv2: u32,
 }
 
 // SAFETY: repr(C), integers only, explicit padding, 16-byte aligned.
@@ -227,10 +229,7 @@ pub mod slot {
 
     /// A user-readable SPRG.
     pub const fn usprg(n: u32) -> Slot {
-        Slot::new(
-            offset_of!(PpcState, usprg) + 8 * (n as usize & 7),
-            Ty::I64,
-        )
+        Slot::new(offset_of!(PpcState, usprg) + 8 * (n as usize & 7), Ty::I64)
     }
 }
 
@@ -260,10 +259,26 @@ const PEEK: [Slot; 24] = {
     out
 };
 
+/// CR and the flags of XER.
+const BITS: [Slot; 37] = {
+    let mut out = [slot::CA; 37];
+    let mut k = 0;
+    while k < 32 {
+        out[k] = slot::cr_bit(k as u32);
+        k += 1;
+    }
+    out[33] = slot::CA32;
+    out[34] = slot::OV;
+    out[35] = slot::OV32;
+    out[36] = slot::SO;
+    out
+};
+
 /// Layout of the state block.
 pub static LAYOUT: StateLayout = StateLayout {
     bytes: size_of::<PpcState>(),
     peek: &PEEK,
+    bits: &BITS,
     names: &[
         (slot::LR, "lr"),
         (slot::CTR, "ctr"),
@@ -405,7 +420,8 @@ impl PpcState {
             pvr: 0,
             dscr: 0,
             usprg: [0; 8],
-            pad: 0,
+            by_scv: 0,
+            elfv2: 0,
         }
     }
 
@@ -426,7 +442,8 @@ impl PpcState {
 
     /// XER as one number. [PowerISA I.3.2.2]
     pub const fn xer(&self) -> u64 {
-        let bits = self.so << 31 | self.ov << 30 | self.ca << 29 | self.ov32 << 19 | self.ca32 << 18;
+        let bits =
+            self.so << 31 | self.ov << 30 | self.ca << 29 | self.ov32 << 19 | self.ca32 << 18;
         (bits | self.xer_count) as u64
     }
 

@@ -103,7 +103,7 @@ pub enum Imm {
     Group,
     /// Below this number.
     Below(i64),
-    /// Fraction bits, signedness and width of `FToI`.
+    /// Fraction bits, signedness, NaN rule and width of `FToI`.
     ToInt,
     /// Below this number; bit 0 (rounding to single precision) with F64 only.
     Precision(i64),
@@ -274,7 +274,7 @@ impl Sig {
             Imm::Fused => imm & !6 == 0,
             Imm::ToInt => {
                 let width = imm >> 16;
-                imm & 0xfe00 == 0
+                imm & 0xfc00 == 0
                     && matches!(width, 16 | 32 | 64)
                     && width <= result * 8
                     && fraction <= width
@@ -336,7 +336,8 @@ const fn float(op: Op) -> Option<Sig> {
         Op::FAdd | Op::FSub | Op::FMul | Op::FDiv => {
             plain(FLOAT, [R, R, N]).aux(1).imm(Imm::Precision(2))
         }
-        Op::FMin | Op::FMax | Op::FMinNum | Op::FMaxNum => plain(FLOAT, [R, R, N]).aux(1),
+        Op::FMin | Op::FMax => plain(FLOAT, [R, R, N]).aux(1),
+        Op::FMinNum | Op::FMaxNum => plain(FLOAT, [R, R, N]).aux(1).imm(Imm::Below(2)),
         Op::FNeg | Op::FAbs => plain(FLOAT, [R, N, N]).aux(1),
         Op::FSqrt => plain(FLOAT, [R, N, N]).aux(1).imm(Imm::Precision(2)),
         Op::FMulAdd => plain(FLOAT, [R, R, R]).aux(1).imm(Imm::Precision(8)),

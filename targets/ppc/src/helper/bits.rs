@@ -40,8 +40,12 @@ pub fn run(what: u32, a: u64, b: u64) -> u64 {
         POPCNTB => bytes(a, |x| x.count_ones() as u8),
         PRTYW => words(a, |w| (w & 0x0101_0101).count_ones() & 1),
         PRTYD => u64::from((a & 0x0101_0101_0101_0101).count_ones() & 1),
-        CBCDTD => words(a, |w| to_declet(w & 0xfff) | to_declet(w >> 12 & 0xfff) << 10),
-        CDTBCD => words(a, |w| from_declet(w & 0x3ff) | from_declet(w >> 10 & 0x3ff) << 12),
+        CBCDTD => words(a, |w| {
+            to_declet(w & 0xfff) | to_declet(w >> 12 & 0xfff) << 10
+        }),
+        CDTBCD => words(a, |w| {
+            from_declet(w & 0x3ff) | from_declet(w >> 10 & 0x3ff) << 12
+        }),
         BPERMD => bpermd(a, b),
         CMPEQB => u64::from(b.to_le_bytes().contains(&(a as u8))),
         DLMZB => u64::from(leftmost_zero(a, b)),
@@ -94,14 +98,46 @@ pub fn from_declet(declet: u32) -> u32 {
     let [p, q, r, s, t, u, v, w, x, y] = std::array::from_fn(|n| bit(n as u32));
     let digit = |top: u32, mid: [u32; 2], low: u32| top << 3 | mid[0] << 2 | mid[1] << 1 | low;
     let [d0, d1, d2] = match (v, w, x, s, t) {
-        (0, ..) => [digit(0, [p, q], r), digit(0, [s, t], u), digit(0, [w, x], y)],
-        (_, 0, 0, ..) => [digit(0, [p, q], r), digit(0, [s, t], u), digit(1, [0, 0], y)],
-        (_, 0, 1, ..) => [digit(0, [p, q], r), digit(1, [0, 0], u), digit(0, [s, t], y)],
-        (_, 1, 0, ..) => [digit(1, [0, 0], r), digit(0, [s, t], u), digit(0, [p, q], y)],
-        (_, _, _, 0, 0) => [digit(1, [0, 0], r), digit(1, [0, 0], u), digit(0, [p, q], y)],
-        (_, _, _, 0, _) => [digit(1, [0, 0], r), digit(0, [p, q], u), digit(1, [0, 0], y)],
-        (_, _, _, _, 0) => [digit(0, [p, q], r), digit(1, [0, 0], u), digit(1, [0, 0], y)],
-        _ => [digit(1, [0, 0], r), digit(1, [0, 0], u), digit(1, [0, 0], y)],
+        (0, ..) => [
+            digit(0, [p, q], r),
+            digit(0, [s, t], u),
+            digit(0, [w, x], y),
+        ],
+        (_, 0, 0, ..) => [
+            digit(0, [p, q], r),
+            digit(0, [s, t], u),
+            digit(1, [0, 0], y),
+        ],
+        (_, 0, 1, ..) => [
+            digit(0, [p, q], r),
+            digit(1, [0, 0], u),
+            digit(0, [s, t], y),
+        ],
+        (_, 1, 0, ..) => [
+            digit(1, [0, 0], r),
+            digit(0, [s, t], u),
+            digit(0, [p, q], y),
+        ],
+        (_, _, _, 0, 0) => [
+            digit(1, [0, 0], r),
+            digit(1, [0, 0], u),
+            digit(0, [p, q], y),
+        ],
+        (_, _, _, 0, _) => [
+            digit(1, [0, 0], r),
+            digit(0, [p, q], u),
+            digit(1, [0, 0], y),
+        ],
+        (_, _, _, _, 0) => [
+            digit(0, [p, q], r),
+            digit(1, [0, 0], u),
+            digit(1, [0, 0], y),
+        ],
+        _ => [
+            digit(1, [0, 0], r),
+            digit(1, [0, 0], u),
+            digit(1, [0, 0], y),
+        ],
     };
     d0 << 8 | d1 << 4 | d2
 }
@@ -118,7 +154,10 @@ fn bpermd(a: u64, b: u64) -> u64 {
 /// Number of the first zero byte of the string a, b, counted from 1; 8 if there is none.
 fn leftmost_zero(a: u64, b: u64) -> u32 {
     let string = (a << 32 | b & 0xffff_ffff).to_be_bytes();
-    string.iter().position(|&x| x == 0).map_or(8, |k| k as u32 + 1)
+    string
+        .iter()
+        .position(|&x| x == 0)
+        .map_or(8, |k| k as u32 + 1)
 }
 
 fn dlmzb_cr(a: u64, b: u64) -> u64 {
@@ -195,7 +234,10 @@ pub fn test_div(a: u64, b: u64, f: Fields) -> u32 {
             && (ua - ub >= f.bias || ua - ub <= emin + 1 || ua <= emin + f.fraction as i32);
     let denormal_b = eb == 0 && !is_zero(b, eb);
     let fe = special || far;
-    let fg = ea == top && f.fraction(a) == 0 || eb == top && f.fraction(b) == 0 || is_zero(b, eb) || denormal_b;
+    let fg = ea == top && f.fraction(a) == 0
+        || eb == top && f.fraction(b) == 0
+        || is_zero(b, eb)
+        || denormal_b;
     8 | u32::from(fg) << 2 | u32::from(fe) << 1
 }
 

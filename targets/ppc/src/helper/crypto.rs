@@ -35,7 +35,10 @@ const fn times(mut a: u8, mut b: u8) -> u8 {
 
 /// SubBytes, or its inverse.
 pub fn substitute(x: u128, inverse: bool) -> u128 {
-    u128::from_be_bytes(x.to_be_bytes().map(|b| SBOX[usize::from(inverse)][usize::from(b)]))
+    u128::from_be_bytes(
+        x.to_be_bytes()
+            .map(|b| SBOX[usize::from(inverse)][usize::from(b)]),
+    )
 }
 
 /// ShiftRows, or its inverse.
@@ -98,9 +101,15 @@ pub fn sigma_doubles(a: u128, upper: bool, six: u32) -> u128 {
 
 /// Sums of pairs of carry-less products of elements of `bits`.
 pub fn polynomial_sum(a: u128, b: u128, bits: u32) -> u128 {
-    let ones = if bits == 64 { u128::from(u64::MAX) } else { (1 << bits) - 1 };
+    let ones = if bits == 64 {
+        u128::from(u64::MAX)
+    } else {
+        (1 << bits) - 1
+    };
     let product = |x: u128, y: u128| {
-        (0..bits).fold(0u128, |acc, k| acc ^ if y >> k & 1 != 0 { x << k } else { 0 })
+        (0..bits).fold(0u128, |acc, k| {
+            acc ^ if y >> k & 1 != 0 { x << k } else { 0 }
+        })
     };
     let mut out = 0;
     let mut at = 0;
@@ -121,7 +130,10 @@ mod tests {
     fn cipher_round_matches_fips197() {
         let state = 0x193d_e3be_a0f4_e22b_9ac6_8d2a_e9f8_4808;
         let key = 0xa0fa_fe17_8854_2cb1_23a3_3939_2a6c_7605;
-        assert_eq!(cipher(state, key, false), 0xa49c_7ff2_689f_352b_6b5b_ea43_026a_5049);
+        assert_eq!(
+            cipher(state, key, false),
+            0xa49c_7ff2_689f_352b_6b5b_ea43_026a_5049
+        );
     }
 
     #[test]

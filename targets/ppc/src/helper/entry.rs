@@ -71,7 +71,13 @@ pub unsafe extern "C" fn fpscr_read(env: *mut u8, sticky: u64, _: u64, _: u64, _
 ///
 /// # Safety
 /// As [`state`].
-pub unsafe extern "C" fn fpscr_write(env: *mut u8, sticky: u64, value: u64, mask: u64, _: u64) -> u64 {
+pub unsafe extern "C" fn fpscr_write(
+    env: *mut u8,
+    sticky: u64,
+    value: u64,
+    mask: u64,
+    _: u64,
+) -> u64 {
     // SAFETY: as promised.
     fpscr::write_masked(unsafe { state(env) }, sticky as u32, value, mask);
     0

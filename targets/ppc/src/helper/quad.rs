@@ -88,7 +88,13 @@ pub fn class(v: u128, dcmx: u32) -> u32 {
     negative << 3 | u32::from(is) << 1
 }
 
-fn arithmetic(number: u32, arg: u32, t: u128, [a, b, _]: [u128; 3], st: &mut FloatStatus) -> Option<u128> {
+fn arithmetic(
+    number: u32,
+    arg: u32,
+    t: u128,
+    [a, b, _]: [u128; 3],
+    st: &mut FloatStatus,
+) -> Option<u128> {
     Some(match number {
         op::ADD => f128::add(a, b, st),
         op::SUB => f128::sub(a, b, st),
@@ -121,7 +127,14 @@ fn to_integer(number: u32, b: u128, st: &mut FloatStatus) -> Option<u64> {
         op::TO_UW => IntType::U32,
         _ => return None,
     };
-    Some(f128::to_int(b, ty, 0, Round::TowardZero, IntRule::SaturateNanLeast, st))
+    Some(f128::to_int(
+        b,
+        ty,
+        0,
+        Round::TowardZero,
+        IntRule::SaturateNanLeast,
+        st,
+    ))
 }
 
 /// Does the operation. True if an enabled exception occurred.

@@ -91,9 +91,13 @@ fn get_signed(v: u128, bits: u32, i: u32) -> i128 {
 /// Puts elements together, from the left.
 fn build(bits: u32, f: impl FnMut(u32) -> u128) -> u128 {
     let ones = u128::MAX >> (128 - bits);
-    (0..128 / bits)
-        .map(f)
-        .fold(0, |out, x| if bits == 128 { x } else { out << bits | x & ones })
+    (0..128 / bits).map(f).fold(0, |out, x| {
+        if bits == 128 {
+            x
+        } else {
+            out << bits | x & ones
+        }
+    })
 }
 
 /// `v` limited to what `bits` hold; notes whether that changed it.
@@ -126,7 +130,11 @@ fn sums(number: u32, a: u128, b: u128, c: u128, sat: &mut bool) -> Option<u128> 
     let u = |v, bits, i| get(v, bits, i) as i128;
     Some(match number {
         op::MULT_HIGH_ADD | op::MULT_HIGH_ROUND_ADD => build(16, |i| {
-            let round = if number == op::MULT_HIGH_ROUND_ADD { 0x4000 } else { 0 };
+            let round = if number == op::MULT_HIGH_ROUND_ADD {
+                0x4000
+            } else {
+                0
+            };
             let p = (s(a, 16, i) * s(b, 16, i) + round) >> 15;
             saturate(p + s(c, 16, i), 16, true, sat)
         }),
@@ -268,13 +276,21 @@ fn shifts(number: u32, a: u128, b: u128, c: u128) -> Option<u128> {
             let from = u32::MAX >> mb;
             let to = u32::MAX << (31 - me);
             let mask = if mb <= me { from & to } else { from | to };
-            let old = if number == op::ROT_MASK_W { 0 } else { get(c, 32, i) as u32 };
+            let old = if number == op::ROT_MASK_W {
+                0
+            } else {
+                get(c, 32, i) as u32
+            };
             u128::from(x.rotate_left(y & 31) & mask | old & !mask)
         }),
         op::ROT_MASK_D | op::ROT_INSERT_D => build(64, |i| {
             let (x, y) = (get(a, 64, i) as u64, get(b, 64, i) as u64);
             let mask = mask64(y as u32 >> 16 & 63, y as u32 >> 8 & 63);
-            let old = if number == op::ROT_MASK_D { 0 } else { get(c, 64, i) as u64 };
+            let old = if number == op::ROT_MASK_D {
+                0
+            } else {
+                get(c, 64, i) as u64
+            };
             u128::from(x.rotate_left(y as u32 & 63) & mask | old & !mask)
         }),
         _ => return None,
@@ -294,7 +310,11 @@ fn permutes(number: u32, imm: u32, a: u128, b: u128, c: u128) -> Option<u128> {
             get(a, 8, (k >> 4) as u32) ^ get(b, 8, (k & 15) as u32)
         }),
         op::PACK_PIXEL => build(16, |i| {
-            let w = if i < 4 { get(a, 32, i) } else { get(b, 32, i - 4) };
+            let w = if i < 4 {
+                get(a, 32, i)
+            } else {
+                get(b, 32, i - 4)
+            };
             w >> 9 & 0xfc00 | w >> 6 & 0x3e0 | w >> 3 & 0x1f
         }),
         op::UNPACK_PIXEL => build(32, |i| {
@@ -313,7 +333,11 @@ fn permutes(number: u32, imm: u32, a: u128, b: u128, c: u128) -> Option<u128> {
         op::BPERM_D => build(64, |i| {
             (0..8).fold(0, |out, k| {
                 let index = get(b, 8, 8 * i + k);
-                let bit = if index < 64 { get(a, 64, i) >> (63 - index) & 1 } else { 0 };
+                let bit = if index < 64 {
+                    get(a, 64, i) >> (63 - index) & 1
+                } else {
+                    0
+                };
                 out << 1 | bit
             })
         }),
@@ -324,7 +348,9 @@ fn permutes(number: u32, imm: u32, a: u128, b: u128, c: u128) -> Option<u128> {
                 out << 1 | x >> (63 - (8 * column + row)) & 1
             })
         }),
-        op::CTZ => build(imm, |i| u128::from(get(b, imm, i).trailing_zeros().min(imm))),
+        op::CTZ => build(imm, |i| {
+            u128::from(get(b, imm, i).trailing_zeros().min(imm))
+        }),
         op::PARITY => build(imm, |i| {
             let low_bits = 0x0101_0101_0101_0101_0101_0101_0101_0101u128;
             u128::from((get(b, imm, i) & low_bits).count_ones() & 1)

@@ -176,7 +176,11 @@ pub fn run(s: &mut PpcState, what: u32, regs: u32) -> bool {
 /// FI, FR and FPRF of the scalar conversions.
 fn scalar_last(number: u32, r: &Regs, result: u128, raised: &Raised) -> Option<u32> {
     let [hi, _] = doubles(result);
-    let inexact = if raised.bits & fpscr::XX != 0 { fpscr::FI } else { 0 };
+    let inexact = if raised.bits & fpscr::XX != 0 {
+        fpscr::FI
+    } else {
+        0
+    };
     match number {
         op::DP_TO_SP => Some(inexact | fpscr::class(widen((hi >> 32) as u32), true)),
         op::SP_TO_DP | op::HP_TO_DP => Some(fpscr::class(hi, false)),
@@ -213,18 +217,30 @@ fn arithmetic(number: u32, arg: u32, r: &Regs, raised: &mut Raised) -> Option<u1
         op::CMP_D => {
             let (a, b) = (doubles(r.a), doubles(r.b));
             from_doubles(std::array::from_fn(|k| {
-                if holds(arg & 3, a[k], b[k], raised) { u64::MAX } else { 0 }
+                if holds(arg & 3, a[k], b[k], raised) {
+                    u64::MAX
+                } else {
+                    0
+                }
             }))
         }
         op::CMP_S => {
             let (a, b) = (words(r.a), words(r.b));
             from_words(std::array::from_fn(|k| {
-                if holds(arg & 3, widen(a[k]), widen(b[k]), raised) { u32::MAX } else { 0 }
+                if holds(arg & 3, widen(a[k]), widen(b[k]), raised) {
+                    u32::MAX
+                } else {
+                    0
+                }
             }))
         }
         op::CMP_MASK => {
             let [a, b] = [r.a, r.b].map(|v| doubles(v)[0]);
-            if holds(arg & 3, a, b, raised) { u128::from(u64::MAX) << 64 } else { 0 }
+            if holds(arg & 3, a, b, raised) {
+                u128::from(u64::MAX) << 64
+            } else {
+                0
+            }
         }
         _ => return None,
     })
@@ -278,7 +294,11 @@ fn select(number: u32, arg: u32, r: &Regs, raised: &mut Raised) -> Option<u128> 
             from_doubles([mask(a), mask(b)])
         }
         op::CLASS_S => from_words(words(r.b).map(|w| {
-            if is_class(u64::from(w), F32, arg) { u32::MAX } else { 0 }
+            if is_class(u64::from(w), F32, arg) {
+                u32::MAX
+            } else {
+                0
+            }
         })),
         op::PARTS => parts(arg, r),
         _ => return None,
@@ -305,7 +325,11 @@ fn extreme_c(arg: u32, a: u64, b: u64, raised: &mut Raised) -> u64 {
         // Zeros: the maximum is the positive one, the minimum the negative one.
         return if max { a & b } else { a | b };
     }
-    let wins = if max { Ordering::Greater } else { Ordering::Less };
+    let wins = if max {
+        Ordering::Greater
+    } else {
+        Ordering::Less
+    };
     if order == wins { a } else { b }
 }
 
@@ -318,7 +342,13 @@ fn convert(number: u32, arg: u32, r: &Regs, raised: &mut Raised) -> Option<u128>
     let long = if signed { IntType::I64 } else { IntType::U64 };
     let word = if signed { IntType::I32 } else { IntType::U32 };
     let (d, w) = (doubles(r.b), words(r.b));
-    let integer = |x: u64| if signed { f64_from_signed(x) } else { f64_from_unsigned(x) };
+    let integer = |x: u64| {
+        if signed {
+            f64_from_signed(x)
+        } else {
+            f64_from_unsigned(x)
+        }
+    };
     Some(match number {
         op::D_TO_L => from_doubles(d.map(|v| to_int(raised, v, long))),
         op::D_TO_W => {
@@ -360,7 +390,11 @@ fn convert(number: u32, arg: u32, r: &Regs, raised: &mut Raised) -> Option<u128>
 }
 
 fn extend(v: u32, signed: bool) -> u64 {
-    if signed { v as i32 as u64 } else { u64::from(v) }
+    if signed {
+        v as i32 as u64
+    } else {
+        u64::from(v)
+    }
 }
 
 fn single_from(v: u64, signed: bool, st: &mut FloatStatus) -> u32 {
@@ -411,9 +445,7 @@ fn parts(arg: u32, r: &Regs) -> u128 {
         3 => from_words(words(r.b).map(|v| fields(F32, v.into()).1 as u32)),
         4 => {
             let (a, b) = (doubles(r.a), doubles(r.b));
-            from_doubles([0, 1].map(|k| {
-                a[k] & (1 << 63 | (1 << 52) - 1) | (b[k] & 0x7ff) << 52
-            }))
+            from_doubles([0, 1].map(|k| a[k] & (1 << 63 | (1 << 52) - 1) | (b[k] & 0x7ff) << 52))
         }
         _ => {
             let (a, b) = (words(r.a), words(r.b));

@@ -396,7 +396,12 @@ impl Translator<'_> {
     }
 
     /// vt = f(vb).
-    pub(super) fn v_unary(&mut self, vt: u32, vb: u32, f: impl FnOnce(&mut Self, Value) -> Value) -> Out {
+    pub(super) fn v_unary(
+        &mut self,
+        vt: u32,
+        vb: u32,
+        f: impl FnOnce(&mut Self, Value) -> Value,
+    ) -> Out {
         if let Some(out) = self.need_vec() {
             return out;
         }
@@ -417,7 +422,9 @@ impl Translator<'_> {
     pub(super) fn splat(&mut self, v: u64, lane: u8) -> Value {
         let bits = 8u32 << lane;
         let mask = u64::MAX >> (64 - bits);
-        let one = (0..128 / bits).fold(0u128, |x, _| x.checked_shl(bits).unwrap_or(0) | u128::from(v & mask));
+        let one = (0..128 / bits).fold(0u128, |x, _| {
+            x.checked_shl(bits).unwrap_or(0) | u128::from(v & mask)
+        });
         self.b.vconst(Ty::V128, one)
     }
 
@@ -465,12 +472,14 @@ impl Translator<'_> {
 
     fn round_lanes(&mut self, x: Value, round: FpRound) -> Value {
         let imm = (round as i64) << 12;
-        self.b.fop(Op::VFRound, Ty::V128, 2, VECTOR, [x, NONE, NONE], imm)
+        self.b
+            .fop(Op::VFRound, Ty::V128, 2, VECTOR, [x, NONE, NONE], imm)
     }
 
     fn reciprocal(&mut self, x: Value) -> Value {
         let one = self.splat(0x3f80_0000, 2);
-        self.b.fop(Op::VFDiv, Ty::V128, 2, VECTOR, [one, x, NONE], 0)
+        self.b
+            .fop(Op::VFDiv, Ty::V128, 2, VECTOR, [one, x, NONE], 0)
     }
 
     /// Ones of each lane, from those of the bytes.
@@ -612,7 +621,8 @@ impl Translator<'_> {
     fn from_fixed(&mut self, vt: u32, vb: u32, imm: u32, signed: bool) -> Out {
         self.v_unary(vt, vb, |t, x| {
             let how = i64::from(signed) << 8 | (FpRound::Current as i64) << 12;
-            let r = t.b.fop(Op::VFFromI, Ty::V128, 2, VECTOR, [x, NONE, NONE], how);
+            let r =
+                t.b.fop(Op::VFFromI, Ty::V128, 2, VECTOR, [x, NONE, NONE], how);
             if imm == 0 {
                 return r;
             }
@@ -653,12 +663,16 @@ impl Translator<'_> {
 
     pub(super) fn vshasigmaw(&mut self, a: args::Vshasigmaw) -> Out {
         let imm = u32::from(a.st) << 4 | a.six;
-        self.v_unary(a.vrt, a.vra, |t, x| t.vector_call(vop::SIGMA_W | imm << 8, x, x, x))
+        self.v_unary(a.vrt, a.vra, |t, x| {
+            t.vector_call(vop::SIGMA_W | imm << 8, x, x, x)
+        })
     }
 
     pub(super) fn vshasigmad(&mut self, a: args::Vshasigmad) -> Out {
         let imm = u32::from(a.st) << 4 | a.six;
-        self.v_unary(a.vrt, a.vra, |t, x| t.vector_call(vop::SIGMA_D | imm << 8, x, x, x))
+        self.v_unary(a.vrt, a.vra, |t, x| {
+            t.vector_call(vop::SIGMA_D | imm << 8, x, x, x)
+        })
     }
 
     pub(super) fn bcd(&mut self) -> Out {

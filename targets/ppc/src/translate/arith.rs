@@ -63,19 +63,42 @@ impl Translator<'_> {
 
     fn add_plain(&mut self, rt: u32, a: Value, b: Value, oe: bool, rec: bool) -> Out {
         let r = self.bin(Op::Add, a, b);
-        self.overflow(oe, Sum { a, b, r, subtract: false }, NONE);
+        self.overflow(
+            oe,
+            Sum {
+                a,
+                b,
+                r,
+                subtract: false,
+            },
+            NONE,
+        );
         self.put(rt, r, rec)
     }
 
     fn sub_plain(&mut self, rt: u32, a: Value, b: Value, oe: bool, rec: bool) -> Out {
         let r = self.bin(Op::Sub, b, a);
-        self.overflow(oe, Sum { a, b, r, subtract: true }, NONE);
+        self.overflow(
+            oe,
+            Sum {
+                a,
+                b,
+                r,
+                subtract: true,
+            },
+            NONE,
+        );
         self.put(rt, r, rec)
     }
 
     fn add_carrying(&mut self, rt: u32, a: Value, b: Value, oe: bool, rec: bool) -> Out {
         let r = self.bin(Op::Add, a, b);
-        let sum = Sum { a, b, r, subtract: false };
+        let sum = Sum {
+            a,
+            b,
+            r,
+            subtract: false,
+        };
         self.overflow(oe, sum, NONE);
         self.carry(sum, NONE);
         self.put(rt, r, rec)
@@ -83,7 +106,12 @@ impl Translator<'_> {
 
     fn sub_carrying(&mut self, rt: u32, a: Value, b: Value, oe: bool, rec: bool) -> Out {
         let r = self.bin(Op::Sub, b, a);
-        let sum = Sum { a, b, r, subtract: true };
+        let sum = Sum {
+            a,
+            b,
+            r,
+            subtract: true,
+        };
         self.overflow(oe, sum, NONE);
         self.carry(sum, NONE);
         self.put(rt, r, rec)
@@ -92,7 +120,12 @@ impl Translator<'_> {
     fn add_extended(&mut self, rt: u32, a: Value, b: Value, oe: bool, rec: bool) -> Out {
         let c = self.b.get(slot::CA);
         let r = self.b.tri(Op::Adc, self.w, a, b, c);
-        let sum = Sum { a, b, r, subtract: false };
+        let sum = Sum {
+            a,
+            b,
+            r,
+            subtract: false,
+        };
         self.overflow(oe, sum, c);
         self.carry(sum, c);
         self.put(rt, r, rec)
@@ -101,7 +134,12 @@ impl Translator<'_> {
     fn sub_extended(&mut self, rt: u32, a: Value, b: Value, oe: bool, rec: bool) -> Out {
         let c = self.b.get(slot::CA);
         let r = self.b.tri(Op::Sbc, self.w, b, a, c);
-        let sum = Sum { a, b, r, subtract: true };
+        let sum = Sum {
+            a,
+            b,
+            r,
+            subtract: true,
+        };
         self.overflow(oe, sum, c);
         self.carry(sum, c);
         self.put(rt, r, rec)
@@ -127,7 +165,11 @@ impl Translator<'_> {
             return;
         }
         // The carry out of bit 32 shows in bit 32 of the sum.
-        let a = if s.subtract { self.un(Op::Not, s.a) } else { s.a };
+        let a = if s.subtract {
+            self.un(Op::Not, s.a)
+        } else {
+            s.a
+        };
         let x = self.bin(Op::Xor, a, s.b);
         let x = self.bin(Op::Xor, x, s.r);
         let x = self.b.extract(Ty::I64, x, 32, 1);
@@ -225,7 +267,16 @@ impl Translator<'_> {
         let x = self.gpr(a.ra);
         let zero = self.konst(0);
         let r = self.un(Op::Neg, x);
-        self.overflow(a.oe, Sum { a: x, b: zero, r, subtract: true }, NONE);
+        self.overflow(
+            a.oe,
+            Sum {
+                a: x,
+                b: zero,
+                r,
+                subtract: true,
+            },
+            NONE,
+        );
         self.put(a.rt, r, a.rec)
     }
 
@@ -331,7 +382,9 @@ impl Translator<'_> {
         if !signed {
             return (q, none);
         }
-        let min = self.b.iconst(ty, if ty == Ty::I64 { 1 << 63 } else { 1 << 31 });
+        let min = self
+            .b
+            .iconst(ty, if ty == Ty::I64 { 1 << 63 } else { 1 << 31 });
         let ones = self.b.iconst(ty, u64::MAX);
         let at_min = self.b.icmp(Cond::Eq, x, min);
         let by_minus_one = self.b.icmp(Cond::Eq, y, ones);
@@ -375,7 +428,11 @@ impl Translator<'_> {
         let ty = self.b.block.ty(x);
         let zero = self.b.iconst(ty, 0);
         let r = self.b.sel(ov, zero, r);
-        let r = if signed { self.widen_s(r) } else { self.widen_z(r) };
+        let r = if signed {
+            self.widen_s(r)
+        } else {
+            self.widen_z(r)
+        };
         self.put(rt, r, false)
     }
 
@@ -452,7 +509,15 @@ impl Translator<'_> {
         self.divide_extended(a.rt, a.ra, a.rb, false, a.oe, a.rec)
     }
 
-    fn divide_extended(&mut self, rt: u32, ra: u32, rb: u32, signed: bool, oe: bool, rec: bool) -> Out {
+    fn divide_extended(
+        &mut self,
+        rt: u32,
+        ra: u32,
+        rb: u32,
+        signed: bool,
+        oe: bool,
+        rec: bool,
+    ) -> Out {
         let (x, y) = (self.gpr(ra), self.gpr(rb));
         let how = self.b.i32(u32::from(signed));
         let q = self.call(crate::helper::DIVDE, &[x, y, how]);

@@ -34,7 +34,11 @@ impl Translator<'_> {
             let ctr = if self.sf() { ctr } else { self.low32(ctr) };
             let ty = self.b.block.ty(ctr);
             let zero = self.b.iconst(ty, 0);
-            let want = if bo & BO_CTR_ZERO != 0 { Cond::Eq } else { Cond::Ne };
+            let want = if bo & BO_CTR_ZERO != 0 {
+                Cond::Eq
+            } else {
+                Cond::Ne
+            };
             cond = self.b.icmp(want, ctr, zero);
         }
         if bo & BO_ALWAYS == 0 {
@@ -98,7 +102,13 @@ impl Translator<'_> {
     }
 
     /// A branch to a register; its low two bits are ignored.
-    fn branch_register(&mut self, target: Value, link: bool, cond: Value, hint: IndirectHint) -> Out {
+    fn branch_register(
+        &mut self,
+        target: Value,
+        link: bool,
+        cond: Value,
+        hint: IndirectHint,
+    ) -> Out {
         let target = self.wrap_address(target);
         let target = self.bin_const(Op::And, target, !3);
         if link {
@@ -118,7 +128,11 @@ impl Translator<'_> {
         let target = self.b.get(slot::low(slot::LR, self.w));
         let cond = self.branch_condition(a.bo, a.bi);
         // BH 1: not a return.
-        let hint = if a.bh == 1 { IndirectHint::Jump } else { IndirectHint::Return };
+        let hint = if a.bh == 1 {
+            IndirectHint::Jump
+        } else {
+            IndirectHint::Return
+        };
         self.branch_register(target, a.lk, cond, hint)
     }
 

@@ -46,7 +46,9 @@ impl Translator<'_> {
     pub(super) fn to_integer(&mut self, x: Value, width: i64, round: FpRound) -> Value {
         let ty = if width == 64 { Ty::I64 } else { Ty::I32 };
         let v = [x, NONE, NONE];
-        let i = self.b.fop(Op::FToI, ty, round as u8, SCALAR, v, to_int(width));
+        let i = self
+            .b
+            .fop(Op::FToI, ty, round as u8, SCALAR, v, to_int(width));
         let i = match ty {
             Ty::I32 => self.b.un(Op::SextI64, Ty::I64, i),
             _ => i,
@@ -59,7 +61,9 @@ impl Translator<'_> {
         let i = self.b.bitcast(Ty::I64, x);
         let ty = if single { Ty::F32 } else { Ty::F64 };
         let v = [i, NONE, NONE];
-        let r = self.b.fop(Op::FFromI, ty, FpRound::Current as u8, SCALAR, v, 1 << 8);
+        let r = self
+            .b
+            .fop(Op::FFromI, ty, FpRound::Current as u8, SCALAR, v, 1 << 8);
         match single {
             true => self.b.un(Op::FWiden, Ty::F64, r),
             false => r,
@@ -71,19 +75,27 @@ impl Translator<'_> {
     }
 
     pub(super) fn fctid(&mut self, a: args::Fctid) -> Out {
-        self.convert(op::CTID, a.rt, a.rb, a.rec, |t, x| t.to_integer(x, 64, FpRound::Current))
+        self.convert(op::CTID, a.rt, a.rb, a.rec, |t, x| {
+            t.to_integer(x, 64, FpRound::Current)
+        })
     }
 
     pub(super) fn fctidz(&mut self, a: args::Fctidz) -> Out {
-        self.convert(op::CTIDZ, a.rt, a.rb, a.rec, |t, x| t.to_integer(x, 64, FpRound::Zero))
+        self.convert(op::CTIDZ, a.rt, a.rb, a.rec, |t, x| {
+            t.to_integer(x, 64, FpRound::Zero)
+        })
     }
 
     pub(super) fn fctiw(&mut self, a: args::Fctiw) -> Out {
-        self.convert(op::CTIW, a.rt, a.rb, a.rec, |t, x| t.to_integer(x, 32, FpRound::Current))
+        self.convert(op::CTIW, a.rt, a.rb, a.rec, |t, x| {
+            t.to_integer(x, 32, FpRound::Current)
+        })
     }
 
     pub(super) fn fctiwz(&mut self, a: args::Fctiwz) -> Out {
-        self.convert(op::CTIWZ, a.rt, a.rb, a.rec, |t, x| t.to_integer(x, 32, FpRound::Zero))
+        self.convert(op::CTIWZ, a.rt, a.rb, a.rec, |t, x| {
+            t.to_integer(x, 32, FpRound::Zero)
+        })
     }
 
     pub(super) fn fcfid(&mut self, a: args::Fcfid) -> Out {

@@ -117,12 +117,23 @@ impl Translator<'_> {
         self.settle_fp();
         let word = self.b.i32(code | target << 16);
         let args = args.map(|v| self.b.bitcast(Ty::I64, v));
-        let id = if self.fp_exact() { helper::FP_TRAPPING } else { helper::FP };
+        let id = if self.fp_exact() {
+            helper::FP_TRAPPING
+        } else {
+            helper::FP
+        };
         self.call(id, &[word, args[0], args[1], args[2]]);
     }
 
     /// One scalar operation inline: notes it for FPSCR and gives its result.
-    pub(super) fn fp_inline(&mut self, ir: Op, code: u32, imm: i64, single: bool, v: [Value; 3]) -> Value {
+    pub(super) fn fp_inline(
+        &mut self,
+        ir: Op,
+        code: u32,
+        imm: i64,
+        single: bool,
+        v: [Value; 3],
+    ) -> Value {
         let imm = imm | i64::from(single);
         let r = self.b.fop(ir, Ty::F64, 0, SCALAR, v, imm);
         let flag = if single { SINGLE } else { 0 };
@@ -130,7 +141,15 @@ impl Translator<'_> {
         r
     }
 
-    fn fp_binary(&mut self, ir: Op, code: u32, single: bool, rt: u32, [a, b]: [u32; 2], rec: bool) -> Out {
+    fn fp_binary(
+        &mut self,
+        ir: Op,
+        code: u32,
+        single: bool,
+        rt: u32,
+        [a, b]: [u32; 2],
+        rec: bool,
+    ) -> Out {
         if let Some(out) = self.need_fp() {
             return out;
         }
@@ -145,7 +164,15 @@ impl Translator<'_> {
         self.fp_record(rec)
     }
 
-    fn fp_fused(&mut self, code: u32, signs: i64, single: bool, rt: u32, regs: [u32; 3], rec: bool) -> Out {
+    fn fp_fused(
+        &mut self,
+        code: u32,
+        signs: i64,
+        single: bool,
+        rt: u32,
+        regs: [u32; 3],
+        rec: bool,
+    ) -> Out {
         if let Some(out) = self.need_fp() {
             return out;
         }
@@ -283,8 +310,18 @@ impl Translator<'_> {
             self.fp_helper(code, bf, [x, y, y]);
             return Out::Next;
         }
-        let cc = self.b.op(Op::CcFcmp, Ty::Cc, u8::from(ordered), SCALAR, [x, y, NONE], 0);
-        for (k, cond) in [Cond::Mi, Cond::Gt, Cond::Eq, Cond::Vs].into_iter().enumerate() {
+        let cc = self.b.op(
+            Op::CcFcmp,
+            Ty::Cc,
+            u8::from(ordered),
+            SCALAR,
+            [x, y, NONE],
+            0,
+        );
+        for (k, cond) in [Cond::Mi, Cond::Gt, Cond::Eq, Cond::Vs]
+            .into_iter()
+            .enumerate()
+        {
             let bit = self.b.cc_test(cc, cond);
             self.b.set(slot::cr_bit(4 * bf + k as u32), bit);
         }

@@ -4,7 +4,7 @@
 //! DEVIATES: if a storage access in a block faults behind an arithmetic instruction of the same block, FR, FI and
 //! FPRF are those of the operation before the block; the sticky bits are exact.
 
-use tcg_ir::{Value};
+use tcg_ir::Value;
 
 use super::Translator;
 use crate::state::slot;

@@ -54,25 +54,41 @@ impl Translator<'_> {
 
     pub(super) fn load(&mut self, a: args::Load) -> Out {
         let addr = self.ea_disp(a.ra, a.imm as i64);
-        let item = Item { size: a.size, signed: a.signed, update: a.update && a.ra != 0 };
+        let item = Item {
+            size: a.size,
+            signed: a.signed,
+            update: a.update && a.ra != 0,
+        };
         self.load_item(a.rt, a.ra, addr, item)
     }
 
     pub(super) fn loadx(&mut self, a: args::Loadx) -> Out {
         let addr = self.ea_index(a.ra, a.rb);
-        let item = Item { size: a.size, signed: a.signed, update: a.update && a.ra != 0 };
+        let item = Item {
+            size: a.size,
+            signed: a.signed,
+            update: a.update && a.ra != 0,
+        };
         self.load_item(a.rt, a.ra, addr, item)
     }
 
     pub(super) fn store(&mut self, a: args::Store) -> Out {
         let addr = self.ea_disp(a.ra, a.imm as i64);
-        let item = Item { size: a.size, signed: false, update: a.update && a.ra != 0 };
+        let item = Item {
+            size: a.size,
+            signed: false,
+            update: a.update && a.ra != 0,
+        };
         self.store_item(a.rs, a.ra, addr, item)
     }
 
     pub(super) fn storex(&mut self, a: args::Storex) -> Out {
         let addr = self.ea_index(a.ra, a.rb);
-        let item = Item { size: a.size, signed: false, update: a.update && a.ra != 0 };
+        let item = Item {
+            size: a.size,
+            signed: false,
+            update: a.update && a.ra != 0,
+        };
         self.store_item(a.rs, a.ra, addr, item)
     }
 

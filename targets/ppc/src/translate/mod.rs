@@ -122,7 +122,11 @@ pub(crate) fn translate(
     t.b.block.end_pc = end;
     let mut block = t.b.finish();
     if ctx.max_insns > 1 {
-        peek::mark_dead_flags(&mut block, &mut fetcher, model.features.has(Feature::Isa300));
+        peek::mark_dead_flags(
+            &mut block,
+            &mut fetcher,
+            model.features.has(Feature::Isa300),
+        );
     }
     Ok(block)
 }

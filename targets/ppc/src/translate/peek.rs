@@ -47,7 +47,8 @@ pub(super) fn mark_dead_flags(block: &mut Block, fetcher: &mut Fetcher<'_, '_>, 
 fn dead_flags(mut pc: u64, fetcher: &mut Fetcher<'_, '_>, isa300: bool) -> u32 {
     let (mut read, mut dead) = (0, 0);
     for _ in 0..DEPTH {
-        let Some(Effect { reads, writes }) = fetcher.insn(pc).ok().and_then(|i| look(i, isa300)) else {
+        let Some(Effect { reads, writes }) = fetcher.insn(pc).ok().and_then(|i| look(i, isa300))
+        else {
             break;
         };
         read |= reads & !dead;
@@ -81,8 +82,8 @@ const fn look31(insn: u32, rec: u32, ca: u32) -> Option<Effect> {
     match insn >> 1 & 0x3ff {
         0 | 32 => effect(0, field(insn >> 23 & 7)),
         // and, or and their kin, shifts, sign extension, counts of zeros.
-        28 | 60 | 124 | 284 | 316 | 412 | 444 | 476 | 24 | 536 | 27 | 539 | 922 | 954 | 986 | 26
-        | 58 => effect(0, rec),
+        28 | 60 | 124 | 284 | 316 | 412 | 444 | 476 | 24 | 536 | 27 | 539 | 922 | 954 | 986
+        | 26 | 58 => effect(0, rec),
         792 | 824 | 794 | 826 | 827 => effect(0, rec | ca),
         // add, subf, neg, products: without OE.
         266 | 40 | 104 | 235 | 233 | 75 | 11 | 73 | 9 => effect(0, rec),

@@ -194,7 +194,11 @@ impl Translator<'_> {
     /// Bytes of x and y (the right one) that the low five bits of c's bytes choose; `right`: counted from the right.
     pub(super) fn permute(&mut self, x: Value, y: Value, c: Value, right: bool) -> Value {
         // Lanes count from the right: 0 to 15 are in y.
-        let from_right = if right { c } else { self.b.vun(Op::VNot, Ty::V128, 0, c, 0) };
+        let from_right = if right {
+            c
+        } else {
+            self.b.vun(Op::VNot, Ty::V128, 0, c, 0)
+        };
         let mask = self.splat(31, 0);
         let index = self.b.vbin(Op::VAnd, Ty::V128, 0, from_right, mask, 0);
         let sixteen = self.splat(16, 0);
@@ -233,23 +237,33 @@ impl Translator<'_> {
     }
 
     pub(super) fn vpkpx(&mut self, a: args::Vpkpx) -> Out {
-        self.v_binary(a.vrt, a.vra, a.vrb, |t, x, y| t.vector_call(vop::PACK_PIXEL, x, y, y))
+        self.v_binary(a.vrt, a.vra, a.vrb, |t, x, y| {
+            t.vector_call(vop::PACK_PIXEL, x, y, y)
+        })
     }
 
     pub(super) fn vupkhpx(&mut self, a: args::Vupkhpx) -> Out {
-        self.v_unary(a.vrt, a.vrb, |t, x| t.vector_call(vop::UNPACK_PIXEL, x, x, x))
+        self.v_unary(a.vrt, a.vrb, |t, x| {
+            t.vector_call(vop::UNPACK_PIXEL, x, x, x)
+        })
     }
 
     pub(super) fn vupklpx(&mut self, a: args::Vupklpx) -> Out {
-        self.v_unary(a.vrt, a.vrb, |t, x| t.vector_call(vop::UNPACK_PIXEL | 1 << 8, x, x, x))
+        self.v_unary(a.vrt, a.vrb, |t, x| {
+            t.vector_call(vop::UNPACK_PIXEL | 1 << 8, x, x, x)
+        })
     }
 
     pub(super) fn vbpermq(&mut self, a: args::Vbpermq) -> Out {
-        self.v_binary(a.vrt, a.vra, a.vrb, |t, x, y| t.vector_call(vop::BPERM_Q, x, y, y))
+        self.v_binary(a.vrt, a.vra, a.vrb, |t, x, y| {
+            t.vector_call(vop::BPERM_Q, x, y, y)
+        })
     }
 
     pub(super) fn vbpermd(&mut self, a: args::Vbpermd) -> Out {
-        self.v_binary(a.vrt, a.vra, a.vrb, |t, x, y| t.vector_call(vop::BPERM_D, x, y, y))
+        self.v_binary(a.vrt, a.vra, a.vrb, |t, x, y| {
+            t.vector_call(vop::BPERM_D, x, y, y)
+        })
     }
 
     fn count_bytes(&mut self, rt: u32, vb: u32, what: u32) -> Out {

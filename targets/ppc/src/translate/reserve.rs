@@ -85,7 +85,11 @@ impl Translator<'_> {
         let (ea, wide_ea) = self.reservation_address(a.ra, a.rb);
         let size = a.size;
         let ty = if size == 3 { Ty::I64 } else { Ty::I32 };
-        let v = if size == 3 { self.gpr(a.rs) } else { self.gpr32(a.rs) };
+        let v = if size == 3 {
+            self.gpr(a.rs)
+        } else {
+            self.gpr32(a.rs)
+        };
         let v = match size {
             0 => self.un(Op::Zext8, v),
             1 => self.un(Op::Zext16, v),
@@ -168,7 +172,10 @@ impl Translator<'_> {
         let base = self.gpr_or_zero(a.ra);
         let ea = self.wrap_address(base);
         let ty = if a.size == 3 { Ty::I64 } else { Ty::I32 };
-        let flags = self.mem(a.size as u8).align(a.size as u8).order(Order::SeqCst);
+        let flags = self
+            .mem(a.size as u8)
+            .align(a.size as u8)
+            .order(Order::SeqCst);
         // Fetch and add, xor, or, and, maximum and minimum (unsigned, signed), swap: as the read-modify-write numbers.
         let what = match a.fc {
             0 => 1,
@@ -192,7 +199,10 @@ impl Translator<'_> {
         let base = self.gpr_or_zero(a.ra);
         let ea = self.wrap_address(base);
         let ty = if a.size == 3 { Ty::I64 } else { Ty::I32 };
-        let flags = self.mem(a.size as u8).align(a.size as u8).order(Order::SeqCst);
+        let flags = self
+            .mem(a.size as u8)
+            .align(a.size as u8)
+            .order(Order::SeqCst);
         let what = match a.fc {
             0 => 1,
             1 => 4,

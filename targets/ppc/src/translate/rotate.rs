@@ -33,7 +33,11 @@ fn rotate_and_mask(t: &mut Translator<'_>, x: Value, sh: u32, mask: u64) -> Valu
     if sh != 0 && mask == all << sh & all {
         return t.shift(Op::Shl, x, sh);
     }
-    let r = if sh == 0 { x } else { t.shift(Op::Rotr, x, lsb) };
+    let r = if sh == 0 {
+        x
+    } else {
+        t.shift(Op::Rotr, x, lsb)
+    };
     if mask == all {
         return r;
     }

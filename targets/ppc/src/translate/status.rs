@@ -26,7 +26,8 @@ impl Translator<'_> {
         let m = self.b.i64(mask);
         self.call(helper::FPSCR_WRITE, &[sticky, value, m]);
         let none = self.b.i32(0);
-        self.b.op(Op::FpFlagsSet, Ty::Void, 0, 0, [none, NONE, NONE], 0);
+        self.b
+            .op(Op::FpFlagsSet, Ty::Void, 0, 0, [none, NONE, NONE], 0);
         self.fp_record(rec);
         if mask & MODE_BITS != 0 {
             return self.leave_dynamic();
@@ -139,7 +140,12 @@ impl Translator<'_> {
         if let Some(out) = self.need_fp() {
             return out;
         }
-        let field = 7 - a.bf + if a.w && self.has(Feature::Isa205) { 8 } else { 0 };
+        let field = 7 - a.bf
+            + if a.w && self.has(Feature::Isa205) {
+                8
+            } else {
+                0
+            };
         let v = self.b.i64(u64::from(a.uim) << (4 * field));
         self.write_fpscr(v, 0xf << (4 * field), a.rec)
     }

@@ -67,7 +67,8 @@ impl Translator<'_> {
         let zero = self.b.vconst(Ty::V128, 0);
         let flags = self.mem(4);
         for k in 0..bytes / 16 {
-            self.b.store(Addr::base_disp(base, 16 * k as i32), zero, flags);
+            self.b
+                .store(Addr::base_disp(base, 16 * k as i32), zero, flags);
         }
         Out::Next
     }

@@ -38,7 +38,11 @@ impl Translator<'_> {
 
     /// The facility that a VSR belongs to.
     pub(super) fn need_vsr(&mut self, n: u32) -> Option<Out> {
-        if n < 32 { self.need_vsx() } else { self.need_vec() }
+        if n < 32 {
+            self.need_vsx()
+        } else {
+            self.need_vec()
+        }
     }
 
     fn little(&self) -> bool {
@@ -154,10 +158,14 @@ impl Translator<'_> {
         let sh = self.b.extract(Ty::I32, ea, 0, 4);
         let sh = self.b.vun(Op::VDup, Ty::V128, 0, sh, 0);
         let r = if left {
-            let from = self.b.vconst(Ty::V128, 0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f);
+            let from = self
+                .b
+                .vconst(Ty::V128, 0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f);
             self.b.vbin(Op::VAdd, Ty::V128, 0, from, sh, 0)
         } else {
-            let from = self.b.vconst(Ty::V128, 0x1011_1213_1415_1617_1819_1a1b_1c1d_1e1f);
+            let from = self
+                .b
+                .vconst(Ty::V128, 0x1011_1213_1415_1617_1819_1a1b_1c1d_1e1f);
             self.b.vbin(Op::VSub, Ty::V128, 0, from, sh, 0)
         };
         self.set_vr(rt, r);
@@ -388,7 +396,9 @@ impl Translator<'_> {
             let at = Addr::base_disp(ea, k as i32);
             if load {
                 let byte = self.b.load(Ty::I32, at, flags);
-                let v = self.b.vbin(Op::VSet, Ty::V128, 0, old, byte, i64::from(lane));
+                let v = self
+                    .b
+                    .vbin(Op::VSet, Ty::V128, 0, old, byte, i64::from(lane));
                 self.b.set(slot::SCRATCH, v);
             } else {
                 let byte = self.b.vun(Op::VGet, Ty::I32, 0, source, i64::from(lane));
@@ -493,7 +503,11 @@ impl Translator<'_> {
     // ---- moves ----
 
     fn vsr_half(&mut self, n: u32, high: bool) -> Value {
-        let place = if high { slot::vsr_hi(n) } else { slot::vsr_lo(n) };
+        let place = if high {
+            slot::vsr_hi(n)
+        } else {
+            slot::vsr_lo(n)
+        };
         let v = self.b.get(place);
         self.b.bitcast(Ty::I64, v)
     }
@@ -508,7 +522,11 @@ impl Translator<'_> {
 
     /// Moves of VSR 0 to 31 belong to the floating-point unit, the others to the vector unit.
     fn need_vsr_fp(&mut self, n: u32) -> Option<Out> {
-        if n < 32 { self.need_fp() } else { self.need_vec() }
+        if n < 32 {
+            self.need_fp()
+        } else {
+            self.need_vec()
+        }
     }
 
     pub(super) fn mfvsrwz(&mut self, a: args::Mfvsrwz) -> Out {

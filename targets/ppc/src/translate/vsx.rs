@@ -299,7 +299,11 @@ impl Translator<'_> {
             return out;
         }
         let (s, x) = (self.scalar(a.xa), self.scalar(a.xb));
-        let r = if a.xa == a.xb { x } else { self.copy_sign(s, x) };
+        let r = if a.xa == a.xb {
+            x
+        } else {
+            self.copy_sign(s, x)
+        };
         self.set_vsr_double(a.xt, r);
         Out::Next
     }
@@ -481,14 +485,20 @@ impl Translator<'_> {
         if let Some(out) = self.need_vsx() {
             return out;
         }
-        self.vsx_helper(vop::CMP_EXP | 1 << 8, [a.bf, a.ra + 32, a.rb + 32, a.rb + 32])
+        self.vsx_helper(
+            vop::CMP_EXP | 1 << 8,
+            [a.bf, a.ra + 32, a.rb + 32, a.rb + 32],
+        )
     }
 
     pub(super) fn xststdcqp(&mut self, a: args::Xststdcqp) -> Out {
         if let Some(out) = self.need_vsx() {
             return out;
         }
-        self.vsx_helper(vop::CLASS_QP | a.dcmx << 8, [a.bf, a.rb + 32, a.rb + 32, a.rb + 32])
+        self.vsx_helper(
+            vop::CLASS_QP | a.dcmx << 8,
+            [a.bf, a.rb + 32, a.rb + 32, a.rb + 32],
+        )
     }
 
     fn quad_sign(&mut self, ir: Op, rt: u32, rb: u32) -> Out {

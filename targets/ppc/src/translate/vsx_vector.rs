@@ -195,13 +195,21 @@ impl Translator<'_> {
         self.settle_fp();
         let what = self.b.i32(what);
         let regs = self.b.i32(t | a << 6 | b << 12 | c << 18);
-        let id = if self.fp_exact() { helper::VSX_TRAPPING } else { helper::VSX };
+        let id = if self.fp_exact() {
+            helper::VSX_TRAPPING
+        } else {
+            helper::VSX
+        };
         self.call(id, &[what, regs]);
         Out::Next
     }
 
     fn arithmetic_helper(&mut self, code: u32, lane: u8, regs: [u32; 4]) -> Out {
-        let what = if lane == 3 { vop::DOUBLES } else { vop::SINGLES };
+        let what = if lane == 3 {
+            vop::DOUBLES
+        } else {
+            vop::SINGLES
+        };
         self.vsx_helper(what | code << 8, regs)
     }
 
@@ -239,7 +247,9 @@ impl Translator<'_> {
             return self.arithmetic_helper(op::SQRT, lane, [xt, xb, xb, xb]);
         }
         let x = self.get_vsr(xb);
-        let r = self.b.fop(Op::VFSqrt, Ty::V128, lane, SCALAR, [x, NONE, NONE], 0);
+        let r = self
+            .b
+            .fop(Op::VFSqrt, Ty::V128, lane, SCALAR, [x, NONE, NONE], 0);
         self.set_vsr(xt, r);
         Out::Next
     }
@@ -274,7 +284,11 @@ impl Translator<'_> {
             return out;
         }
         let x = self.get_vsr(xb);
-        let one = if lane == 3 { 1u128 << 63 | 1 << 127 } else { 0x8000_0000_8000_0000_8000_0000_8000_0000 };
+        let one = if lane == 3 {
+            1u128 << 63 | 1 << 127
+        } else {
+            0x8000_0000_8000_0000_8000_0000_8000_0000
+        };
         let mask = self.b.vconst(Ty::V128, one);
         let r = self.b.vbin(ir, Ty::V128, 0, x, mask, 0);
         self.set_vsr(xt, r);
@@ -411,7 +425,9 @@ impl Translator<'_> {
             return out;
         }
         let x = self.get_vsr(a.xb);
-        let r = self.b.vun(Op::VDupLane, Ty::V128, 2, x, i64::from(3 - a.dm));
+        let r = self
+            .b
+            .vun(Op::VDupLane, Ty::V128, 2, x, i64::from(3 - a.dm));
         self.set_vsr(a.xt, r);
         Out::Next
     }

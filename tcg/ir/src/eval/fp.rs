@@ -215,11 +215,19 @@ fn arithmetic(d: &OpDesc, a: u64, b: u64, c: u64, st: &mut FloatStatus) -> Optio
         Op::FAbs => a & !sign,
         Op::FMin => (f.min)(a, b, MinMax::Propagate, st),
         Op::FMax => (f.max)(a, b, MinMax::Propagate, st),
-        Op::FMinNum => (f.min)(a, b, MinMax::Number2008, st),
-        Op::FMaxNum => (f.max)(a, b, MinMax::Number2008, st),
+        Op::FMinNum => (f.min)(a, b, number(d), st),
+        Op::FMaxNum => (f.max)(a, b, number(d), st),
         _ => return None,
     };
     Some(u128::from(result))
+}
+
+/// Which minimum of numbers `FMinNum` and `FMaxNum` are.
+fn number(d: &OpDesc) -> MinMax {
+    match d.imm {
+        1 => MinMax::Number2019,
+        _ => MinMax::Number2008,
+    }
 }
 
 fn conversion(d: &OpDesc, a: u64, b: u64, st: &mut FloatStatus) -> Option<u128> {
@@ -274,9 +282,10 @@ pub fn to_int(d: &OpDesc, f: &Format, a: u64, width: u32, st: &mut FloatStatus) 
         (_, true) => IntType::I32,
         (_, false) => IntType::U32,
     };
-    let rule = match d.fp.nan {
-        FpNan::FirstThenAddend => IntRule::SaturateNanLeast,
-        _ => IntRule::Saturate,
+    let rule = match (d.imm & 0x200, d.fp.nan) {
+        (0, FpNan::FirstThenAddend) => IntRule::SaturateNanLeast,
+        (0, _) => IntRule::Saturate,
+        _ => IntRule::SaturateNanLargest,
     };
     (f.to_int)(a, ty, d.imm as u32 & 0xff, round, rule, st)
 }
