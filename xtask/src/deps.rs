@@ -84,7 +84,9 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     // The executable: front ends only.
-    row("emu", &["binfmt", "linux-user"], &[]),
+    // Entering a foreign root: namespaces and mounts of the host.
+    row("rootfs", &[], &[]),
+    row("emu", &["binfmt", "linux-user", "rootfs"], &[]),
 ];
 
 /// Reads `cargo metadata` and returns every edge that is not allowed.
