@@ -42,6 +42,8 @@ pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
         what: format!("cannot set signal handlers: {e}"),
         status: 1,
     })?;
+    let name = cfg.program.file_name().unwrap_or_default();
+    sys::set_comm(std::os::unix::ffi::OsStrExt::as_bytes(name));
     sys::enter_thread();
     let status = run::run(&mut t);
     process::exit_thread(&mut t, status);

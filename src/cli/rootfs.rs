@@ -82,7 +82,12 @@ pub fn run(words: &[OsString]) -> Result<ExitCode, Failure> {
     // What is wrong in the environment shows before the root changes.
     let options = user::parse(&[], |name| std::env::var_os(name))?.options;
     let plan = plan(&m)?;
-    let fail = |e| Failure::program(format!("run: {e}"), 126);
+    let fail = |e: rootfs::EnterError| {
+        let text = e.to_string();
+        // Without Rust's "(os error N)".
+        let text = text.split(" (os error").next().unwrap_or_default();
+        Failure::program(format!("run: {text}"), 126)
+    };
     let entered = rootfs::enter(&plan).map_err(fail)?;
     let words: Vec<OsString> = m
         .get_many("COMMAND")
