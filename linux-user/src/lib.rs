@@ -2,6 +2,7 @@
 
 pub mod abi;
 pub mod config;
+pub mod debug;
 pub mod errno;
 mod exec;
 pub mod guest;
@@ -45,6 +46,7 @@ pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
     let name = cfg.program.file_name().unwrap_or_default();
     sys::set_comm(std::os::unix::ffi::OsStrExt::as_bytes(name));
     sys::enter_thread();
+    debug::start(&t, cfg)?;
     let status = run::run(&mut t);
     process::exit_thread(&mut t, status);
     sys::exit_group(status)
