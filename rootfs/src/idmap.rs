@@ -1,4 +1,4 @@
-//! User namespaces and the ids in them. [Linux user_namespaces(7), subuid(5)]
+//! User namespaces and the ids in them. See user_namespaces(7) and subuid(5).
 //!
 //! Best first: 65,536 ids mapped one to one (a privileged process without CAP_SYS_ADMIN), the ranges that /etc/subuid
 //! and /etc/subgid grant (through newuidmap and newgidmap), the caller's own id as root and nothing else.

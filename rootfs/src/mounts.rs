@@ -146,7 +146,7 @@ fn inside(root: &Path, path: &Path) -> io::Result<PathBuf> {
 pub(crate) fn pivot(root: &Path) -> Result<(), EnterError> {
     let error = |e| EnterError::Pivot(root.to_path_buf(), e);
     nix::unistd::chdir(root).map_err(error)?;
-    // The old root comes to lie on top of the new one, and is taken away. [Linux pivot_root(2)]
+    // The old root comes to lie on top of the new one, and is taken away. See pivot_root(2).
     nix::unistd::pivot_root(".", ".").map_err(error)?;
     umount2(".", MntFlags::MNT_DETACH).map_err(error)?;
     nix::unistd::chdir("/").map_err(error)

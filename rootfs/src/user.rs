@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     const PASSWD: &str =
-        "root:x:0:0:root:/root:/bin/bash\nbroken\nann:x:1000:100::/home/ann:/bin/sh\n";
+        "root:x:0:0:root:/root:/bin/bash\nbroken\nann:x:1000:100::/srv/ann:/bin/sh\n";
     const GROUP: &str = "root:x:0:\naudio:x:29:bob,ann\nusers:x:100:\nx\n";
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
             (ann.uid, ann.gid, ann.groups.as_slice()),
             (1000, 100, &[29][..])
         );
-        assert_eq!(ann.home, Path::new("/home/ann"));
+        assert_eq!(ann.home, Path::new("/srv/ann"));
         assert_eq!(search(PASSWD, GROUP, "1000"), Some(ann));
         let other = search(PASSWD, GROUP, "5:6").unwrap();
         assert_eq!((other.uid, other.gid, other.name.as_str()), (5, 6, ""));
