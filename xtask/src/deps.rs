@@ -67,6 +67,8 @@ const ALLOWED: &[Row] = &[
         ],
         &["tcg-opt", "tcg-x64", "tcg-exec", "tcg-debug"],
     ),
+    // Registration with the host's kernel: knows guests as values only.
+    row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
     row(
         "linux-user",
@@ -82,7 +84,7 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     // The executable: front ends only.
-    row("emu", &["linux-user"], &[]),
+    row("emu", &["binfmt", "linux-user"], &[]),
 ];
 
 /// Reads `cargo metadata` and returns every edge that is not allowed.

@@ -353,7 +353,8 @@ impl Vcpu {
         // SAFETY: the header is zeroed memory of ours, and zero is a valid value of every field.
         let h = unsafe { &mut *cpu.env.header() };
         h.helpers = cpu.engine.helpers.as_ptr();
-        h.runtime = cpu.engine.runtime.as_ptr();
+        h.runtime = asm::runtime_table();
+        h.lookup_direct = h.runtime[tcg_x64::Runtime::LookupDirect as usize];
         h.vcpu = (&raw const *cpu).cast_mut().cast();
         h.jit_base = cpu.returns.base() as u64;
         h.jit_rsp = h.jit_base;

@@ -38,8 +38,10 @@ macro_rules! ops {
             }
 
             /// What the operation may do.
+            #[inline]
             pub const fn class(self) -> OpClass {
-                match self { $(Op::$name => OpClass::$class,)* }
+                const CLASSES: [OpClass; Op::ALL.len()] = [$(OpClass::$class,)*];
+                CLASSES[self as usize]
             }
         }
     };
@@ -482,11 +484,13 @@ impl Op {
     }
 
     /// Whether it may raise a memory fault.
+    #[inline]
     pub const fn may_fault(self) -> bool {
         matches!(self.class(), OpClass::Load | OpClass::Store)
     }
 
     /// Whether a result that nobody uses may be dropped.
+    #[inline]
     pub const fn is_droppable(self) -> bool {
         matches!(self.class(), OpClass::Pure)
             || matches!(self, Op::Get | Op::Merge | Op::FpFlagsGet)

@@ -257,7 +257,17 @@ impl Generator<'_> {
         } else {
             count
         };
-        Slot::new((self.rng.below(near) * size) as usize, ty)
+        let at = self.rng.below(near) * size;
+        let bits = self.config.layout.bits;
+        let taken = |s: &Slot| at < u32::from(s.off) + 4 && u32::from(s.off) < at + size;
+        // Those have rules of their own.
+        Slot::new(if bits.iter().any(taken) { 0 } else { at } as usize, ty)
+    }
+
+    /// A slot that holds 0 or 1.
+    fn bit_slot(&mut self) -> Option<Slot> {
+        let bits = self.config.layout.bits;
+        (!bits.is_empty()).then(|| self.pick(bits))
     }
 
     /// A value of this type to be used here.
@@ -302,6 +312,9 @@ impl Generator<'_> {
     fn truth(&mut self) -> Value {
         let cond = self.pick(&Cond::ALL);
         if self.rng.one_in(3) {
+            if let (Some(slot), true) = (self.bit_slot(), self.rng.one_in(2)) {
+                return self.b.get(slot);
+            }
             let (a, b) = (self.value(Ty::I32), self.value(Ty::I32));
             return self.b.icmp(cond, a, b);
         }
@@ -453,6 +466,9 @@ impl Generator<'_> {
             if self.rng.one_in(2) {
                 let t = self.b.cc_test(cc, cond);
                 self.keep(Ty::I32, t);
+                if let Some(slot) = self.bit_slot() {
+                    self.b.set(slot, t);
+                }
             }
         }
     }

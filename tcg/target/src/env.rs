@@ -9,6 +9,9 @@ use std::sync::atomic::AtomicU32;
 /// Spill slots of 16 bytes in the header.
 pub const SPILL_SLOTS: usize = 64;
 
+/// Runtime entry points in the header.
+pub const RUNTIME_ENTRIES: usize = 16;
+
 /// Entries of the jump cache (a power of two).
 pub const JUMP_CACHE_ENTRIES: usize = 4096;
 
@@ -30,14 +33,16 @@ pub const fn jump_cache_index(pc: u64) -> usize {
 /// The ISA-independent part of the environment, directly below the state block.
 #[repr(C, align(64))]
 pub struct EnvHeader {
+    /// The engine's own entry points reached from generated code, by number (see tcg-exec).
+    pub runtime: [u64; RUNTIME_ENTRIES],
     /// Vector arguments of helpers, in argument order; a vector result comes back in `scratch[0]`.
     pub scratch: [u128; 4],
     /// The register allocator's spill slots.
     pub spill: [u128; SPILL_SLOTS],
     /// Helper functions by `HelperId`.
     pub helpers: *const tcg_ir::HelperFn,
-    /// The engine's own entry points reached from generated code, by number (see tcg-exec).
-    pub runtime: *const u64,
+    /// A copy of the runtime entry for direct links, near enough for a short instruction.
+    pub lookup_direct: u64,
     /// The engine's per-CPU data (for the runtime functions).
     pub vcpu: *mut u8,
     /// Rust stack pointer while guest code runs.

@@ -4,6 +4,7 @@ mod env;
 mod isa;
 
 pub use env::{
-    EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, SPILL_SLOTS, StateBlock, jump_cache_index,
+    EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, SPILL_SLOTS, StateBlock,
+    jump_cache_index,
 };
 pub use isa::{CodeMemory, CodeUser, Fetch, Isa, TranslateCtx, WriteFault};

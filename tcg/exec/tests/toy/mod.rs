@@ -34,6 +34,7 @@ const MODE: Slot = Slot::new(32, Ty::I32);
 static LAYOUT: StateLayout = StateLayout {
     bytes: 64,
     peek: &[],
+    bits: &[],
     names: &[],
 };
 

@@ -24,6 +24,7 @@ const RESULT: usize = 64;
 static LAYOUT: StateLayout = StateLayout {
     bytes: STATE,
     peek: &[],
+    bits: &[],
     names: &[],
 };
 
