@@ -169,7 +169,7 @@ impl Gen<'_> {
             packed: false,
         };
         if long && !signed {
-            self.from_u64(f, d, a);
+            self.cvt_from_u64(f, d, a);
         } else {
             if !long && !signed {
                 // Zero-extended; whether the upper half of the register is 0 is not known.
@@ -196,7 +196,7 @@ impl Gen<'_> {
     }
 
     /// The upper half of the unsigned numbers is halved (the lowest bit is sticky) and doubled again.
-    fn from_u64(&mut self, f: Form, d: u8, a: u8) {
+    fn cvt_from_u64(&mut self, f: Form, d: u8, a: u8) {
         let g = self.alloc(Ty::I64);
         let (big, done) = (self.new_label(), self.new_label());
         self.a.test(true, a, Rm::R(a));
@@ -228,9 +228,9 @@ impl Gen<'_> {
         let x = self.vfp_operand(i, a, XMM14);
         match (wide, signed) {
             (false, true) => self.v2(Opc(0, 1, 0x5b), d, x),
-            (false, false) => self.from_u32_lanes(d, x),
-            (true, false) => self.from_u64_lanes(d, x),
-            (true, true) => self.from_i64_lanes(i.ty == Ty::V128, d, a),
+            (false, false) => self.cvt_from_u32_lanes(d, x),
+            (true, false) => self.cvt_from_u64_lanes(d, x),
+            (true, true) => self.cvt_from_i64_lanes(i.ty == Ty::V128, d, a),
         }
         if !signed && current == FpRound::Down as u8 {
             // The difference that makes 0 is -0 then.
@@ -244,7 +244,7 @@ impl Gen<'_> {
     }
 
     /// Both halves as the low bits of large powers of two; only the last sum rounds. `x` may be xmm14.
-    fn from_u32_lanes(&mut self, d: u8, x: u8) {
+    fn cvt_from_u32_lanes(&mut self, d: u8, x: u8) {
         let two = |n: i64| splat_float(false, power(n));
         self.vshift(0x72, 2, d, x, 16);
         self.v3c(POR, d, d, two(39));
@@ -255,7 +255,7 @@ impl Gen<'_> {
         self.v3(Opc(0, 1, 0x58), d, d, XMM14);
     }
 
-    fn from_u64_lanes(&mut self, d: u8, x: u8) {
+    fn cvt_from_u64_lanes(&mut self, d: u8, x: u8) {
         let two = |n: i64| splat_float(true, power(n));
         self.vshift(0x73, 2, d, x, 32);
         self.v3c(POR, d, d, two(84));
@@ -266,7 +266,7 @@ impl Gen<'_> {
         self.v3(p(0x58), d, d, XMM14);
     }
 
-    fn from_i64_lanes(&mut self, full: bool, d: u8, a: u8) {
+    fn cvt_from_i64_lanes(&mut self, full: bool, d: u8, a: u8) {
         let f = Form {
             wide: true,
             packed: false,

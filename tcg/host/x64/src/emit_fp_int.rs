@@ -45,7 +45,7 @@ impl Gen<'_> {
         let truncate = i.lane == ZERO || !native;
         let o = f.op(if truncate { 0x2c } else { 0x2d });
         if width == 64 && !signed {
-            self.to_u64(f, o, d, x, slow);
+            self.cvt_to_u64(f, o, d, x, slow);
         } else {
             self.cvt_to_g(o, width != 16 && (width == 64 || !signed), d, x);
             self.check_range(d, width, signed, slow);
@@ -67,7 +67,7 @@ impl Gen<'_> {
     }
 
     /// The upper half of the range is converted with 2^63 taken off. Uses xmm15.
-    fn to_u64(&mut self, f: Form, o: Opc, d: u8, x: u8, slow: u32) {
+    fn cvt_to_u64(&mut self, f: Form, o: Opc, d: u8, x: u8, slow: u32) {
         let top = splat_float(f.wide, power(63));
         let (high, done) = (self.new_label(), self.new_label());
         self.load_const(Ty::V128, XMM15, top);
@@ -153,14 +153,14 @@ impl Gen<'_> {
             }
         }
         match (wide, signed) {
-            (true, _) => self.to_int_quads(i, d, x, signed),
-            (_, true) => self.to_i32_lanes(d, x, truncate),
-            (_, false) => self.to_u32_lanes(d, x),
+            (true, _) => self.cvt_to_quads(i, d, x, signed),
+            (_, true) => self.cvt_to_i32_lanes(d, x, truncate),
+            (_, false) => self.cvt_to_u32_lanes(d, x),
         }
         true
     }
 
-    fn to_int_quads(&mut self, i: &Inst, d: u8, x: u8, signed: bool) {
+    fn cvt_to_quads(&mut self, i: &Inst, d: u8, x: u8, signed: bool) {
         let (slow, done) = self.begin_slow(i, d);
         self.quad_to_int(x, signed, slow);
         self.mov_gx(true, true, d, RAX);
@@ -184,11 +184,11 @@ impl Gen<'_> {
             wide: true,
             packed: false,
         };
-        self.to_u64(f, o, RAX, x, slow);
+        self.cvt_to_u64(f, o, RAX, x, slow);
     }
 
     /// Out of range the host gives the most negative integer.
-    fn to_i32_lanes(&mut self, d: u8, x: u8, truncate: bool) {
+    fn cvt_to_i32_lanes(&mut self, d: u8, x: u8, truncate: bool) {
         self.v2(Opc(if truncate { 0xf3 } else { 0x66 }, 1, 0x5b), d, x);
         self.load_const(Ty::V128, XMM14, splat_float(false, power(31)));
         self.cmp_packed(false, XMM14, XMM14, x, LE);
@@ -197,7 +197,7 @@ impl Gen<'_> {
         self.v3(PAND, d, d, XMM14);
     }
 
-    fn to_u32_lanes(&mut self, d: u8, x: u8) {
+    fn cvt_to_u32_lanes(&mut self, d: u8, x: u8) {
         let op = |n: u8| Opc(0, 1, n);
         let cvt = Opc(0xf3, 1, 0x5b);
         let [y, m] = [self.tmp(), self.tmp()];
