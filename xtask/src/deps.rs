@@ -67,6 +67,17 @@ const ALLOWED: &[Row] = &[
         ],
         &["tcg-opt", "tcg-x64", "tcg-exec", "tcg-debug"],
     ),
+    row(
+        "target-riscv",
+        &[
+            "tcg-ir",
+            "tcg-mem",
+            "tcg-target",
+            "tcg-softfloat",
+            "tcg-decode",
+        ],
+        &[],
+    ),
     // Registration with the host's kernel: knows guests as values only.
     row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
@@ -80,6 +91,7 @@ const ALLOWED: &[Row] = &[
             "tcg-uspace",
             "tcg-debug",
             "target-arm",
+            "target-riscv",
         ],
         &[],
     ),
