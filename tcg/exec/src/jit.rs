@@ -1,5 +1,6 @@
 //! The seam to the code generator, tcg-x64.
 
+use crate::engine::EngineConfig;
 use tcg_ir::{Block, HelperFn};
 use tcg_target::{EnvHeader, Isa};
 use tcg_x64::{Features, Opts};
@@ -14,6 +15,13 @@ pub(crate) fn helper_table(isa: &dyn Isa) -> Box<[HelperFn]> {
 #[derive(Default)]
 pub(crate) struct Compiler(Option<tcg_x64::Compiler>);
 
+fn host_features(cfg: &EngineConfig) -> Features {
+    match cfg.baseline_host {
+        true => Features::baseline(),
+        false => Features::detect(),
+    }
+}
+
 /// Host code of a block.
 pub(crate) struct Compiled<'a> {
     pub code: &'a [u8],
@@ -27,10 +35,11 @@ impl Compiler {
         block: &Block,
         isa: &dyn Isa,
         parallel: bool,
+        cfg: &EngineConfig,
     ) -> Option<Compiled<'_>> {
         let compiler = self
             .0
-            .get_or_insert_with(|| tcg_x64::Compiler::new(Features::detect()));
+            .get_or_insert_with(|| tcg_x64::Compiler::new(host_features(cfg)));
         let opts = Opts {
             parallel,
             max_regs: 0,

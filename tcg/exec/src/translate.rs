@@ -5,7 +5,7 @@
 
 use crate::block::TransBlock;
 use crate::engine::{Backend, Engine};
-use crate::jit::Compiler;
+use crate::jit::{Compiled, Compiler};
 use crate::source::{Guarded, Source};
 use crate::stats::Counters;
 use crate::verify;
@@ -47,9 +47,12 @@ impl Engine {
             let source = self
                 .source(pc, mode, max_insns, Guarded::Yes)
                 .map_err(Failed::Fetch)?;
+            if self.cfg.verify_ir {
+                self.check(&source.ir);
+            }
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(source, since),
-                Backend::Jit => match compiler.compile(&source.ir, self.isa, self.is_parallel()) {
+                Backend::Jit => match self.compile(compiler, &source.ir) {
                     Some(c) => {
                         self.report(&source.ir, c.code);
                         self.publish_code(source, c.code, c.maps, since)
@@ -70,6 +73,20 @@ impl Engine {
         let ns = start.elapsed().as_nanos() as u64;
         self.counters.translate_ns.fetch_add(ns, Ordering::Relaxed);
         Ok(block)
+    }
+
+    fn compile<'a>(&self, compiler: &'a mut Compiler, ir: &Block) -> Option<Compiled<'a>> {
+        compiler.compile(ir, self.isa, self.is_parallel(), &self.cfg)
+    }
+
+    /// Ends the emulator if a block breaks the rules of the IR.
+    fn check(&self, ir: &Block) {
+        if let Err(broken) = tcg_ir::verify(ir, self.isa.layout(), self.isa.helpers()) {
+            panic!(
+                "broken IR: {broken:?}\n{}",
+                tcg_ir::text::print(ir, self.isa.layout(), self.isa.helpers())
+            );
+        }
     }
 
     fn publish_ir(&self, source: Source, since: u64) -> Result<Option<&TransBlock>, Failed> {
