@@ -144,7 +144,7 @@ impl Rng {
         let sign = self.next() & 1 << 63;
         match self.below(4) {
             0 => self.next(),
-            1 => 0x3fe0_0000_0000_0000 + (self.next() >> 10) | sign,
+            1 => (0x3fe0_0000_0000_0000 + (self.next() >> 10)) | sign,
             2 => self.next() >> 10 | sign,
             _ => self.choose(&DOUBLE) | sign,
         }
