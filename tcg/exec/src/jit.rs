@@ -1,9 +1,10 @@
 //! The seam to the code generator, tcg-x64.
 
+use crate::block::DirectLink;
 use crate::engine::EngineConfig;
 use tcg_ir::{Block, HelperFn};
 use tcg_target::{EnvHeader, Isa};
-use tcg_x64::{Features, Opts};
+use tcg_x64::{Features, LinkKind, LinkSite, Opts};
 
 /// The table behind `EnvHeader::helpers`: the ISA's own, then the code generator's evaluator.
 pub(crate) fn helper_table(isa: &dyn Isa) -> Box<[HelperFn]> {
@@ -26,6 +27,7 @@ fn host_features(cfg: &EngineConfig) -> Features {
 pub(crate) struct Compiled<'a> {
     pub code: &'a [u8],
     pub maps: &'a [u8],
+    pub links: Box<[DirectLink]>,
 }
 
 impl Compiler {
@@ -36,12 +38,14 @@ impl Compiler {
         isa: &dyn Isa,
         parallel: bool,
         cfg: &EngineConfig,
+        window: bool,
     ) -> Option<Compiled<'_>> {
         let compiler = self
             .0
             .get_or_insert_with(|| tcg_x64::Compiler::new(host_features(cfg)));
         let opts = Opts {
             parallel,
+            window,
             max_regs: 0,
         };
         let out = compiler
@@ -50,8 +54,26 @@ impl Compiler {
         Some(Compiled {
             code: &out.code,
             maps: &out.maps,
+            links: direct_links(&out.links),
         })
     }
+}
+
+/// The direct ones of a block's links, in the order of their stubs.
+fn direct_links(links: &[LinkSite]) -> Box<[DirectLink]> {
+    let direct = links
+        .iter()
+        .filter(|l| matches!(l.kind, LinkKind::Jump | LinkKind::Call));
+    let all: Box<[DirectLink]> = direct
+        .map(|l| DirectLink {
+            stub: l.stub,
+            site: l.offset,
+            pc: l.pc,
+            mode: l.mode,
+        })
+        .collect();
+    debug_assert!(all.is_sorted_by_key(|l| l.stub));
+    all
 }
 
 /// Rebuilds the guest registers of a fault inside a block, `offset` bytes into its code. Gives pc and mode.

@@ -1,13 +1,15 @@
 //! The address space: the guest's map with the memory, the page flags and the break that go with it.
 //!
 //! Lock rule: guest memory is never touched with the map locked, because a fault on a code page takes the lock
-//! in the signal handler of the faulting thread. The invalidation hook is called without the lock, too.
+//! in the signal handler of the faulting thread. The user of the code is told without the lock, too: its own lock
+//! comes first.
 
 use crate::pageflags::{self, PageFlags};
 use crate::vma::{Prot, Vma, VmaMap};
 use crate::{Backing, Errno};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tcg_mem::{GuestVa, HostProt, PAGE, UserMem};
+use tcg_target::CodeUser;
 
 /// Where things go in a guest's address space.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +23,6 @@ pub struct Geometry {
     /// Lowest address that may be mapped.
     pub min_addr: u64,
 }
-
-/// Called with guest ranges whose translations are stale.
-pub type InvalidateHook = Box<dyn Fn(GuestVa, u64) + Send + Sync>;
 
 pub(crate) struct Inner {
     pub(crate) map: VmaMap,
@@ -46,7 +45,7 @@ pub struct AddressSpace {
     pub(crate) flags: PageFlags,
     pub(crate) geometry: Geometry,
     inner: Mutex<Inner>,
-    invalidate: OnceLock<InvalidateHook>,
+    code_user: OnceLock<Arc<dyn CodeUser>>,
 }
 
 /// Holds the map still, for fork.
@@ -55,6 +54,20 @@ pub struct MapLock<'a>(#[allow(dead_code)] MutexGuard<'a, Inner>);
 /// Rounds up to whole pages; `None` on overflow.
 pub(crate) fn page_up(len: u64) -> Option<u64> {
     len.checked_next_multiple_of(PAGE)
+}
+
+impl Geometry {
+    /// The layout of a 64-bit guest that shares the host's address space. The whole of it can be mapped at fixed
+    /// addresses, apart from what the emulator has; without an address, mappings go below 2^45, where the host's
+    /// kernel puts nothing of its own under any setting of address randomisation or `ulimit -s`.
+    pub fn wide() -> Geometry {
+        Geometry {
+            task_size: (1 << 47) - PAGE,
+            stack_top: (1 << 45) - PAGE,
+            pie_base: 0x1555_5555_4000,
+            min_addr: 0x1_0000,
+        }
+    }
 }
 
 impl AddressSpace {
@@ -81,13 +94,17 @@ impl AddressSpace {
             flags,
             geometry,
             inner: Mutex::new(inner),
-            invalidate: OnceLock::new(),
+            code_user: OnceLock::new(),
         }
     }
 
     /// Says who is to be told of stale translations. Only the first call counts.
-    pub fn set_invalidate(&self, hook: InvalidateHook) {
-        let _ = self.invalidate.set(hook);
+    pub fn set_code_user(&self, user: Arc<dyn CodeUser>) {
+        let _ = self.code_user.set(user);
+    }
+
+    pub(crate) fn code_user(&self) -> Option<&Arc<dyn CodeUser>> {
+        self.code_user.get()
     }
 
     /// The guest's memory.
@@ -110,8 +127,8 @@ impl AddressSpace {
     }
 
     pub(crate) fn tell_stale(&self, start: u64, len: u64) {
-        if let Some(hook) = self.invalidate.get() {
-            hook(GuestVa(start), len);
+        if let Some(user) = self.code_user() {
+            user.invalidate(GuestVa(start), len);
         }
     }
 
@@ -217,8 +234,13 @@ impl AddressSpace {
                 if v.shared { 's' } else { 'p' },
             );
             if !name.is_empty() {
-                // The kernel pads names to column 49 (73 for 64-bit addresses).
-                while line.len() < 49 {
+                // The kernel pads names to this column.
+                let column = if self.geometry.task_size > 1 << 32 {
+                    73
+                } else {
+                    49
+                };
+                while line.len() < column {
                     line.push(' ');
                 }
                 line.push_str(name);
@@ -271,18 +293,9 @@ impl AddressSpace {
                 ..Vma::anonymous(to, Prot::RW, false)
             };
             let source = tcg_mem::MapSource::Anonymous;
-            if self
-                .mem
-                .map(
-                    GuestVa(from),
-                    to - from,
-                    HostProt::ReadWrite,
-                    false,
-                    libc::MAP_NORESERVE,
-                    source,
-                )
-                .is_err()
-            {
+            let how = (HostProt::ReadWrite, false, libc::MAP_NORESERVE);
+            let range = (from, to - from);
+            if self.host_map(&inner, range, how, source).is_err() {
                 return GuestVa(old);
             }
             self.enter(&mut inner, from, vma);
@@ -326,14 +339,8 @@ impl AddressSpace {
         let prot = inner.map.find(top - PAGE).map_or(Prot::RW, |(_, v)| v.prot);
         let len = inner.stack_low - low;
         let source = tcg_mem::MapSource::Anonymous;
-        self.mem.map(
-            GuestVa(low),
-            len,
-            HostProt::ReadWrite,
-            false,
-            libc::MAP_NORESERVE,
-            source,
-        )?;
+        let how = (HostProt::ReadWrite, false, libc::MAP_NORESERVE);
+        self.host_map(inner, (low, len), how, source)?;
         let vma = Vma {
             label: Some("[stack]"),
             ..Vma::anonymous(inner.stack_low, prot, false)

@@ -25,6 +25,7 @@ const MEM_LEN: usize = 0x1000;
 static LAYOUT: StateLayout = StateLayout {
     bytes: STATE,
     peek: &FLAGS,
+    bits: &[],
     names: &[],
 };
 
@@ -286,6 +287,7 @@ fn check(seeds: std::ops::Range<u64>, vectors: What) {
                 let opts = Opts {
                     parallel: seed & 1 == 0,
                     max_regs,
+                    ..Opts::default()
                 };
                 if std::env::var("X64_TRACE").is_ok() {
                     eprintln!("seed {seed} regs {max_regs} avx {}", f.avx2);

@@ -26,6 +26,12 @@ static LAYOUT: StateLayout = StateLayout {
         Slot::new(68, Ty::I32),
         Slot::new(72, Ty::I32),
     ],
+    bits: &[
+        Slot::new(STATE - 16, Ty::I32),
+        Slot::new(STATE - 12, Ty::I32),
+        Slot::new(STATE - 8, Ty::I32),
+        Slot::new(STATE - 4, Ty::I32),
+    ],
     names: &[],
 };
 
@@ -322,7 +328,11 @@ fn check(default_count: u64, float: bool) {
                 .flat_map(|_| rng.value().to_le_bytes())
                 .collect()
         };
-        let (state, mem) = (bytes(STATE), bytes(MEM_LEN));
+        let (mut state, mem) = (bytes(STATE), bytes(MEM_LEN));
+        for s in LAYOUT.bits {
+            let bit = [state[usize::from(s.off)] & 1, 0, 0, 0];
+            state[usize::from(s.off)..][..4].copy_from_slice(&bit);
+        }
         let start = (&state[..], &mem[..]);
         let (end, _) = interpret(&whole, &state, &mem);
         let word = end.what.split(' ').next().unwrap_or("");
@@ -330,7 +340,11 @@ fn check(default_count: u64, float: bool) {
         for f in feature_sets() {
             for max_regs in [0, 8] {
                 let parallel = seed & 1 == 0;
-                let opts = Opts { parallel, max_regs };
+                let opts = Opts {
+                    parallel,
+                    max_regs,
+                    ..Opts::default()
+                };
                 if std::env::var("X64_TRACE").is_ok() {
                     eprintln!("seed {seed} regs {max_regs} avx2 {}", f.avx2);
                 }
