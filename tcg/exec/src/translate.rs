@@ -44,12 +44,19 @@ impl Engine {
         };
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
-            let source = self
-                .source(pc, mode, max_insns, Guarded::Yes)
-                .map_err(Failed::Fetch)?;
+            let source = match self.stops.breaking() {
+                false => self.source(pc, mode, max_insns, Guarded::Yes),
+                true => self.source_to_stop(pc, mode, max_insns),
+            };
+            let source = source.map_err(Failed::Fetch)?;
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(source, since),
-                Backend::Jit => match compiler.compile(&source.ir, self.isa, self.is_parallel()) {
+                Backend::Jit => match compiler.compile(
+                    &source.ir,
+                    self.isa,
+                    self.is_parallel(),
+                    !self.mem.is_identity(),
+                ) {
                     Some(c) => {
                         self.report(&source.ir, c.code);
                         self.publish_code(source, c, since)
