@@ -227,7 +227,8 @@ fn floats(number: u32, imm: u32, a: u128, b: u128, sat: &mut bool) -> Option<u12
         // Bit 0: a > b, bit 1: a < -b; both for NaNs.
         op::CMP_BOUNDS => build(32, |i| {
             let (x, y) = (f(a, i), f(b, i));
-            let (above, below) = (!(x <= y), !(x >= -y));
+            let nan = x.is_nan() || y.is_nan();
+            let (above, below) = (nan || x > y, nan || x < -y);
             u128::from(above) << 31 | u128::from(below) << 30
         }),
         op::TO_UNSIGNED | op::TO_SIGNED => build(32, |i| {

@@ -445,12 +445,14 @@ fn parts(arg: u32, r: &Regs) -> u128 {
         3 => from_words(words(r.b).map(|v| fields(F32, v.into()).1 as u32)),
         4 => {
             let (a, b) = (doubles(r.a), doubles(r.b));
-            from_doubles([0, 1].map(|k| a[k] & (1 << 63 | (1 << 52) - 1) | (b[k] & 0x7ff) << 52))
+            from_doubles(
+                [0, 1].map(|k| a[k] & (1 << 63 | 0xf_ffff_ffff_ffff) | (b[k] & 0x7ff) << 52),
+            )
         }
         _ => {
             let (a, b) = (words(r.a), words(r.b));
             from_words(std::array::from_fn(|k| {
-                a[k] & (1 << 31 | (1 << 23) - 1) | (b[k] & 0xff) << 23
+                a[k] & (1 << 31 | 0x7f_ffff) | (b[k] & 0xff) << 23
             }))
         }
     }

@@ -618,7 +618,7 @@ impl Translator<'_> {
     }
 
     /// Integers to floats, divided by 2^imm, which is exact.
-    fn from_fixed(&mut self, vt: u32, vb: u32, imm: u32, signed: bool) -> Out {
+    fn fixed_to_float(&mut self, vt: u32, vb: u32, imm: u32, signed: bool) -> Out {
         self.v_unary(vt, vb, |t, x| {
             let how = i64::from(signed) << 8 | (FpRound::Current as i64) << 12;
             let r =
@@ -632,14 +632,14 @@ impl Translator<'_> {
     }
 
     pub(super) fn vcfux(&mut self, a: args::Vcfux) -> Out {
-        self.from_fixed(a.vrt, a.vrb, a.imm, false)
+        self.fixed_to_float(a.vrt, a.vrb, a.imm, false)
     }
 
     pub(super) fn vcfsx(&mut self, a: args::Vcfsx) -> Out {
-        self.from_fixed(a.vrt, a.vrb, a.imm, true)
+        self.fixed_to_float(a.vrt, a.vrb, a.imm, true)
     }
 
-    fn to_fixed(&mut self, vt: u32, vb: u32, what: u32) -> Out {
+    fn float_to_fixed(&mut self, vt: u32, vb: u32, what: u32) -> Out {
         self.v_unary(vt, vb, |t, x| {
             let sat = t.vector_call(what | SAT, x, x, x);
             t.note_saturation(sat);
@@ -648,11 +648,11 @@ impl Translator<'_> {
     }
 
     pub(super) fn vctuxs(&mut self, a: args::Vctuxs) -> Out {
-        self.to_fixed(a.vrt, a.vrb, vop::TO_UNSIGNED | a.imm << 8)
+        self.float_to_fixed(a.vrt, a.vrb, vop::TO_UNSIGNED | a.imm << 8)
     }
 
     pub(super) fn vctsxs(&mut self, a: args::Vctsxs) -> Out {
-        self.to_fixed(a.vrt, a.vrb, vop::TO_SIGNED | a.imm << 8)
+        self.float_to_fixed(a.vrt, a.vrb, vop::TO_SIGNED | a.imm << 8)
     }
 
     // ---- crypto ----

@@ -43,7 +43,7 @@ impl Translator<'_> {
     }
 
     /// A double as a signed integer of `width` bits, in a double's place.
-    pub(super) fn to_integer(&mut self, x: Value, width: i64, round: FpRound) -> Value {
+    pub(super) fn integer_of(&mut self, x: Value, width: i64, round: FpRound) -> Value {
         let ty = if width == 64 { Ty::I64 } else { Ty::I32 };
         let v = [x, NONE, NONE];
         let i = self
@@ -57,7 +57,7 @@ impl Translator<'_> {
     }
 
     /// The integer in a double's place as a floating-point number.
-    pub(super) fn from_integer(&mut self, x: Value, single: bool) -> Value {
+    pub(super) fn float_of(&mut self, x: Value, single: bool) -> Value {
         let i = self.b.bitcast(Ty::I64, x);
         let ty = if single { Ty::F32 } else { Ty::F64 };
         let v = [i, NONE, NONE];
@@ -76,33 +76,33 @@ impl Translator<'_> {
 
     pub(super) fn fctid(&mut self, a: args::Fctid) -> Out {
         self.convert(op::CTID, a.rt, a.rb, a.rec, |t, x| {
-            t.to_integer(x, 64, FpRound::Current)
+            t.integer_of(x, 64, FpRound::Current)
         })
     }
 
     pub(super) fn fctidz(&mut self, a: args::Fctidz) -> Out {
         self.convert(op::CTIDZ, a.rt, a.rb, a.rec, |t, x| {
-            t.to_integer(x, 64, FpRound::Zero)
+            t.integer_of(x, 64, FpRound::Zero)
         })
     }
 
     pub(super) fn fctiw(&mut self, a: args::Fctiw) -> Out {
         self.convert(op::CTIW, a.rt, a.rb, a.rec, |t, x| {
-            t.to_integer(x, 32, FpRound::Current)
+            t.integer_of(x, 32, FpRound::Current)
         })
     }
 
     pub(super) fn fctiwz(&mut self, a: args::Fctiwz) -> Out {
         self.convert(op::CTIWZ, a.rt, a.rb, a.rec, |t, x| {
-            t.to_integer(x, 32, FpRound::Zero)
+            t.integer_of(x, 32, FpRound::Zero)
         })
     }
 
     pub(super) fn fcfid(&mut self, a: args::Fcfid) -> Out {
-        self.convert(op::CFID, a.rt, a.rb, a.rec, |t, x| t.from_integer(x, false))
+        self.convert(op::CFID, a.rt, a.rb, a.rec, |t, x| t.float_of(x, false))
     }
 
     pub(super) fn fcfids(&mut self, a: args::Fcfids) -> Out {
-        self.convert(op::CFIDS, a.rt, a.rb, a.rec, |t, x| t.from_integer(x, true))
+        self.convert(op::CFIDS, a.rt, a.rb, a.rec, |t, x| t.float_of(x, true))
     }
 }

@@ -164,9 +164,9 @@ impl Translator<'_> {
 
     inline! {
         xsrsp Xsrsp = op::RSP, |t, x| t.round_single(x);
-        xscvdpsxds Xscvdpsxds = op::CTIDZ, |t, x| t.to_integer(x, 64, FpRound::Zero);
-        xscvsxddp Xscvsxddp = op::CFID, |t, x| t.from_integer(x, false);
-        xscvsxdsp Xscvsxdsp = op::CFIDS, |t, x| t.from_integer(x, true);
+        xscvdpsxds Xscvdpsxds = op::CTIDZ, |t, x| t.integer_of(x, 64, FpRound::Zero);
+        xscvsxddp Xscvsxddp = op::CFID, |t, x| t.float_of(x, false);
+        xscvsxdsp Xscvsxdsp = op::CFIDS, |t, x| t.float_of(x, true);
     }
 
     quads! {

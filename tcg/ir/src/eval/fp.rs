@@ -197,10 +197,11 @@ fn widen(a: u32) -> u64 {
 }
 
 fn arithmetic(d: &OpDesc, a: u64, b: u64, c: u64, st: &mut FloatStatus) -> Option<u128> {
-    if d.ty == Ty::F64 && d.imm & 1 != 0 {
-        if let Some(r) = to_single(d, a, b, c, st) {
-            return Some(r);
-        }
+    if d.ty == Ty::F64
+        && d.imm & 1 != 0
+        && let Some(r) = to_single(d, a, b, c, st)
+    {
+        return Some(r);
     }
     let f = of_type(d.ty);
     let sign = 1u64 << (f.bits - 1);
