@@ -1,5 +1,5 @@
 //! The page in place of the kernel's vDSO: the code that a signal handler returns to. Unwinders know a signal frame
-//! by these instructions. [Linux arch/powerpc/kernel/vdso/sigtramp{32,64}.S]
+//! by these instructions. (Linux arch/powerpc/kernel/vdso/sigtramp{32,64}.S)
 
 use crate::abi::{Abi, Endian};
 use crate::errno::Errno;

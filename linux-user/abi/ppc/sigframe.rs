@@ -1,5 +1,5 @@
 //! Signal frames of 32-bit PowerPC: what a handler finds on its stack, and the way back; and the pieces that the
-//! 64-bit frames share. [Linux arch/powerpc/kernel/signal_32.c, include/uapi/asm/{ucontext,sigcontext}.h]
+//! 64-bit frames share. (Linux arch/powerpc/kernel/signal_32.c, include/uapi/asm/{ucontext,sigcontext}.h)
 
 use super::kernel_page;
 use crate::abi::{Abi, Endian, Layout, Reader, ULong, Writer};

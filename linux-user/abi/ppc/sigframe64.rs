@@ -1,5 +1,5 @@
 //! Signal frames of 64-bit PowerPC, for handlers of both ABI versions: under ELFv1 a handler's address is that of a
-//! descriptor. [Linux arch/powerpc/kernel/signal_64.c, include/uapi/asm/{ucontext,sigcontext}.h]
+//! descriptor. (Linux arch/powerpc/kernel/signal_64.c, include/uapi/asm/{ucontext,sigcontext}.h)
 
 use super::port::descriptor;
 use super::sigframe::{
