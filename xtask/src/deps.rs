@@ -67,6 +67,17 @@ const ALLOWED: &[Row] = &[
         ],
         &["tcg-opt", "tcg-x64", "tcg-exec", "tcg-debug"],
     ),
+    row(
+        "target-aarch64",
+        &[
+            "tcg-ir",
+            "tcg-mem",
+            "tcg-target",
+            "tcg-softfloat",
+            "tcg-decode",
+        ],
+        &["tcg-opt", "tcg-x64", "tcg-exec", "tcg-debug"],
+    ),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
     row(
         "linux-user",
@@ -78,6 +89,7 @@ const ALLOWED: &[Row] = &[
             "tcg-uspace",
             "tcg-debug",
             "target-arm",
+            "target-aarch64",
         ],
         &[],
     ),
