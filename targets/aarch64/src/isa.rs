@@ -61,6 +61,12 @@ impl Isa for Aarch64 {
         crate::translate::translate(self.model, pc, mode, ctx)
     }
 
+    /// The top byte of an address is ignored: once a program uses that, its accesses mask it.
+    fn retry_fault(&self, mode: u32, _fault: &MemFault) -> Option<u32> {
+        let mode = Mode(mode);
+        (!mode.ignores_tags()).then(|| mode.with_tags_ignored().0)
+    }
+
     fn disassemble(&self, pc: u64, _mode: u32, bytes: &[u8]) -> (String, usize) {
         let Some(&[a, b, c, d]) = bytes.first_chunk() else {
             return ("<cut off>".to_string(), bytes.len());

@@ -157,6 +157,18 @@ pub struct Mode(pub u32);
 impl Mode {
     const BIG: u32 = 1 << 8;
     const FZ16: u32 = 1 << 5;
+    const TAGS: u32 = 1 << 9;
+
+    /// Accesses mask the top byte of addresses.
+    pub const fn ignores_tags(self) -> bool {
+        self.0 & Self::TAGS != 0
+    }
+
+    /// With accesses that mask the top byte.
+    #[must_use]
+    pub const fn with_tags_ignored(self) -> Mode {
+        Mode(self.0 | Self::TAGS)
+    }
 
     /// Big-endian data.
     pub const fn big_endian(self) -> bool {
@@ -172,7 +184,7 @@ impl Mode {
     /// With the floating-point control of this FPCR value.
     #[must_use]
     pub const fn with_fpcr(self, fpcr: u32) -> Mode {
-        Mode(self.0 & Self::BIG | fpcr >> 22 & 0x1f | (fpcr >> 19 & 1) << 5)
+        Mode(self.0 & (Self::BIG | Self::TAGS) | fpcr >> 22 & 0x1f | (fpcr >> 19 & 1) << 5)
     }
 
     /// Flush to zero of half-precision arithmetic.

@@ -37,7 +37,7 @@ impl Translator<'_> {
     }
 
     fn load_ordered(&mut self, size: u32, rn: u32, rt: u32, order: Order) -> Out {
-        let base = self.reg_sp(true, rn);
+        let base = self.base(rn);
         let flags = self.aligned(size).order(order);
         let v = self
             .b
@@ -47,7 +47,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn stlr(&mut self, a: args::Stlr) -> Out {
-        let base = self.reg_sp(true, a.rn);
+        let base = self.base(a.rn);
         self.transfer_ordered(a.size, a.rt, Addr::base_disp(base, 0), false);
         Out::Next
     }
@@ -60,7 +60,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn ldxr(&mut self, a: args::Ldxr) -> Out {
-        let base = self.reg_sp(true, a.rn);
+        let base = self.base(a.rn);
         let flags = self.aligned(a.size).order(order(a.acquire));
         let v = self
             .b
@@ -77,7 +77,7 @@ impl Translator<'_> {
 
     pub(super) fn stxr(&mut self, a: args::Stxr) -> Out {
         let ty = ity(a.size == 3);
-        let addr = self.reg_sp(true, a.rn);
+        let addr = self.base(a.rn);
         let value = self.reg(a.size == 3, a.rt);
         let value = match a.size {
             0 => self.b.un(Op::Zext8, ty, value),
@@ -121,7 +121,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn ldxp(&mut self, a: args::Ldxp) -> Out {
-        let base = self.reg_sp(true, a.rn);
+        let base = self.base(a.rn);
         let (lo, hi) = if a.wide {
             let flags = self.mem(3).order(order(a.acquire));
             // Aligned to the pair as a whole; a 16-byte load is one access.
@@ -149,7 +149,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn stxp(&mut self, a: args::Stxp) -> Out {
-        let addr = self.reg_sp(true, a.rn);
+        let addr = self.base(a.rn);
         let (x, y) = (self.reg(a.wide, a.rt), self.reg(a.wide, a.rt2));
         let matches = self.monitor_matches(addr);
         if !a.wide {
@@ -212,7 +212,7 @@ impl Translator<'_> {
 
     pub(super) fn cas(&mut self, a: args::Cas) -> Out {
         let ty = ity(a.size == 3);
-        let addr = self.reg_sp(true, a.rn);
+        let addr = self.base(a.rn);
         let (expected, value) = (self.reg(a.size == 3, a.rs), self.reg(a.size == 3, a.rt));
         let flags = self.aligned(a.size).order(Order::SeqCst);
         let found = self.b.atomic_cas(ty, addr, 0, expected, value, flags);
@@ -221,7 +221,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn casp(&mut self, a: args::Casp) -> Out {
-        let addr = self.reg_sp(true, a.rn);
+        let addr = self.base(a.rn);
         let (p, q) = (self.reg(a.wide, a.rs), self.reg(a.wide, a.rs + 1));
         let (x, y) = (self.reg(a.wide, a.rt), self.reg(a.wide, a.rt + 1));
         let (lo, hi) = if a.wide {
@@ -248,7 +248,7 @@ impl Translator<'_> {
 
     fn read_modify_write(&mut self, what: u8, size: u32, rs: u32, rn: u32, rt: u32) -> Out {
         let wide = size == 3;
-        let addr = self.reg_sp(true, rn);
+        let addr = self.base(rn);
         let value = self.reg(wide, rs);
         let flags = self.aligned(size).order(Order::SeqCst);
         let old = self.b.atomic_rmw(what, ity(wide), addr, 0, value, flags);

@@ -46,7 +46,8 @@ impl Translator<'_> {
     /// Base and displacement by the index field, and what the base becomes.
     fn indexed(&mut self, rn: u32, index: u32, offset: i32) -> (Addr, Option<Value>) {
         let base = self.reg_sp(true, rn);
-        let addr = Addr::base_disp(base, if index == POST { 0 } else { offset });
+        let at = self.address(base);
+        let addr = Addr::base_disp(at, if index == POST { 0 } else { offset });
         let new = (index == POST || index == PRE)
             .then(|| self.with_const(Op::Add, Ty::I64, base, i64::from(offset) as u64));
         (addr, new)
@@ -59,7 +60,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn ldst_uimm(&mut self, a: args::LdstUimm) -> Out {
-        let base = self.reg_sp(true, a.rn);
+        let base = self.base(a.rn);
         let addr = Addr::base_disp(base, (a.imm << a.size) as i32);
         let kind = Kind {
             size: a.size,
@@ -90,7 +91,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn ldapur(&mut self, a: args::Ldapur) -> Out {
-        let base = self.reg_sp(true, a.rn);
+        let base = self.base(a.rn);
         let addr = Addr::base_disp(base, a.offset);
         let kind = Kind {
             size: a.size,
@@ -107,7 +108,7 @@ impl Translator<'_> {
 
     /// The address [rn, rm extended and shifted].
     fn register_address(&mut self, rn: u32, rm: u32, option: u32, shift: u32) -> Addr {
-        let base = self.reg_sp(true, rn);
+        let base = self.base(rn);
         let index = self.extended(true, rm, option, 0);
         if shift > 3 {
             let index = self.shifted(Ty::I64, index, 0, shift);
@@ -255,7 +256,7 @@ impl Translator<'_> {
 
     pub(super) fn ldst_v_uimm(&mut self, a: args::LdstVUimm) -> Out {
         let scale = if a.opc & 2 != 0 { 4 } else { a.size };
-        let base = self.reg_sp(true, a.rn);
+        let base = self.base(a.rn);
         let addr = Addr::base_disp(base, (a.imm << scale) as i32);
         self.transfer_v(a.size, a.opc, a.rt, addr);
         Out::Next

@@ -183,6 +183,11 @@ impl Translator<'_> {
         self.undefined()
     }
 
+    /// Whether accesses mask the top byte of addresses.
+    pub(crate) fn ignores_tags(&self) -> bool {
+        self.mode.ignores_tags()
+    }
+
     /// Data byte order.
     pub(crate) fn big_endian(&self) -> bool {
         self.mode.big_endian()

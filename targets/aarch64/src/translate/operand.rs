@@ -88,6 +88,21 @@ impl Translator<'_> {
         self.shifted(ty, x, LSL, shift)
     }
 
+    /// An address for an access: without its top byte once the program is known to use that for tags.
+    pub(super) fn address(&mut self, a: Value) -> Value {
+        if self.ignores_tags() {
+            self.with_const(Op::And, Ty::I64, a, u64::MAX >> 8)
+        } else {
+            a
+        }
+    }
+
+    /// Xn or SP as the base of an address.
+    pub(super) fn base(&mut self, n: u32) -> Value {
+        let a = self.reg_sp(true, n);
+        self.address(a)
+    }
+
     /// A 32-bit slot read as it is.
     pub(super) fn slot(&mut self, s: Slot) -> Value {
         self.b.get(s)

@@ -89,7 +89,8 @@ impl Translator<'_> {
         let base = self.reg_sp(true, a.rn);
         let zero = self.zero64();
         let base = self.authenticate(base, zero, DATA_KEYS + u32::from(a.key));
-        let addr = tcg_ir::Addr::base_disp(base, a.offset * 8);
+        let at = self.address(base);
+        let addr = tcg_ir::Addr::base_disp(at, a.offset * 8);
         let flags = self.mem(3);
         let v = self.b.load(Ty::I64, addr, flags);
         if a.pre {

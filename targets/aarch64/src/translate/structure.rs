@@ -50,7 +50,7 @@ impl Translator<'_> {
         let count = elements * repeats;
         let width = if a.quad { 4 } else { 3 };
         let ty = vty(u32::from(a.quad));
-        let base = Addr::base_disp(self.reg_sp(true, a.rn), 0);
+        let base = Addr::base_disp(self.base(a.rn), 0);
         let at = |k: u32| base.plus((k << width) as i32);
         let flags = MemFlags::size(width as u8);
         if a.load {
@@ -184,7 +184,7 @@ impl Translator<'_> {
             _ if a.size & 1 == 0 => (2, q << 1 | s),
             _ => (3, q),
         };
-        let base = Addr::base_disp(self.reg_sp(true, a.rn), 0);
+        let base = Addr::base_disp(self.base(a.rn), 0);
         let flags = self.mem(size);
         let ty = ity(size == 3);
         let lane = i64::from(index);

@@ -128,6 +128,7 @@ impl Translator<'_> {
 
     fn touch(&mut self, rt: u32) -> Out {
         let base = self.reg(true, rt);
+        let base = self.address(base);
         let _ = self
             .b
             .load(Ty::I32, Addr::base_disp(base, 0), MemFlags::size(0));
@@ -138,6 +139,7 @@ impl Translator<'_> {
     fn zero_block(&mut self, rt: u32) -> Out {
         let bytes = 4u64 << sysreg::ZVA_LOG2_WORDS;
         let base = self.reg(true, rt);
+        let base = self.address(base);
         let base = self.with_const(Op::And, Ty::I64, base, !(bytes - 1));
         let zero = self.b.vconst(Ty::V128, 0);
         for k in 0..bytes / 16 {
