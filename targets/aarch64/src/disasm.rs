@@ -1,4 +1,4 @@
-//! The disassembler. Temporary form.
+//! The disassembler: codes only.
 
 /// Disassembles an instruction at `pc`.
 pub fn disassemble(insn: u32, _pc: u64) -> Option<String> {

@@ -7,9 +7,5 @@ pub const SVC: u32 = 0;
 pub const BRK: u32 = 1;
 /// The instruction is undefined at this level; the argument is its code.
 pub const UNDEFINED: u32 = 2;
-/// The instruction exists but is not implemented here; the argument is its code.
-pub const UNIMPLEMENTED: u32 = 3;
 /// YIELD, WFE or WFI: nothing to do for a while.
-pub const WAIT: u32 = 4;
-/// Authentication of a pointer failed (with FEAT_FPAC only).
-pub const AUTH: u32 = 5;
+pub const WAIT: u32 = 3;

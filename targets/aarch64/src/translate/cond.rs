@@ -104,14 +104,6 @@ impl Translator<'_> {
         }
     }
 
-    /// Sets N, Z, C and V to constants: bits 3 to 0.
-    pub(super) fn set_nzcv_const(&mut self, nzcv: u32) {
-        for (k, (slot, _)) in FLAGS.into_iter().enumerate() {
-            let v = self.b.i32(nzcv >> (3 - k) & 1);
-            self.b.set(slot, v);
-        }
-    }
-
     /// Sets N and Z from a result, and clears C and V.
     pub(super) fn set_logic_flags(&mut self, result: Value) {
         let cc = self.cc(Op::CcLogic, [result, Value::NONE, Value::NONE]);

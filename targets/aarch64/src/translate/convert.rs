@@ -3,7 +3,7 @@
 use tcg_ir::{FpRound, Op, Ty, Value};
 
 use super::float::{HALF, fsize, fty};
-use super::operand::ity;
+use super::operand::{R31, ity};
 use super::{Out, Translator};
 use crate::decode::args;
 use crate::helper::fp::{CURRENT, Desc, Soft};
@@ -38,6 +38,10 @@ impl Translator<'_> {
                 int: if wide { 3 } else { 2 },
                 ..Desc::new(Soft::ToInt, 1, 1)
             };
+            if d == R31 {
+                self.soft_flags(desc, x);
+                return Out::Next;
+            }
             let r = self.soft(desc, [x, x, x]);
             let r = self.b.vun(Op::VGet, Ty::I64, 3, r, 0);
             if wide {

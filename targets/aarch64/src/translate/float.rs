@@ -69,6 +69,14 @@ impl Translator<'_> {
         self.b.call(helper::SOFT, helper::def(helper::SOFT), &args)
     }
 
+    /// The same if the result goes to the zero register: only the sticky flags matter.
+    pub(super) fn soft_flags(&mut self, desc: Desc, x: Value) {
+        let packed = self.b.i64(desc.pack(self.mode));
+        let x = self.b.bitcast(Ty::V128, x);
+        let id = helper::SOFT_FLAGS;
+        self.b.call(id, helper::def(id), &[x, x, x, packed]);
+    }
+
     /// The low half-precision lane of a register as a zero-extended integer.
     pub(super) fn half(&mut self, n: u32) -> Value {
         let v = self.b.get(slot::part(n, Ty::F32));

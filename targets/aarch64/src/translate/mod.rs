@@ -165,11 +165,6 @@ impl Translator<'_> {
         self.trap_at(trap::UNDEFINED, u64::from(self.insn))
     }
 
-    /// The instruction exists but is not implemented; `_what` names it for the reader of the code.
-    pub(crate) fn unimplemented(&mut self, _what: &'static str) -> Out {
-        self.trap_at(trap::UNIMPLEMENTED, u64::from(self.insn))
-    }
-
     // ---- what the decoders ask ----
 
     /// The features of the CPU model.
