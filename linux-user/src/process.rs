@@ -143,20 +143,23 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     let mut pidfd = -1i32;
     // Nobody may hold the locks of shared structures at the moment of the fork.
     let process = Arc::clone(&t.process);
-    let space = process.space.hold();
     let actions = process.actions.guard();
     process.engine.before_fork();
+    let space = process.space.hold();
     let result = sys::fork(passed, &mut pidfd);
+    drop(space);
     match result {
         Ok(0) => process.engine.after_fork_child(),
         _ => process.engine.after_fork_parent(),
     }
     drop(actions);
-    drop(space);
     match result? {
         0 => {
             t.tid = sys::gettid() as u32;
             t.is_leader = true;
+            if let Some(d) = process.debug.get() {
+                d.forked_child(t);
+            }
             child_registers(t, &a);
             if a.flags & CHILD_SETTID != 0 {
                 store_tid(t, a.child_tid, sys::gettid());
@@ -213,4 +216,12 @@ pub fn exit_thread(t: &mut Task, status: i32) {
         // Other threads may live on: the host's leader waits for them in the same way as the guest's.
         sys::exit_thread(status);
     }
+}
+
+/// The end of the process.
+pub fn end(t: &mut Task, status: i32) -> ! {
+    if let Some(d) = t.process.debug.get().cloned() {
+        d.exited(t, status);
+    }
+    sys::exit_group(status)
 }

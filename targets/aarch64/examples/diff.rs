@@ -8,9 +8,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-use target_aarch64::decode::{
-    FeatureSet, branch, dpimm, dpreg, fp, ldst, simd, simdscalar,
-};
+use target_aarch64::decode::{FeatureSet, branch, dpimm, dpreg, fp, ldst, simd, simdscalar};
 use tcg_decode::rt::{RowInfo, random_insn};
 
 const BASE: u64 = 0x1000_0000;
@@ -177,7 +175,8 @@ fn instruction(rng: &mut Rng, table: &Table, row: &'static RowInfo) -> Option<u3
             &[]
         };
         let insn = random_insn(row, &mut next, near, &|w| {
-            table.2(FeatureSet::ALL, w as u32).is_some_and(|k| std::ptr::eq(&table.1[usize::from(k)], row))
+            table.2(FeatureSet::ALL, w as u32)
+                .is_some_and(|k| std::ptr::eq(&table.1[usize::from(k)], row))
         })?;
         if registers_ok(row, insn) && (table.0 != "ldst" || access_ok(row, insn)) {
             return Some(insn as u32);
@@ -204,14 +203,16 @@ fn registers_ok(row: &RowInfo, insn: u64) -> bool {
         }
     }
     let exclusive = row.name.starts_with("stx");
-    ["rd", "rn", "rm", "ra", "rt", "rt2", "rs"].iter().all(|name| {
-        let Some(r) = value(row, insn, name) else {
-            return true;
-        };
-        let r = r as u32;
-        let pair = matches!(*name, "rs" | "rt") && row.name == "casp";
-        r != POINTER && !(pair && r + 1 >= POINTER) && !(exclusive && SPARE.contains(&r))
-    })
+    ["rd", "rn", "rm", "ra", "rt", "rt2", "rs"]
+        .iter()
+        .all(|name| {
+            let Some(r) = value(row, insn, name) else {
+                return true;
+            };
+            let r = r as u32;
+            let pair = matches!(*name, "rs" | "rt") && row.name == "casp";
+            r != POINTER && !(pair && r + 1 >= POINTER) && !(exclusive && SPARE.contains(&r))
+        })
 }
 
 /// Accesses have to stay in the window, and their registers apart where the manual leaves the outcome open.
@@ -219,7 +220,9 @@ fn access_ok(row: &RowInfo, insn: u64) -> bool {
     let get = |name: &str| value(row, insn, name);
     let handler = row.handler();
     let (rn, rt, rt2, rs, rm) = (get("rn"), get("rt"), get("rt2"), get("rs"), get("rm"));
-    let vector = handler.contains("_v") || handler.starts_with("ldst_m") || handler.starts_with("ldst_si") && handler != "ldst_simm";
+    let vector = handler.contains("_v")
+        || handler.starts_with("ldst_m")
+        || handler.starts_with("ldst_si") && handler != "ldst_simm";
     if handler.contains("_lit") {
         return true;
     }
@@ -327,7 +330,12 @@ fn emit_load(c: &mut Code) {
     for n in 0..32 {
         c.push(0x3dc0_0000 | n << 10 | 1 << 5 | n); // ldr qn, [x1, #16n]
     }
-    for (k, op) in [(31, 0x9100_0000u32 | 31), (32, 0xd51b_4200), (33, 0xd51b_4420), (34, 0xd51b_4400)] {
+    for (k, op) in [
+        (31, 0x9100_0000u32 | 31),
+        (32, 0xd51b_4200),
+        (33, 0xd51b_4420),
+        (34, 0xd51b_4400),
+    ] {
         c.push(0xf940_0000 | k << 10 | P); // ldr x0, [pointer, #8k]
         c.push(op); // mov sp, x0; msr nzcv, fpsr, fpcr
     }
@@ -343,7 +351,12 @@ fn emit_store(c: &mut Code, window: u64) {
     for n in (0..31).filter(|n| *n != POINTER) {
         c.push(0xf900_0000 | n << 10 | P | n);
     }
-    for (k, op) in [(31, 0x9100_03e0), (32, 0xd53b_4200), (33, 0xd53b_4420), (34, 0xd53b_4400)] {
+    for (k, op) in [
+        (31, 0x9100_03e0),
+        (32, 0xd53b_4200),
+        (33, 0xd53b_4420),
+        (34, 0xd53b_4400),
+    ] {
         c.push(op);
         c.push(0xf900_0000 | k << 10 | P);
     }
@@ -400,7 +413,11 @@ fn program(cases: &[Case], rng: &mut Rng) -> (Vec<u8>, u64) {
         block.extend(case.v);
         let bytes: Vec<u8> = block.iter().flat_map(|w| w.to_le_bytes()).collect();
         put(&mut image, (input - BASE) as usize, &bytes);
-        put(&mut image, (output - BASE) as usize + 35 * 8, &next.to_le_bytes());
+        put(
+            &mut image,
+            (output - BASE) as usize + 35 * 8,
+            &next.to_le_bytes(),
+        );
     }
     // write(1, outputs, size) until all is out; exit(0).
     code.constant(19, outputs);
@@ -454,7 +471,11 @@ fn run(command: &str, path: &std::path::Path) -> Vec<u8> {
     match Command::new(program).args(words).arg(path).output() {
         Ok(o) => {
             if !o.status.success() {
-                println!("{command}: {} {}", o.status, String::from_utf8_lossy(&o.stderr));
+                println!(
+                    "{command}: {} {}",
+                    o.status,
+                    String::from_utf8_lossy(&o.stderr)
+                );
             }
             o.stdout
         }
@@ -546,7 +567,12 @@ fn main() {
             let count = bad.entry(case.row.name).or_default();
             *count += 1;
             if *count <= 2 {
-                println!("{} {:08x?}:{text}\n    {}", case.row.name, case.code, operands(case));
+                println!(
+                    "{} {:08x?}:{text}\n    {}",
+                    case.row.name,
+                    case.code,
+                    operands(case)
+                );
             }
         }
         done += cases.len();
@@ -555,7 +581,11 @@ fn main() {
         }
     }
     let _ = std::fs::remove_file(&path);
-    println!("{done} cases of {} rows, {} rows differ: {bad:?}", rows.len(), bad.len());
+    println!(
+        "{done} cases of {} rows, {} rows differ: {bad:?}",
+        rows.len(),
+        bad.len()
+    );
 }
 
 fn executable(path: &std::path::Path) -> bool {

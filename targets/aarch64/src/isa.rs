@@ -73,7 +73,10 @@ impl Isa for Aarch64 {
         };
         let insn = u32::from_le_bytes([a, b, c, d]);
         let text = crate::disasm::disassemble(insn, pc);
-        (text.unwrap_or_else(|| format!(".inst 0x{insn:08x} ; undefined")), 4)
+        (
+            text.unwrap_or_else(|| format!(".inst 0x{insn:08x} ; undefined")),
+            4,
+        )
     }
 
     /// In the form of QEMU's `-d cpu`.
@@ -85,7 +88,11 @@ impl Isa for Aarch64 {
         for (i, v) in s.x.iter().enumerate() {
             let _ = match i {
                 31 => writeln!(out, " SP={v:016x}"),
-                _ => write!(out, "X{i:02}={v:016x}{}", if (i + 2) % 3 == 0 { "\n" } else { " " }),
+                _ => write!(
+                    out,
+                    "X{i:02}={v:016x}{}",
+                    if (i + 2) % 3 == 0 { "\n" } else { " " }
+                ),
             };
         }
         let psr = s.pstate();

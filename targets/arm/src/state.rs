@@ -153,6 +153,16 @@ pub static LAYOUT: StateLayout = StateLayout {
         slot::FP_C,
         slot::FP_V,
     ],
+    bits: &[
+        slot::N,
+        slot::Z,
+        slot::C,
+        slot::V,
+        slot::FP_N,
+        slot::FP_Z,
+        slot::FP_C,
+        slot::FP_V,
+    ],
     names: &[
         (slot::r(0), "r0"),
         (slot::r(1), "r1"),

@@ -5,7 +5,7 @@
 
 use std::arch::global_asm;
 use std::mem::offset_of;
-use tcg_target::EnvHeader;
+use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES};
 
 /// Displacement of a header field from the state block (`rbp`).
 const fn hdr(offset: usize) -> i32 {
@@ -19,7 +19,12 @@ pub(crate) const RT_SENTINEL: usize = 7;
 /// A block's guest code has changed.
 pub(crate) const RT_CHANGED: usize = 8;
 /// Size of the runtime table.
-pub(crate) const RT_COUNT: usize = 9;
+pub(crate) const RT_COUNT: usize = 11;
+/// Bits of the jump cache's index, as the index of a byte in it.
+const CACHE_MASK: i32 = (JUMP_CACHE_ENTRIES as i32 - 1) << 4;
+/// Displacement of the jump cache from the state block.
+const CACHE: i32 =
+    -((JUMP_CACHE_ENTRIES * size_of::<JumpCacheEntry>() + size_of::<EnvHeader>()) as i32);
 
 global_asm!(
     ".pushsection .text.emu_rt,\"ax\",@progbits",
@@ -69,8 +74,29 @@ global_asm!(
     "ret",
     // The lookups: rax and rdx are arguments. r8: the function, which gives the code to go on at, or 0 to leave.
     ".p2align 4",
+    // A return that does not match its call: target in rax, mode in edx.
+    ".globl emu_rt_return_miss",
+    "emu_rt_return_miss:",
+    "mov rsp, [rbp + {jit_base}]",
+    // The jump cache.
+    ".globl emu_rt_probe",
+    "emu_rt_probe:",
+    "mov ecx, eax",
+    "shl ecx, 3",
+    "and ecx, {cache_mask}",
+    "mov r8d, edx",
+    "shl r8, 48",
+    "xor r8, rax",
+    "cmp [rbp + rcx + {cache}], r8",
+    "jne 1f",
+    "jmp [rbp + rcx + {cache} + 8]",
+    "1:",
+    "mov [rbp + {pc}], rax",
+    "mov [rbp + {mode}], edx",
+    "jmp emu_rt_lookup_indirect",
     ".globl emu_rt_lookup_direct",
     "emu_rt_lookup_direct:",
+    "pop rax",
     "lea r8, [rip + {direct}]",
     "jmp 2f",
     ".globl emu_rt_lookup_indirect",
@@ -123,6 +149,10 @@ global_asm!(
     host_rsp = const hdr(offset_of!(EnvHeader, host_rsp)),
     jit_rsp = const hdr(offset_of!(EnvHeader, jit_rsp)),
     jit_base = const hdr(offset_of!(EnvHeader, jit_base)),
+    pc = const hdr(offset_of!(EnvHeader, pc)),
+    mode = const hdr(offset_of!(EnvHeader, mode)),
+    cache = const CACHE,
+    cache_mask = const CACHE_MASK,
     mxcsr_host = const hdr(offset_of!(EnvHeader, mxcsr_host)),
     mxcsr_guest = const hdr(offset_of!(EnvHeader, mxcsr_guest)),
     mxcsr_sticky = const hdr(offset_of!(EnvHeader, mxcsr_sticky)),
@@ -147,6 +177,8 @@ unsafe extern "C" {
     fn emu_rt_invalid();
     fn emu_rt_sentinel();
     fn emu_rt_changed();
+    fn emu_rt_probe();
+    fn emu_rt_return_miss();
 }
 
 /// Host address of the EXIT entry point, where the fault handler resumes.
@@ -154,10 +186,10 @@ pub(crate) fn exit_stub() -> usize {
     emu_rt_exit as *const () as usize
 }
 
-/// The table behind `EnvHeader::runtime`.
-pub(crate) fn runtime_table() -> [u64; RT_COUNT] {
+/// The contents of `EnvHeader::runtime`.
+pub(crate) fn runtime_table() -> [u64; RUNTIME_ENTRIES] {
     let exit = exit_stub() as u64;
-    [
+    let known: [u64; RT_COUNT] = [
         exit,
         emu_rt_lookup_direct as *const () as u64,
         emu_rt_lookup_indirect as *const () as u64,
@@ -167,16 +199,20 @@ pub(crate) fn runtime_table() -> [u64; RT_COUNT] {
         emu_rt_invalid as *const () as u64,
         emu_rt_sentinel as *const () as u64,
         emu_rt_changed as *const () as u64,
-    ]
+        emu_rt_probe as *const () as u64,
+        emu_rt_return_miss as *const () as u64,
+    ];
+    let mut table = [exit; RUNTIME_ENTRIES];
+    table[..RT_COUNT].copy_from_slice(&known);
+    table
 }
 
 /// Code for the code buffer that goes to a runtime entry point (within rel32 reach of all blocks):
-/// `mov rcx, [rbp + runtime]; jmp [rcx + 8 * n]`.
+/// `jmp [rbp + runtime + 8 * n]`.
 pub(crate) fn trampoline(n: usize) -> Vec<u8> {
-    let runtime = hdr(offset_of!(EnvHeader, runtime));
-    let mut code = vec![0x48, 0x8b, 0x8d];
-    code.extend_from_slice(&runtime.to_le_bytes());
-    code.extend_from_slice(&[0xff, 0x61, (8 * n) as u8]);
+    let entry = hdr(offset_of!(EnvHeader, runtime)) + 8 * n as i32;
+    let mut code = vec![0xff, 0xa5];
+    code.extend_from_slice(&entry.to_le_bytes());
     code
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct TransBlock {
     pub code_len: usize,
     /// Location maps of the code.
     pub maps: Box<[u8]>,
+    /// Direct links of the code.
+    pub links: Box<[DirectLink]>,
     /// The IR, for the interpreter.
     pub ir: Option<Box<Block>>,
     /// Cleared when the guest code may have changed.
@@ -33,6 +35,19 @@ pub(crate) struct TransBlock {
     pub forwarders: Lock<Vec<usize>>,
     /// Offset of the compiled code in the block: behind that comparison.
     pub body: usize,
+}
+
+/// A direct link: where it leads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DirectLink {
+    /// Offset behind the call in its stub; the links are in order of it.
+    pub stub: u32,
+    /// Offset of the rel32 field to patch.
+    pub site: u32,
+    /// The target.
+    pub pc: u64,
+    /// Its mode.
+    pub mode: u32,
 }
 
 /// Guest code as it was read.
@@ -52,6 +67,7 @@ impl TransBlock {
             entry: 0,
             code_len: 0,
             maps: Box::default(),
+            links: Box::default(),
             ir: None,
             valid: AtomicBool::new(true),
             pages: Box::default(),
@@ -69,6 +85,16 @@ impl TransBlock {
     /// Marks it as out of date; whether it was valid.
     pub(crate) fn invalidate(&self) -> bool {
         self.valid.swap(false, Ordering::AcqRel)
+    }
+
+    /// The direct link whose stub called from before `host`.
+    pub(crate) fn link_of(&self, host: usize) -> Option<&DirectLink> {
+        let at = host.wrapping_sub(self.entry + self.body);
+        let k = self
+            .links
+            .binary_search_by(|l| (l.stub as usize).cmp(&at))
+            .ok()?;
+        self.links.get(k)
     }
 
     /// Whether a host address is inside the code.

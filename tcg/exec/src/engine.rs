@@ -2,18 +2,19 @@
 
 use crate::block::{PAGE_BITS, PageIndex, TransBlock};
 use crate::codebuf::{CodeBuffer, CodeMap};
+use crate::fault;
 use crate::lock::Lock;
 use crate::observe::Hooks;
 use crate::safepoint::Safepoint;
 use crate::stats::{Counters, Stats};
+use crate::stops::Stops;
 use crate::table::{Table, Writer};
-use crate::{asm, fault};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tcg_debug::{Observer, log_mask};
 use tcg_mem::{GuestVa, UserMem};
-use tcg_target::{CodeMemory, Isa};
+use tcg_target::{CodeMemory, CodeUser, Isa};
 
 /// What runs the guest's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +95,7 @@ pub struct Engine {
     pub(crate) safepoint: Safepoint,
     pub(crate) counters: Counters,
     pub(crate) hooks: Hooks,
-    pub(crate) runtime: Box<[u64]>,
+    pub(crate) stops: Stops,
     pub(crate) helpers: Box<[tcg_ir::HelperFn]>,
     /// Number of invalidations so far.
     pub(crate) invalidations: AtomicU64,
@@ -142,7 +143,7 @@ impl Engine {
             safepoint: Safepoint::new(),
             counters: Counters::default(),
             hooks: Hooks::default(),
-            runtime: Box::new(asm::runtime_table()),
+            stops: Stops::default(),
             helpers: crate::jit::helper_table(isa),
             invalidations: AtomicU64::new(0),
             ir_bytes: AtomicUsize::new(0),
@@ -166,38 +167,46 @@ impl Engine {
         &self.mem
     }
 
-    /// Translations of this range are out of date: it was unmapped, mapped over, or is about to be written
-    /// by the host. Works by whole pages.
+    /// Translations of this range are out of date: it was unmapped or mapped over. Works by whole pages.
     ///
-    /// Takes the engine's lock for a short time, so it must not be called while holding a lock that
-    /// [`CodeMemory`]'s functions take *and* from a signal handler; each alone is fine: the engine never calls
-    /// [`CodeMemory`] with its lock held.
+    /// Takes the engine's lock for a short time, so it must not be called with a lock held that [`CodeMemory`]'s
+    /// functions take: the engine's lock comes first.
     pub fn invalidate(&self, start: GuestVa, len: u64) {
         if len != 0 {
             let last = start.0.saturating_add(len - 1) >> PAGE_BITS;
-            self.invalidate_pages(start.0 >> PAGE_BITS, last, false);
+            let mut inner = self.inner.lock();
+            self.drop_pages(&mut inner, start.0 >> PAGE_BITS, last);
+            inner.pages.forget_faults(start.0 >> PAGE_BITS, last);
         }
     }
 
-    /// The same for page numbers; `by_write`: the guest wrote to a protected page.
-    pub(crate) fn invalidate_pages(&self, first: u64, last: u64, by_write: bool) {
-        Counters::bump(&self.counters.invalidations);
+    /// Gives up the translations of a protected page, then its protection. In this order and under the lock, so that
+    /// who finds the page writable finds no translation of its old contents. `by_write`: the guest wrote to it.
+    pub(crate) fn release_page(&self, page: GuestVa, by_write: bool) {
         let mut inner = self.inner.lock();
+        if by_write {
+            Counters::bump(&self.counters.code_write_faults);
+        }
+        self.code_memory.release_code(page, &mut |start, len| {
+            let (first, last) = (start.0 >> PAGE_BITS, (start.0 + len - 1) >> PAGE_BITS);
+            self.drop_pages(&mut inner, first, last);
+            if by_write {
+                inner.pages.note_fault(first);
+            }
+        });
+    }
+
+    /// Invalidates the blocks of some pages.
+    fn drop_pages(&self, inner: &mut Inner, first: u64, last: u64) {
+        Counters::bump(&self.counters.invalidations);
         let n = self.invalidations.load(Ordering::Relaxed);
         inner.recent[n as usize % RECENT] = (first, last);
         self.invalidations.store(n + 1, Ordering::Release);
-        match by_write {
-            true => {
-                Counters::bump(&self.counters.code_write_faults);
-                inner.pages.note_fault(first);
-            }
-            false => inner.pages.forget_faults(first, last),
-        }
         for block in inner.pages.take(first, last) {
             // SAFETY: blocks live until a flush, which takes the lock.
             let b = unsafe { &*block };
             if b.invalidate() {
-                self.unlink(b, &mut inner);
+                self.unlink(b, inner);
                 for page in b.pages.iter().filter(|p| !(first..=last).contains(*p)) {
                     inner.pages.remove(b, *page);
                 }
@@ -304,6 +313,16 @@ impl Engine {
     pub(crate) fn no_chain(&self) -> bool {
         self.hooks
             .has(log_mask::EXEC | log_mask::CPU | log_mask::NOCHAIN)
+    }
+}
+
+impl CodeUser for Engine {
+    fn invalidate(&self, va: GuestVa, len: u64) {
+        Engine::invalidate(self, va, len);
+    }
+
+    fn release(&self, page: GuestVa) {
+        self.release_page(page, false);
     }
 }
 

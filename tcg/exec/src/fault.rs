@@ -176,10 +176,8 @@ impl Engine {
         match self.code_memory.classify(va, f.access) {
             WriteFault::Retry => Verdict::Retry,
             WriteFault::Fault(fault) => Verdict::Guest(fault),
-            WriteFault::Code(start, len) => {
-                let bits = crate::block::PAGE_BITS;
-                let last = start.0.saturating_add(len.max(1) - 1) >> bits;
-                self.invalidate_pages(start.0 >> bits, last, true);
+            WriteFault::Code(page) => {
+                self.release_page(page, true);
                 Verdict::CodeWritten
             }
         }
@@ -200,8 +198,7 @@ fn in_accessor(rip: usize, fault: &HostFault, uc: &mut libc::ucontext_t) -> bool
         None => return land(landing, uc),
     };
     match verdict {
-        Verdict::Retry => true,
-        Verdict::CodeWritten => match cpu {
+        Verdict::Retry | Verdict::CodeWritten => match cpu {
             // Guest code is being run, perhaps by a block that has just become invalid: call the access off
             // and run its instruction alone.
             Some(cpu) if !cpu.alone.get() => {
@@ -250,9 +247,9 @@ fn in_code(engine: &Engine, rip: usize, fault: &HostFault, uc: &mut libc::uconte
         return matches!(verdict, Verdict::Retry) || land(asm::exit_stub(), uc);
     }
     let exit = match verdict {
-        Verdict::Retry => return true,
-        Verdict::CodeWritten if block.is_valid() && !fault.nowhere => return true,
-        Verdict::CodeWritten => None,
+        // Whoever released the page, this thread or another, may have invalidated this very block.
+        Verdict::Retry | Verdict::CodeWritten if block.is_valid() && !fault.nowhere => return true,
+        Verdict::Retry | Verdict::CodeWritten => None,
         Verdict::Guest(f) => Some(f),
     };
     let (gprs, xmms) = saved_registers(uc);

@@ -1,8 +1,9 @@
 //! The seam to the code generator, tcg-x64.
 
+use crate::block::DirectLink;
 use tcg_ir::{Block, HelperFn};
 use tcg_target::{EnvHeader, Isa};
-use tcg_x64::{Features, Opts};
+use tcg_x64::{Features, LinkKind, LinkSite, Opts};
 
 /// The table behind `EnvHeader::helpers`: the ISA's own, then the code generator's evaluator.
 pub(crate) fn helper_table(isa: &dyn Isa) -> Box<[HelperFn]> {
@@ -18,6 +19,7 @@ pub(crate) struct Compiler(Option<tcg_x64::Compiler>);
 pub(crate) struct Compiled<'a> {
     pub code: &'a [u8],
     pub maps: &'a [u8],
+    pub links: Box<[DirectLink]>,
 }
 
 impl Compiler {
@@ -43,8 +45,26 @@ impl Compiler {
         Some(Compiled {
             code: &out.code,
             maps: &out.maps,
+            links: direct_links(&out.links),
         })
     }
+}
+
+/// The direct ones of a block's links, in the order of their stubs.
+fn direct_links(links: &[LinkSite]) -> Box<[DirectLink]> {
+    let direct = links
+        .iter()
+        .filter(|l| matches!(l.kind, LinkKind::Jump | LinkKind::Call));
+    let all: Box<[DirectLink]> = direct
+        .map(|l| DirectLink {
+            stub: l.stub,
+            site: l.offset,
+            pc: l.pc,
+            mode: l.mode,
+        })
+        .collect();
+    debug_assert!(all.is_sorted_by_key(|l| l.stub));
+    all
 }
 
 /// Rebuilds the guest registers of a fault inside a block, `offset` bytes into its code. Gives pc and mode.

@@ -49,10 +49,18 @@ fn may_link(cpu: &Cpu) -> bool {
     !cpu.engine.no_chain()
 }
 
-/// A direct link that is not patched yet; `site` is the address of its rel32 field.
-pub(crate) unsafe extern "C" fn direct(state: *mut u8, site: usize) -> usize {
+/// A direct link that is not patched yet, or the interrupt flag is set on the way to it; `stub` is the address behind
+/// the call in the link's stub.
+pub(crate) unsafe extern "C" fn direct(state: *mut u8, stub: usize) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
+    let from = cpu.engine.block_at(stub - 1);
+    let Some((from, link)) = from.and_then(|b| Some((b, b.link_of(stub)?))) else {
+        panic!("no link at {stub:#x}");
+    };
+    cpu.set_pc(link.pc);
+    cpu.set_mode(link.mode);
+    let site = from.entry + from.body + link.site as usize;
     let Some(block) = target(cpu) else { return 0 };
     if may_link(cpu) {
         cpu.engine.code.patch_rel32(site, block.entry);

@@ -61,19 +61,20 @@ impl Reader<'_> {
         if self.guarded == Guarded::No {
             return Ok(n);
         }
-        if self.engine.inner.lock().pages.is_verified(page) {
+        let known = self.pages.contains(&page);
+        if !known {
+            self.pages.push(page);
+        }
+        // Its own statement: the lock must not be held over what follows.
+        let verified = self.engine.inner.lock().pages.is_verified(page);
+        if verified || !memory.protect_code(GuestVa(page << PAGE_BITS), PAGE) {
             self.recorded.push(Piece {
                 va: at,
                 bytes: buf[..n].to_vec(),
             });
-        } else if !self.pages.contains(&page) {
-            self.pages.push(page);
-            memory.protect_code(GuestVa(page << PAGE_BITS), PAGE);
+        } else if !known {
             // Again, now that no change can go unnoticed.
             return memory.fetch(GuestVa(at), buf);
-        }
-        if !self.pages.contains(&page) {
-            self.pages.push(page);
         }
         Ok(n)
     }

@@ -5,7 +5,7 @@
 
 use crate::block::TransBlock;
 use crate::engine::{Backend, Engine};
-use crate::jit::Compiler;
+use crate::jit::{Compiled, Compiler};
 use crate::source::{Guarded, Source};
 use crate::stats::Counters;
 use crate::verify;
@@ -44,9 +44,11 @@ impl Engine {
         };
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
-            let source = self
-                .source(pc, mode, max_insns, Guarded::Yes)
-                .map_err(Failed::Fetch)?;
+            let source = match self.stops.breaking() {
+                false => self.source(pc, mode, max_insns, Guarded::Yes),
+                true => self.source_to_stop(pc, mode, max_insns),
+            };
+            let source = source.map_err(Failed::Fetch)?;
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(source, since),
                 Backend::Jit => match compiler.compile(
@@ -57,7 +59,7 @@ impl Engine {
                 ) {
                     Some(c) => {
                         self.report(&source.ir, c.code);
-                        self.publish_code(source, c.code, c.maps, since)
+                        self.publish_code(source, c, since)
                     }
                     None => {
                         assert!(max_insns > 1, "one instruction at {pc:#x} is too complex");
@@ -94,18 +96,18 @@ impl Engine {
     fn publish_code(
         &self,
         source: Source,
-        code: &[u8],
-        maps: &[u8],
+        c: Compiled<'_>,
         since: u64,
     ) -> Result<Option<&TransBlock>, Failed> {
         let mut block = TransBlock::bare(source.ir.pc, source.ir.mode);
-        block.maps = maps.into();
+        block.maps = c.maps.into();
+        block.links = c.links;
         block.pages = source.pages.into();
         let insns = source.ir.guest_insns;
         if source.verify.is_empty() {
-            return self.publish(block, insns, code, since);
+            return self.publish(block, insns, c.code, since);
         }
-        let wrapped = verify::wrap(&source.verify, code);
+        let wrapped = verify::wrap(&source.verify, c.code);
         block.verify = source.verify.into();
         block.body = wrapped.body;
         self.publish(block, insns, &wrapped.code, since)

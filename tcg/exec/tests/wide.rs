@@ -30,6 +30,7 @@ static LAYOUT: StateLayout = StateLayout {
     bytes: 64,
     peek: &[],
     names: &[],
+    bits: &[],
 };
 
 /// In this mode the top byte of addresses is ignored.
@@ -131,6 +132,7 @@ impl CodeMemory for Memory {
         let kind = FaultKind::Unmapped;
         WriteFault::Fault(MemFault { va, access, kind })
     }
+    fn release_code(&self, _page: GuestVa, _stale: &mut dyn FnMut(GuestVa, u64)) {}
 }
 
 /// Runs the words with r1 = `base`, r2 = 42; what came of it.

@@ -15,6 +15,7 @@ const PROBE: usize = 64;
 static LAYOUT: StateLayout = StateLayout {
     bytes: BYTES,
     peek: &[],
+    bits: &[],
     names: &[],
 };
 

@@ -38,8 +38,10 @@ macro_rules! ops {
             }
 
             /// What the operation may do.
+            #[inline]
             pub const fn class(self) -> OpClass {
-                match self { $(Op::$name => OpClass::$class,)* }
+                const CLASSES: [OpClass; Op::ALL.len()] = [$(OpClass::$class,)*];
+                CLASSES[self as usize]
             }
         }
     };
@@ -229,7 +231,7 @@ ops! {
     FMin = "fmin" Fp;
     /// Arm FMAX.
     FMax = "fmax" Fp;
-    /// IEEE 754-2008 minNum: a quiet NaN loses to a number.
+    /// IEEE 754-2008 minNum: a quiet NaN loses to a number. `imm` 1: IEEE 754-2019 minimumNumber: any NaN does.
     FMinNum = "fminnum" Fp;
     /// IEEE 754-2008 maxNum.
     FMaxNum = "fmaxnum" Fp;
@@ -242,7 +244,7 @@ ops! {
     /// F32 or F64 → half precision in the low 16 bits of an I32.
     FToHalf = "tohalf" Fp;
     /// Float → integer, saturating, NaN gives 0 (Arm rule). `lane`: rounding mode (`FpRound`); `imm` low 8 bits: fraction bits;
-    /// bit 8: signed; bits 16..: width in bits of the integer (16, 32, 64), extended to the result type by signedness.
+    /// bit 8: signed; bit 9: a NaN gives the largest number instead; bits 16..: width in bits of the integer (16, 32, 64), extended to the result type by signedness.
     FToI = "ftoi" Fp;
     /// Integer → float; `imm` low 8 bits: fraction bits; bit 8: signed. Rounding: `lane` (`FpRound`).
     FFromI = "fromi" Fp;
@@ -279,7 +281,7 @@ ops! {
     VTrnOdd = "vtrno" Pure;
     /// Elements of `lane` size reversed within each group of `1 << imm` bytes.
     VRev = "vrev" Pure;
-    /// Bytes of table a (V128, 16 bytes) chosen by the bytes of b (V64); an index of 16 or more takes the byte of c.
+    /// Bytes of table a (V128, 16 bytes) chosen by the bytes of b; an index of 16 or more takes the byte of c.
     VTbl = "vtbl" Pure;
 
     // ---- vectors: bits ----
@@ -482,11 +484,13 @@ impl Op {
     }
 
     /// Whether it may raise a memory fault.
+    #[inline]
     pub const fn may_fault(self) -> bool {
         matches!(self.class(), OpClass::Load | OpClass::Store)
     }
 
     /// Whether a result that nobody uses may be dropped.
+    #[inline]
     pub const fn is_droppable(self) -> bool {
         matches!(self.class(), OpClass::Pure)
             || matches!(self, Op::Get | Op::Merge | Op::FpFlagsGet)

@@ -54,6 +54,102 @@ impl Prng {
     }
 }
 
+/// Floating-point numbers worth trying, as binary64: around zero, one, halves, the limits of integers and of formats.
+const NUMBERS: [f64; 40] = [
+    0.0,
+    0.25,
+    0.5,
+    0.75,
+    0.999_999_9,
+    1.0,
+    1.5,
+    2.0,
+    2.5,
+    3.0,
+    3.5,
+    5.5,
+    7.999_999,
+    100.0,
+    255.0,
+    255.5,
+    32767.0,
+    32767.5,
+    32768.0,
+    65504.0,
+    65519.0,
+    65520.0,
+    65535.5,
+    65536.0,
+    8_388_607.5,
+    16_777_217.0,
+    2_147_483_647.0,
+    2_147_483_647.5,
+    2_147_483_648.0,
+    4_294_967_295.0,
+    4_294_967_295.5,
+    4_294_967_296.0,
+    9_223_372_036_854_775_807.0,
+    18_446_744_073_709_551_615.0,
+    1e30,
+    3.402_823_5e38,
+    6e-8,
+    6.1e-5,
+    1.2e-38,
+    1e-300,
+];
+
+impl Prng {
+    /// One of the numbers above with either sign, an ordinary number, or anything, in a format with this many bits
+    /// (16, 32 or 64).
+    pub fn float(&mut self, bits: u32) -> u64 {
+        let sign = u64::from(self.below(2)) << (bits - 1);
+        let (exponent, fraction) = match bits {
+            16 => (5, 10),
+            32 => (8, 23),
+            _ => (11, 52),
+        };
+        let top = (1u64 << exponent) - 1;
+        let noise = self.bits() & ((1 << fraction) - 1);
+        sign | match self.below(16) {
+            0 => 0,
+            1 => top << fraction,
+            2 => top << fraction | noise | 1 << (fraction - 1),
+            3 => top << fraction | 1 | noise & !(1 << (fraction - 1)),
+            4 => noise,
+            5 => (top - 1) << fraction | noise,
+            6 => self.bits() & ((1 << (bits - 1)) - 1),
+            7..=11 if bits > 16 => {
+                let x = NUMBERS[self.below(NUMBERS.len() as u32) as usize];
+                match bits {
+                    32 => u64::from((x as f32).to_bits()),
+                    _ => x.to_bits(),
+                }
+            }
+            _ => self.plain_float(bits),
+        }
+    }
+
+    /// A positive normal number near one.
+    pub fn plain_float(&mut self, bits: u32) -> u64 {
+        let (bias, fraction) = match bits {
+            16 => (15, 10),
+            32 => (127, 23),
+            _ => (1023, 52),
+        };
+        let exponent = bias - 3 + u64::from(self.below(8));
+        // Short fractions now and then: exact results.
+        let noise = self.bits() & ((1 << fraction) - 1);
+        let keep = if self.one_in(3) { 3 } else { fraction };
+        exponent << fraction | noise >> (fraction - keep) << (fraction - keep)
+    }
+
+    /// 128 bits of floating-point numbers of one of the formats.
+    pub fn floats(&mut self) -> u128 {
+        let bits = [16, 32, 32, 64, 64][self.below(5) as usize];
+        (0..128 / bits).fold(0, |v, k| v | u128::from(self.float(bits)) << (k * bits))
+    }
+}
+
 /// What a random block may use.
 #[derive(Clone, Copy)]
 pub struct Config<'a> {
@@ -161,7 +257,17 @@ impl Generator<'_> {
         } else {
             count
         };
-        Slot::new((self.rng.below(near) * size) as usize, ty)
+        let at = self.rng.below(near) * size;
+        let bits = self.config.layout.bits;
+        let taken = |s: &Slot| at < u32::from(s.off) + 4 && u32::from(s.off) < at + size;
+        // Those have rules of their own.
+        Slot::new(if bits.iter().any(taken) { 0 } else { at } as usize, ty)
+    }
+
+    /// A slot that holds 0 or 1.
+    fn bit_slot(&mut self) -> Option<Slot> {
+        let bits = self.config.layout.bits;
+        (!bits.is_empty()).then(|| self.pick(bits))
     }
 
     /// A value of this type to be used here.
@@ -206,6 +312,9 @@ impl Generator<'_> {
     fn truth(&mut self) -> Value {
         let cond = self.pick(&Cond::ALL);
         if self.rng.one_in(3) {
+            if let (Some(slot), true) = (self.bit_slot(), self.rng.one_in(2)) {
+                return self.b.get(slot);
+            }
             let (a, b) = (self.value(Ty::I32), self.value(Ty::I32));
             return self.b.icmp(cond, a, b);
         }
@@ -307,7 +416,7 @@ impl Generator<'_> {
             Imm::Below(n) => self.rng.below(n as u32),
             Imm::ToInt => {
                 let width = self.pick(&[16, 32, 64]);
-                self.fraction(width) | sign | width << 16
+                self.fraction(width) | sign | self.rng.below(2) << 9 | width << 16
             }
             Imm::FromInt => self.fraction(32) | sign,
             Imm::Lanes => self.fraction(element) | sign | self.rng.below(6) << 12,
@@ -357,6 +466,9 @@ impl Generator<'_> {
             if self.rng.one_in(2) {
                 let t = self.b.cc_test(cc, cond);
                 self.keep(Ty::I32, t);
+                if let Some(slot) = self.bit_slot() {
+                    self.b.set(slot, t);
+                }
             }
         }
     }

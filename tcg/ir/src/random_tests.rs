@@ -14,6 +14,7 @@ pub(crate) const WINDOW: u32 = 0x1_0000;
 pub(crate) static LAYOUT: StateLayout = StateLayout {
     bytes: STATE,
     peek: &[Slot::new(0, Ty::I32), Slot::new(4, Ty::I32)],
+    bits: &[],
     names: &[
         (Slot::new(0, Ty::I32), "n"),
         (Slot::new(4, Ty::I32), "z"),

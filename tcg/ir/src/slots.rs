@@ -39,6 +39,9 @@ pub struct StateLayout {
     pub bytes: usize,
     /// Slots that the successor peek may declare dead at an exit (flags), at most 32.
     pub peek: &'static [Slot],
+    /// Slots of type I32 that only ever hold 0 or 1 (flags): every `set` of them, every helper and the front ends see to
+    /// it. A backend may store such a slot by its first byte alone.
+    pub bits: &'static [Slot],
     /// Names for the text form: slot and name.
     pub names: &'static [(Slot, &'static str)],
 }

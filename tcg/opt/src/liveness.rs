@@ -37,6 +37,8 @@ pub struct Info {
     last_site: u32,
     /// The instruction has no effect: emit nothing.
     pub dead: bool,
+    /// The code for it destroys the host's flags.
+    pub kills_flags: bool,
 }
 
 const EMPTY: Info = Info {
@@ -47,6 +49,7 @@ const EMPTY: Info = Info {
     clobbers: 0,
     last_site: 0,
     dead: false,
+    kills_flags: false,
 };
 
 /// Result and working memory of the pass; reused between blocks.
@@ -70,6 +73,7 @@ pub enum FlagUse {
 }
 
 /// Condition codes without a register.
+#[inline]
 pub const fn is_lazy_cc(op: Op) -> bool {
     matches!(
         op,
@@ -90,6 +94,7 @@ pub fn flag_use(block: &Block, v: Value) -> Option<FlagUse> {
 }
 
 /// Whether an instruction needs the whole guest state: it may fault or leave, or calls a helper that looks.
+#[inline]
 pub fn is_site(i: &Inst) -> bool {
     i.op.may_fault() || i.op == Op::Exit || (i.op == Op::Call && i.lane != 0)
 }
@@ -128,7 +133,7 @@ impl Liveness {
         &mut self,
         block: &Block,
         layout: &StateLayout,
-        clobbers: fn(&Block, &Inst) -> bool,
+        clobbers: impl Fn(&Block, &Inst) -> bool,
     ) {
         let n = block.insts.len();
         self.info.clear();
@@ -143,7 +148,7 @@ impl Liveness {
 
     // ---- forward scan ----
 
-    fn scan(&mut self, block: &Block, clobbers: fn(&Block, &Inst) -> bool) {
+    fn scan(&mut self, block: &Block, clobbers: impl Fn(&Block, &Inst) -> bool) {
         let mut count = 0;
         let mut holder = NONE;
         let mut site = 0;
@@ -177,11 +182,13 @@ impl Liveness {
             if is_site(i) {
                 site = p as u32 + 1;
             }
+            let kills = clobbers(block, i);
+            self.info[p].kills_flags = kills;
             if is_lazy_cc(i.op) || i.op == Op::ICmp {
                 self.find_mate(block, p, i);
                 count += 1;
                 holder = p as u32;
-            } else if !is_silent(i.op) && clobbers(block, i) {
+            } else if kills && !is_silent(i.op) {
                 count += 1;
                 holder = match self.info[p].mate {
                     m if i.op != Op::CondBegin && m != NONE && (m as usize) < p => m,

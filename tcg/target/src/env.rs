@@ -9,6 +9,9 @@ use std::sync::atomic::AtomicU32;
 /// Spill slots of 16 bytes in the header.
 pub const SPILL_SLOTS: usize = 64;
 
+/// Runtime entry points in the header.
+pub const RUNTIME_ENTRIES: usize = 16;
+
 /// Entries of the jump cache (a power of two).
 pub const JUMP_CACHE_ENTRIES: usize = 4096;
 
@@ -30,14 +33,16 @@ pub const fn jump_cache_index(pc: u64) -> usize {
 /// The ISA-independent part of the environment, directly below the state block.
 #[repr(C, align(64))]
 pub struct EnvHeader {
+    /// The engine's own entry points reached from generated code, by number (see tcg-exec).
+    pub runtime: [u64; RUNTIME_ENTRIES],
     /// Vector arguments of helpers, in argument order; a vector result comes back in `scratch[0]`.
     pub scratch: [u128; 4],
     /// The register allocator's spill slots.
     pub spill: [u128; SPILL_SLOTS],
     /// Helper functions by `HelperId`.
     pub helpers: *const tcg_ir::HelperFn,
-    /// The engine's own entry points reached from generated code, by number (see tcg-exec).
-    pub runtime: *const u64,
+    /// A copy of the runtime entry for direct links, near enough for a short instruction.
+    pub lookup_direct: u64,
     /// The engine's per-CPU data (for the runtime functions).
     pub vcpu: *mut u8,
     /// Rust stack pointer while guest code runs.
@@ -77,3 +82,44 @@ pub struct EnvHeader {
 /// # Safety
 /// The type must be `repr(C)`, valid for every bit pattern, without padding that matters, and at most 16-byte aligned.
 pub unsafe trait StateBlock: 'static {}
+
+/// A copy of a state block, aligned as the original.
+#[derive(Clone, Debug, Default)]
+pub struct StateCopy {
+    chunks: Vec<Chunk>,
+    len: usize,
+}
+
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug)]
+struct Chunk([u8; 64]);
+
+impl StateCopy {
+    /// Zeroes.
+    pub fn new(len: usize) -> StateCopy {
+        StateCopy {
+            chunks: vec![Chunk([0; 64]); len.div_ceil(64)],
+            len,
+        }
+    }
+
+    /// Takes the contents of a block.
+    pub fn copy_from(&mut self, state: &[u8]) {
+        if self.len != state.len() {
+            *self = StateCopy::new(state.len());
+        }
+        self.bytes_mut().copy_from_slice(state);
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the chunks are arrays of bytes without padding, and there are at least `len` bytes of them.
+        unsafe { std::slice::from_raw_parts(self.chunks.as_ptr().cast(), self.len) }
+    }
+
+    /// The bytes, to change.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.chunks.as_mut_ptr().cast(), self.len) }
+    }
+}

@@ -57,6 +57,11 @@ pub trait Isa: Send + Sync {
 
     /// Registers as text, for `-d cpu` and crash reports. `pc` and `mode` as in the environment header.
     fn dump(&self, state: &[u8], pc: u64, mode: u32) -> String;
+
+    /// The registers as a debugger sees them; nothing if debugging is not supported.
+    fn gdb(&self) -> Option<crate::gdb::GdbDescription> {
+        None
+    }
 }
 
 /// The engine's view of guest memory that holds code, supplied by the address space.
@@ -64,20 +69,35 @@ pub trait CodeMemory: Send + Sync {
     /// Copies executable bytes from `va`: at least one, stopping before the first page that is not executable.
     fn fetch(&self, va: GuestVa, buf: &mut [u8]) -> Result<usize, MemFault>;
 
-    /// Translations of this range exist from now on: writes to it must fault. False if the guest cannot write
-    /// there anyway.
+    /// Translations of this range exist from now on: writes to it must fault. False if that cannot be had, so that
+    /// the translations must be compared with the code each time.
     fn protect_code(&self, va: GuestVa, len: u64) -> bool;
 
     /// A host fault hit a guest address. Called from the signal handler of the faulting thread.
     fn classify(&self, va: GuestVa, access: Access) -> WriteFault;
+
+    /// Makes a protected page writable again, and the other mappings of what is behind it. `stale` is called for each
+    /// page *before* any of them is writable: between that and the call's end nobody may make translations of them,
+    /// so the engine's lock is held.
+    fn release_code(&self, page: GuestVa, stale: &mut dyn FnMut(GuestVa, u64));
+}
+
+/// Who has made translations of guest code: the engine, as the address space sees it.
+pub trait CodeUser: Send + Sync {
+    /// Translations of this range are out of date: it was unmapped or mapped over.
+    fn invalidate(&self, va: GuestVa, len: u64);
+
+    /// A page with translations is about to be written by the host: they are given up, then the page is released
+    /// ([`CodeMemory::release_code`]).
+    fn release(&self, page: GuestVa);
 }
 
 /// What a host fault at a guest address means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteFault {
-    /// A page that was protected because it holds translated code: it is writable again; translations of the
-    /// page (given by address and length) are to be invalidated and the access tried again.
-    Code(GuestVa, u64),
+    /// The page is protected because it holds translated code: [`CodeMemory::release_code`] is to be called and the
+    /// access tried again.
+    Code(GuestVa),
     /// Try again: another thread has resolved it.
     Retry,
     /// The guest's own fault.

@@ -5,14 +5,8 @@
 
 use crate::pageflags::{CODE, EXEC, MAPPED, READ, WRITE};
 use crate::space::{AddressSpace, Inner};
-use std::cell::Cell;
 use tcg_mem::{Access, FaultKind, GuestVa, HostProt, MemFault, PAGE};
 use tcg_target::{CodeMemory, WriteFault};
-
-thread_local! {
-    /// The last address whose fault was answered with "try again", and how often.
-    static RETRIES: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
-}
 
 fn page_of(va: u64) -> u64 {
     va & !(PAGE - 1)
@@ -43,23 +37,13 @@ impl AddressSpace {
         let mut page = page_of(va.0);
         while page < end {
             if self.flags.get(page) & CODE != 0 {
-                for p in self.release_code(page) {
-                    self.tell_stale(p, PAGE);
+                match self.code_user() {
+                    Some(user) => user.release(GuestVa(page)),
+                    None => self.release_code(GuestVa(page), &mut |_, _| {}),
                 }
             }
             page += PAGE;
         }
-    }
-
-    /// Makes a code page and its twins writable again; gives all of them.
-    fn release_code(&self, page: u64) -> Vec<u64> {
-        let inner = self.lock();
-        let mut pages = Self::twins(&inner, page);
-        pages.push(page);
-        for &p in &pages {
-            self.release_one(p);
-        }
-        pages
     }
 
     fn release_one(&self, page: u64) {
@@ -72,25 +56,26 @@ impl AddressSpace {
     }
 
     fn protect_page(&self, inner: &Inner, page: u64) -> bool {
-        let old = self.flags.change(page, CODE, 0);
-        if old & CODE != 0 {
-            return old & WRITE != 0;
-        }
-        for twin in Self::twins(inner, page) {
-            self.protect_one(twin);
-        }
-        old & WRITE != 0
-            && self
-                .mem
-                .protect(GuestVa(page), PAGE, HostProt::Read)
-                .is_ok()
+        self.flags.get(page) & CODE != 0
+            || Self::twins(inner, page)
+                .into_iter()
+                .all(|twin| self.protect_one(twin))
+                && self.protect_one(page)
     }
 
-    fn protect_one(&self, page: u64) {
-        let old = self.flags.change(page, CODE, 0);
-        if old & CODE == 0 && old & WRITE != 0 {
-            let _ = self.mem.protect(GuestVa(page), PAGE, HostProt::Read);
+    /// The flag comes last: who sees it may rely on the protection without taking the lock.
+    fn protect_one(&self, page: u64) -> bool {
+        let old = self.flags.get(page);
+        let safe = old & CODE != 0
+            || old & WRITE == 0
+            || self
+                .mem
+                .protect(GuestVa(page), PAGE, HostProt::Read)
+                .is_ok();
+        if safe {
+            self.flags.change(page, CODE, 0);
         }
+        safe
     }
 }
 
@@ -127,43 +112,39 @@ impl CodeMemory for AddressSpace {
         // Most translations are of pages that are known already; these need no lock.
         let (first, last) = (page_of(va.0), page_of(va.0.saturating_add(len.max(1) - 1)));
         if self.flags.all(first, last + 1, CODE) {
-            return self.flags.any(first, last + 1, WRITE);
+            return true;
         }
         let inner = self.lock();
-        let mut any = false;
-        let mut page = first;
-        while page <= last {
-            any |= self.protect_page(&inner, page);
-            page += PAGE;
-        }
-        any
+        (first..=last)
+            .step_by(PAGE as usize)
+            .all(|page| self.protect_page(&inner, page))
     }
 
     fn classify(&self, va: GuestVa, access: Access) -> WriteFault {
-        let flags = self.flags.get(va.0);
-        if access == Access::Write && flags & WRITE != 0 {
-            if flags & CODE != 0 {
-                let page = page_of(va.0);
-                for p in self.release_code(page) {
-                    if p != page {
-                        self.tell_stale(p, PAGE);
-                    }
-                }
-                return WriteFault::Code(GuestVa(page), PAGE);
+        let fault = |kind| WriteFault::Fault(MemFault { va, access, kind });
+        if access == Access::Write && self.flags.get(va.0) & WRITE != 0 {
+            // Who is changing the page's protection has finished once the lock is ours.
+            let _held = self.lock();
+            let (flags, page) = (self.flags.get(va.0), GuestVa(page_of(va.0)));
+            if flags & WRITE != 0 && flags & CODE != 0 {
+                return WriteFault::Code(page);
             }
-            // Either another thread has just made the page writable, or there is no memory behind it (the end of
-            // a file): the same fault again and again is the latter.
-            let (last, count) = RETRIES.get();
-            if last != va.0 || count < 3 {
-                RETRIES.set((va.0, if last == va.0 { count + 1 } else { 1 }));
-                return WriteFault::Retry;
+            if flags & WRITE != 0 {
+                // Another thread has released the page, unless the host refused that.
+                return match self.mem.protect(page, PAGE, HostProt::ReadWrite) {
+                    Ok(()) => WriteFault::Retry,
+                    Err(_) => fault(FaultKind::Bus),
+                };
             }
-            RETRIES.set((0, 0));
         }
-        WriteFault::Fault(MemFault {
-            va,
-            access,
-            kind: self.fault_kind(va, access),
-        })
+        fault(self.fault_kind(va, access))
+    }
+
+    fn release_code(&self, page: GuestVa, stale: &mut dyn FnMut(GuestVa, u64)) {
+        let inner = self.lock();
+        let mut pages = Self::twins(&inner, page.0);
+        pages.push(page.0);
+        pages.iter().for_each(|p| stale(GuestVa(*p), PAGE));
+        pages.iter().for_each(|p| self.release_one(*p));
     }
 }

@@ -266,17 +266,27 @@ impl AddressSpace {
         vma: &Vma,
         prot: Prot,
     ) -> Result<(), Errno> {
-        self.mem
-            .protect(GuestVa(from), to - from, Self::host_prot(prot))?;
-        let mut result = Ok(());
+        // Piece by piece: a page with translations is never writable on the host in between.
+        let mut guarded = Vec::new();
+        if prot.writable() {
+            self.flags
+                .each(from, to, pageflags::CODE, |page| guarded.push(page));
+        }
+        let protect = |start: u64, end: u64, prot| {
+            if start < end {
+                self.mem.protect(GuestVa(start), end - start, prot)?;
+            }
+            Ok::<(), Errno>(())
+        };
+        let mut at = from;
+        for page in guarded {
+            protect(at, page, Self::host_prot(prot))?;
+            protect(page, page + PAGE, HostProt::Read)?;
+            at = page + PAGE;
+        }
+        protect(at, to, Self::host_prot(prot))?;
         let value = pageflags::MAPPED | (prot.0 & 7);
-        self.flags
-            .set_prot(from, to, value, pageflags::CODE, |page| {
-                if prot.writable() && result.is_ok() {
-                    result = self.mem.protect(GuestVa(page), PAGE, HostProt::Read);
-                }
-            });
-        result?;
+        self.flags.set_prot(from, to, value, pageflags::CODE);
         inner.twins_possible |= vma.shared && vma.file.is_some() && prot.writable();
         inner.map.update(from, to, |v| v.prot = prot);
         Ok(())

@@ -140,19 +140,11 @@ impl PageFlags {
     }
 
     pub(crate) fn fill(&self, start: u64, end: u64, value: u8) {
-        self.set_prot(start, end, value, 0, |_| {});
+        self.set_prot(start, end, value, 0);
     }
 
-    /// Gives every page of the range the flags `value`, but for the bits `keep`, which stay as they are. `kept` is
-    /// told of each page that has any of these.
-    pub(crate) fn set_prot(
-        &self,
-        start: u64,
-        end: u64,
-        value: u8,
-        keep: u8,
-        mut kept: impl FnMut(u64),
-    ) {
+    /// Gives every page of the range the flags `value`, but for the bits `keep`, which stay as they are.
+    pub(crate) fn set_prot(&self, start: u64, end: u64, value: u8, keep: u8) {
         for (from, to) in self.pieces(start, end) {
             let span = match value {
                 // What was never mapped is unmapped.
@@ -169,14 +161,21 @@ impl PageFlags {
                 }
                 self.leaf(span);
             }
-            for (page, byte) in (from..)
-                .step_by(PAGE as usize)
-                .zip(Self::bytes(span, from, to).unwrap_or_default())
-            {
+            for byte in Self::bytes(span, from, to).unwrap_or_default() {
                 let stays = byte.load(Ordering::Relaxed) & keep;
                 byte.store(value | stays, Ordering::Release);
-                if stays != 0 {
-                    kept(page);
+            }
+        }
+    }
+
+    /// Names each page of the range that has any of `bits`, which only pages of leaves have.
+    pub(crate) fn each(&self, start: u64, end: u64, bits: u8, mut found: impl FnMut(u64)) {
+        for (from, to) in self.pieces(start, end) {
+            let bytes = self.span(from).and_then(|s| Self::bytes(s, from, to));
+            let pages = (from..).step_by(PAGE as usize);
+            for (page, byte) in pages.zip(bytes.unwrap_or_default()) {
+                if byte.load(Ordering::Relaxed) & bits != 0 {
+                    found(page);
                 }
             }
         }
@@ -244,7 +243,8 @@ mod tests {
         assert_eq!(f.get(0x4fff), MAPPED | READ | WRITE);
         assert!(f.any(0x5000, 0x6000, CODE) && !f.any(0x6000, 2 * SPAN, CODE));
         let mut seen = Vec::new();
-        f.set_prot(0, 2 * SPAN, MAPPED | READ, CODE, |p| seen.push(p));
+        f.each(0, 2 * SPAN, CODE, |p| seen.push(p));
+        f.set_prot(0, 2 * SPAN, MAPPED | READ, CODE);
         assert_eq!(seen, [0x5000]);
         assert_eq!(f.get(0x5000), MAPPED | READ | CODE);
         f.fill(0, SPAN, 0);

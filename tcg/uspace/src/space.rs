@@ -1,13 +1,15 @@
 //! The address space: the guest's map with the memory, the page flags and the break that go with it.
 //!
 //! Lock rule: guest memory is never touched with the map locked, because a fault on a code page takes the lock
-//! in the signal handler of the faulting thread. The invalidation hook is called without the lock, too.
+//! in the signal handler of the faulting thread. The user of the code is told without the lock, too: its own lock
+//! comes first.
 
 use crate::pageflags::{self, PageFlags};
 use crate::vma::{Prot, Vma, VmaMap};
 use crate::{Backing, Errno};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tcg_mem::{GuestVa, HostProt, PAGE, UserMem};
+use tcg_target::CodeUser;
 
 /// Where things go in a guest's address space.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +23,6 @@ pub struct Geometry {
     /// Lowest address that may be mapped.
     pub min_addr: u64,
 }
-
-/// Called with guest ranges whose translations are stale.
-pub type InvalidateHook = Box<dyn Fn(GuestVa, u64) + Send + Sync>;
 
 pub(crate) struct Inner {
     pub(crate) map: VmaMap,
@@ -46,7 +45,7 @@ pub struct AddressSpace {
     pub(crate) flags: PageFlags,
     pub(crate) geometry: Geometry,
     inner: Mutex<Inner>,
-    invalidate: OnceLock<InvalidateHook>,
+    code_user: OnceLock<Arc<dyn CodeUser>>,
 }
 
 /// Holds the map still, for fork.
@@ -95,13 +94,17 @@ impl AddressSpace {
             flags,
             geometry,
             inner: Mutex::new(inner),
-            invalidate: OnceLock::new(),
+            code_user: OnceLock::new(),
         }
     }
 
     /// Says who is to be told of stale translations. Only the first call counts.
-    pub fn set_invalidate(&self, hook: InvalidateHook) {
-        let _ = self.invalidate.set(hook);
+    pub fn set_code_user(&self, user: Arc<dyn CodeUser>) {
+        let _ = self.code_user.set(user);
+    }
+
+    pub(crate) fn code_user(&self) -> Option<&Arc<dyn CodeUser>> {
+        self.code_user.get()
     }
 
     /// The guest's memory.
@@ -124,8 +127,8 @@ impl AddressSpace {
     }
 
     pub(crate) fn tell_stale(&self, start: u64, len: u64) {
-        if let Some(hook) = self.invalidate.get() {
-            hook(GuestVa(start), len);
+        if let Some(user) = self.code_user() {
+            user.invalidate(GuestVa(start), len);
         }
     }
 

@@ -1,9 +1,9 @@
 //! The mapping calls against what Linux answers for the same requests.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use tcg_mem::{Access, Endian, FaultKind, GuestVa, UserMem};
-use tcg_target::{CodeMemory, WriteFault};
+use tcg_target::{CodeMemory, CodeUser, WriteFault};
 use tcg_uspace::{AddressSpace, Backing, Errno, Geometry, MapRequest, Prot};
 
 const ANON: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
@@ -297,12 +297,49 @@ fn madvise_msync_and_mincore_report_holes_as_enomem() {
     assert_eq!(s.mincore(GuestVa(0x20_2000), 0x1000).unwrap().len(), 1);
 }
 
+/// Notes which page was last told to be stale.
+struct User(Weak<AddressSpace>, Arc<AtomicU64>);
+
+impl CodeUser for User {
+    fn invalidate(&self, va: GuestVa, _: u64) {
+        self.1.store(va.0, Ordering::Relaxed);
+    }
+    fn release(&self, page: GuestVa) {
+        if let Some(space) = self.0.upgrade() {
+            space.release_code(page, &mut |va, len| self.invalidate(va, len));
+        }
+    }
+}
+
+#[test]
+fn writers_that_race_for_a_code_page_never_fault() {
+    let s = space();
+    let page = GuestVa(0x20_0000);
+    s.mmap(&request(page.0, 0x1000, Prot(7), FIXED)).unwrap();
+    let rounds = 20_000;
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..rounds {
+                    match s.classify(GuestVa(page.0 + 8), Access::Write) {
+                        WriteFault::Code(p) => s.release_code(p, &mut |_, _| {}),
+                        WriteFault::Retry => {}
+                        WriteFault::Fault(f) => panic!("{f:?}"),
+                    }
+                }
+            });
+        }
+        scope.spawn(|| (0..rounds).for_each(|_| assert!(s.protect_code(page, 4))));
+    });
+    s.release_code(page, &mut |_, _| {});
+    s.mem().write(page, &[1]).unwrap();
+}
+
 #[test]
 fn code_pages_are_released_by_writes_and_by_system_calls() {
     let s = Arc::new(space());
     let stale = Arc::new(AtomicU64::new(0));
-    let seen = Arc::clone(&stale);
-    s.set_invalidate(Box::new(move |va, _| seen.store(va.0, Ordering::Relaxed)));
+    s.set_code_user(Arc::new(User(Arc::downgrade(&s), Arc::clone(&stale))));
     s.mmap(&request(0x20_0000, 0x2000, Prot(7), FIXED)).unwrap();
     s.mem().write(GuestVa(0x20_0000), &[1, 2, 3, 4]).unwrap();
     let mut code = [0; 8];
@@ -314,7 +351,7 @@ fn code_pages_are_released_by_writes_and_by_system_calls() {
     assert!(s.protect_code(GuestVa(0x20_0000), 4));
     assert_eq!(
         s.classify(GuestVa(0x20_0002), Access::Write),
-        WriteFault::Code(GuestVa(0x20_0000), 0x1000)
+        WriteFault::Code(GuestVa(0x20_0000))
     );
     assert!(s.protect_code(GuestVa(0x20_0000), 4));
     s.prepare_write(GuestVa(0x20_0ffe), 4);
@@ -330,8 +367,7 @@ fn code_pages_are_released_by_writes_and_by_system_calls() {
 fn twins_of_a_translated_page_are_protected_and_released_together() {
     let s = Arc::new(space());
     let stale = Arc::new(AtomicU64::new(0));
-    let seen = Arc::clone(&stale);
-    s.set_invalidate(Box::new(move |va, _| seen.store(va.0, Ordering::Relaxed)));
+    s.set_code_user(Arc::new(User(Arc::downgrade(&s), Arc::clone(&stale))));
     let name = c"twins";
     // SAFETY: creates a descriptor, nothing else.
     let fd = unsafe { libc::memfd_create(name.as_ptr(), 0) };
@@ -356,14 +392,15 @@ fn twins_of_a_translated_page_are_protected_and_released_together() {
     };
     map(0x20_0000, Prot::RX, 0x1000);
     map(0x30_0000, Prot::RW, 0x1000);
-    assert!(
-        !s.protect_code(GuestVa(0x20_0000), 4),
-        "the guest cannot write through this one"
-    );
+    assert!(s.protect_code(GuestVa(0x20_0000), 4));
+    stale.store(u64::MAX, Ordering::Relaxed);
     assert_eq!(
         s.classify(GuestVa(0x30_0010), Access::Write),
-        WriteFault::Code(GuestVa(0x30_0000), 0x1000)
+        WriteFault::Code(GuestVa(0x30_0000))
     );
+    s.release_code(GuestVa(0x30_0000), &mut |va, _| {
+        stale.fetch_min(va.0, Ordering::Relaxed);
+    });
     assert_eq!(stale.load(Ordering::Relaxed), 0x20_0000);
     s.mem().write(GuestVa(0x30_0010), &[1]).unwrap();
     // A twin that is made later is protected from the start.
@@ -371,7 +408,7 @@ fn twins_of_a_translated_page_are_protected_and_released_together() {
     map(0x40_0000, Prot::RW, 0x1000);
     assert_eq!(
         s.classify(GuestVa(0x40_0000), Access::Write),
-        WriteFault::Code(GuestVa(0x40_0000), 0x1000)
+        WriteFault::Code(GuestVa(0x40_0000))
     );
 }
 

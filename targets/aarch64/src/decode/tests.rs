@@ -4,9 +4,15 @@ use super::*;
 fn bitmask_known_values() {
     assert_eq!(bitmask(true, true, 0, 0), Some(1));
     assert_eq!(bitmask(true, true, 0, 63), None);
-    assert_eq!(bitmask(true, false, 0, 0b111100), Some(0x5555_5555_5555_5555));
+    assert_eq!(
+        bitmask(true, false, 0, 0b111100),
+        Some(0x5555_5555_5555_5555)
+    );
     assert_eq!(bitmask(false, false, 1, 0), Some(0x8000_0000));
-    assert_eq!(bitmask(true, false, 0, 0b000111), Some(0x0000_00ff_0000_00ff));
+    assert_eq!(
+        bitmask(true, false, 0, 0b000111),
+        Some(0x0000_00ff_0000_00ff)
+    );
     assert_eq!(bitmask(false, true, 0, 0), None);
 }
 

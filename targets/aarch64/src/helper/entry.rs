@@ -92,7 +92,13 @@ unsafe fn key(env: *mut u8, number: u64) -> [u64; 2] {
 ///
 /// # Safety
 /// `env` is a state block of this ISA.
-pub unsafe extern "C" fn pac(env: *mut u8, pointer: u64, modifier: u64, number: u64, _: u64) -> u64 {
+pub unsafe extern "C" fn pac(
+    env: *mut u8,
+    pointer: u64,
+    modifier: u64,
+    number: u64,
+    _: u64,
+) -> u64 {
     // SAFETY: passed on.
     pauth::sign(pointer, modifier, unsafe { key(env, number) })
 }
@@ -101,7 +107,13 @@ pub unsafe extern "C" fn pac(env: *mut u8, pointer: u64, modifier: u64, number: 
 ///
 /// # Safety
 /// `env` is a state block of this ISA.
-pub unsafe extern "C" fn aut(env: *mut u8, pointer: u64, modifier: u64, number: u64, _: u64) -> u64 {
+pub unsafe extern "C" fn aut(
+    env: *mut u8,
+    pointer: u64,
+    modifier: u64,
+    number: u64,
+    _: u64,
+) -> u64 {
     // SAFETY: passed on.
     let k = unsafe { key(env, number) };
     pauth::authenticate(pointer, modifier, k, number & 1 != 0)

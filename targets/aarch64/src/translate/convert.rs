@@ -114,8 +114,7 @@ impl Translator<'_> {
         let r = match (a.from, a.to) {
             (HALF, to) => {
                 let h = self.half(a.rn);
-                self.b
-                    .fop(Op::FFromHalf, fty(to), 0, 0, [h, NONE, NONE], 0)
+                self.b.fop(Op::FFromHalf, fty(to), 0, 0, [h, NONE, NONE], 0)
             }
             (from, HALF) => {
                 let x = self.fget(from, a.rn);

@@ -8,7 +8,15 @@ use crate::decode::{self, args};
 
 impl Translator<'_> {
     /// rd = n ± m, with the flags if `s`. An rd of 31 is SP if no flags are set.
-    pub(super) fn add_sub(&mut self, sub: bool, s: bool, wide: bool, rd: u32, n: Value, m: Value) -> Out {
+    pub(super) fn add_sub(
+        &mut self,
+        sub: bool,
+        s: bool,
+        wide: bool,
+        rd: u32,
+        n: Value,
+        m: Value,
+    ) -> Out {
         let ty = ity(wide);
         let (op, cc) = if sub {
             (Op::Sub, Op::CcSub)

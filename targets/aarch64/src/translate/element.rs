@@ -31,13 +31,27 @@ macro_rules! saturating {
 
 impl Translator<'_> {
     /// The vector operand and the element in every lane.
-    fn with_element(&mut self, shape: u32, size: u32, n: u32, m: u32, index: u32) -> (Value, Value) {
+    fn with_element(
+        &mut self,
+        shape: u32,
+        size: u32,
+        n: u32,
+        m: u32,
+        index: u32,
+    ) -> (Value, Value) {
         let y = self.element(shape, size, m, index);
         (self.vget_clean(shape, size, n), y)
     }
 
     /// The same for a long operation: the half that the shape says, and a 64-bit vector of the element.
-    fn long_element(&mut self, shape: u32, size: u32, n: u32, m: u32, index: u32) -> (Value, Value) {
+    fn long_element(
+        &mut self,
+        shape: u32,
+        size: u32,
+        n: u32,
+        m: u32,
+        index: u32,
+    ) -> (Value, Value) {
         let narrow = if shape == SCALAR { SCALAR } else { 0 };
         let y = self.element(narrow, size, m, index);
         (self.narrow_source(shape, size, n), y)

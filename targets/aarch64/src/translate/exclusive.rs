@@ -11,7 +11,11 @@ use crate::decode::args;
 use crate::state::{EXCLUSIVE_OPEN, slot};
 
 const fn order(ordered: bool) -> Order {
-    if ordered { Order::SeqCst } else { Order::Relaxed }
+    if ordered {
+        Order::SeqCst
+    } else {
+        Order::Relaxed
+    }
 }
 
 impl Translator<'_> {
@@ -39,9 +43,7 @@ impl Translator<'_> {
     fn load_ordered(&mut self, size: u32, rn: u32, rt: u32, order: Order) -> Out {
         let base = self.base(rn);
         let flags = self.aligned(size).order(order);
-        let v = self
-            .b
-            .load(ity(size == 3), Addr::base_disp(base, 0), flags);
+        let v = self.b.load(ity(size == 3), Addr::base_disp(base, 0), flags);
         self.set_reg(rt, v);
         Out::Next
     }
@@ -140,7 +142,11 @@ impl Translator<'_> {
             self.b.set(slot::EXCL_VAL, v);
             let lo = self.b.un(Op::Trunc, Ty::I32, v);
             let hi = self.b.un(Op::Hi32, Ty::I32, v);
-            if self.big_endian() { (hi, lo) } else { (lo, hi) }
+            if self.big_endian() {
+                (hi, lo)
+            } else {
+                (lo, hi)
+            }
         };
         self.b.set(slot::EXCL_ADDR, base);
         self.set_reg(a.rt, lo);
@@ -202,9 +208,7 @@ impl Translator<'_> {
         let expected = self.fix_order(expected, 3);
         let value = self.fix_order(value, 3);
         let flags = MemFlags::size(4).align(4);
-        let found = self
-            .b
-            .atomic_cas(Ty::V128, addr, 0, expected, value, flags);
+        let found = self.b.atomic_cas(Ty::V128, addr, 0, expected, value, flags);
         self.fix_order(found, 3)
     }
 
@@ -239,7 +243,11 @@ impl Translator<'_> {
             let found = self.b.atomic_cas(Ty::I64, addr, 0, expected, value, flags);
             let lo = self.b.un(Op::Trunc, Ty::I32, found);
             let hi = self.b.un(Op::Hi32, Ty::I32, found);
-            if self.big_endian() { (hi, lo) } else { (lo, hi) }
+            if self.big_endian() {
+                (hi, lo)
+            } else {
+                (lo, hi)
+            }
         };
         self.set_reg(a.rs, lo);
         self.set_reg(a.rs + 1, hi);

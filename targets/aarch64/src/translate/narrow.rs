@@ -32,7 +32,14 @@ impl Translator<'_> {
     }
 
     /// Narrows with saturation; QC where widening the result by `back` differs.
-    fn narrow_saturated(&mut self, shape: u32, size: u32, d: u32, wide: Value, ops: (Op, Op)) -> Out {
+    fn narrow_saturated(
+        &mut self,
+        shape: u32,
+        size: u32,
+        d: u32,
+        wide: Value,
+        ops: (Op, Op),
+    ) -> Out {
         let r = self.b.vun(ops.0, Ty::V64, size as u8, wide, 0);
         let again = self.b.vun(ops.1, Ty::V128, size as u8, r, 0);
         self.saturated(Ty::V128, again, wide);
@@ -59,7 +66,14 @@ impl Translator<'_> {
     }
 
     /// The source shifted right; its lanes have twice the size that immh gives.
-    fn shifted_wide(&mut self, shape: u32, hb: u32, n: u32, unsigned: bool, round: bool) -> (u32, Value) {
+    fn shifted_wide(
+        &mut self,
+        shape: u32,
+        hb: u32,
+        n: u32,
+        unsigned: bool,
+        round: bool,
+    ) -> (u32, Value) {
         let (size, amount) = right_shift(hb);
         let x = self.wide_source(shape, size, n);
         let r = self.shift_right(Ty::V128, size + 1, amount, unsigned, round, x);

@@ -12,7 +12,13 @@ use crate::state::slot;
 const DATA_KEYS: u32 = 2;
 
 impl Translator<'_> {
-    fn pac_helper(&mut self, id: tcg_ir::HelperId, pointer: Value, modifier: Value, key: u32) -> Value {
+    fn pac_helper(
+        &mut self,
+        id: tcg_ir::HelperId,
+        pointer: Value,
+        modifier: Value,
+        key: u32,
+    ) -> Value {
         let key = self.b.i32(key);
         self.b.call(id, helper::def(id), &[pointer, modifier, key])
     }

@@ -119,9 +119,7 @@ impl Translator<'_> {
     pub(super) fn dup_elem(&mut self, a: args::DupElem) -> Out {
         let (size, index) = lane_of(a.imm);
         let x = self.b.get(slot::v(a.rn));
-        let r = self
-            .b
-            .vun(Op::VDupLane, vty(a.shape), size as u8, x, index);
+        let r = self.b.vun(Op::VDupLane, vty(a.shape), size as u8, x, index);
         self.vset(a.shape, size, a.rd, r);
         Out::Next
     }
@@ -139,9 +137,7 @@ impl Translator<'_> {
         let (size, index) = lane_of(a.imm);
         let x = self.b.get(slot::v(a.rn));
         let args = [x, Value::NONE, Value::NONE];
-        let r = self
-            .b
-            .op(Op::VGet, ity(a.quad), size as u8, 1, args, index);
+        let r = self.b.op(Op::VGet, ity(a.quad), size as u8, 1, args, index);
         self.set_reg(a.rd, r);
         Out::Next
     }

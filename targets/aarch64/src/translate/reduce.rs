@@ -41,9 +41,7 @@ impl Translator<'_> {
     pub(super) fn addv(&mut self, a: args::Addv) -> Out {
         let shape = u32::from(a.quad);
         let x = self.vget(shape, a.rn);
-        let r = self
-            .b
-            .vun(Op::VAddAcross, vty(shape), a.size as u8, x, 0);
+        let r = self.b.vun(Op::VAddAcross, vty(shape), a.size as u8, x, 0);
         self.set_scalar(a.rd, r);
         Out::Next
     }

@@ -124,7 +124,14 @@ impl Translator<'_> {
     }
 
     /// Saturating left shift by a constant amount in every lane.
-    fn saturating_shift(&mut self, ty: Ty, size: u32, amount: u32, signed: bool, x: Value) -> Value {
+    fn saturating_shift(
+        &mut self,
+        ty: Ty,
+        size: u32,
+        amount: u32,
+        signed: bool,
+        x: Value,
+    ) -> Value {
         let amount = self.splat(ty, size, u64::from(amount));
         let imm = 4 | i64::from(signed);
         let over = self.b.vbin(Op::VShlV, ty, size as u8, x, amount, imm | 8);

@@ -254,7 +254,15 @@ impl Translator<'_> {
     }
 
     /// rd ± x * y.
-    pub(super) fn multiply_add(&mut self, op: Op, shape: u32, size: u32, d: u32, x: Value, y: Value) -> Out {
+    pub(super) fn multiply_add(
+        &mut self,
+        op: Op,
+        shape: u32,
+        size: u32,
+        d: u32,
+        x: Value,
+        y: Value,
+    ) -> Out {
         let ty = vty(shape);
         let product = self.vlane(Op::VMul, ty, size, x, y);
         let acc = self.vget(shape, d);
@@ -274,7 +282,14 @@ impl Translator<'_> {
     }
 
     /// Saturating doubling product, high half: saturates only for the most negative number squared.
-    pub(super) fn qdmulh_value(&mut self, ty: Ty, size: u32, round: bool, x: Value, y: Value) -> Value {
+    pub(super) fn qdmulh_value(
+        &mut self,
+        ty: Ty,
+        size: u32,
+        round: bool,
+        x: Value,
+        y: Value,
+    ) -> Value {
         let r = self
             .b
             .vbin(Op::VQdmulh, ty, size as u8, x, y, i64::from(round));

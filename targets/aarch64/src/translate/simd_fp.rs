@@ -189,9 +189,7 @@ impl Translator<'_> {
 
     fn lanes2(&mut self, op: FpOp, shape: u32, size: u32, x: Value, y: Value) -> Value {
         match op.0 {
-            Some(ir) if size != HALF => {
-                self.b.fop(ir, vty(shape), size as u8, 0, [x, y, NONE], 0)
-            }
+            Some(ir) if size != HALF => self.b.fop(ir, vty(shape), size as u8, 0, [x, y, NONE], 0),
             _ => {
                 let desc = Desc::new(op.1, size, lanes(shape, size));
                 self.soft_lanes(desc, shape, [x, y, y])
@@ -336,8 +334,7 @@ impl Translator<'_> {
             let desc = Desc::new(Soft::MulAdd, size, lanes(shape, size));
             return self.soft_lanes(desc, shape, args);
         }
-        self.b
-            .fop(Op::VFMulAdd, vty(shape), size as u8, 0, args, 0)
+        self.b.fop(Op::VFMulAdd, vty(shape), size as u8, 0, args, 0)
     }
 
     pub(super) fn vfmla(&mut self, a: args::Vfmla) -> Out {
@@ -486,8 +483,14 @@ impl Translator<'_> {
             self.soft_lanes(desc, a.shape, [x, x, x])
         } else {
             let imm = i64::from(exact) | (round as i64) << 12;
-            self.b
-                .fop(Op::VFRound, vty(a.shape), a.size as u8, 0, [x, NONE, NONE], imm)
+            self.b.fop(
+                Op::VFRound,
+                vty(a.shape),
+                a.size as u8,
+                0,
+                [x, NONE, NONE],
+                imm,
+            )
         };
         self.set_scalar(a.rd, r);
         Out::Next
@@ -506,7 +509,14 @@ impl Translator<'_> {
     }
 
     /// Conversion between floats and integers of the lane's size.
-    fn convert(&mut self, to_int: bool, f: (u32, u32, bool), scale: (u32, FpRound), n: u32, d: u32) -> Out {
+    fn convert(
+        &mut self,
+        to_int: bool,
+        f: (u32, u32, bool),
+        scale: (u32, FpRound),
+        n: u32,
+        d: u32,
+    ) -> Out {
         let (shape, size, unsigned) = f;
         let (fraction, round) = scale;
         let x = self.fp_source(shape, size, n);
@@ -590,8 +600,7 @@ impl Translator<'_> {
             let hi = self.b.fop(Op::FCvt, Ty::F32, 0, 0, [hi, NONE, NONE], 0);
             self.b.bin(Op::VConcat, Ty::V64, lo, hi)
         } else {
-            self.b
-                .fop(Op::VFToHalf, Ty::V64, 0, 0, [x, NONE, NONE], 0)
+            self.b.fop(Op::VFToHalf, Ty::V64, 0, 0, [x, NONE, NONE], 0)
         };
         self.set_narrow(u32::from(a.upper), 2, a.rd, r);
         Out::Next

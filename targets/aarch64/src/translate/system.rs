@@ -65,12 +65,7 @@ impl Translator<'_> {
         let zero = self.b.i32(0);
         let z = self.b.bin(Op::Or, Ty::I32, z, v);
         let c = self.b.bin(Op::AndNot, Ty::I32, c, v);
-        for (slot, value) in [
-            (slot::N, zero),
-            (slot::Z, z),
-            (slot::C, c),
-            (slot::V, zero),
-        ] {
+        for (slot, value) in [(slot::N, zero), (slot::Z, z), (slot::C, c), (slot::V, zero)] {
             self.b.set(slot, value);
         }
         Out::Next
@@ -156,12 +151,7 @@ impl Translator<'_> {
 
     /// N, Z, C, V at bits 31 to 28.
     fn read_nzcv(&mut self) -> Value {
-        let flags = [
-            (slot::N, 31),
-            (slot::Z, 30),
-            (slot::C, 29),
-            (slot::V, 28),
-        ];
+        let flags = [(slot::N, 31), (slot::Z, 30), (slot::C, 29), (slot::V, 28)];
         let mut r = self.b.i32(0);
         for (slot, bit) in flags {
             let flag = self.b.get(slot);
@@ -224,12 +214,7 @@ impl Translator<'_> {
         let w = self.b.un(Op::Trunc, Ty::I32, x);
         match a.reg {
             sysreg::NZCV => {
-                for (slot, bit) in [
-                    (slot::N, 31),
-                    (slot::Z, 30),
-                    (slot::C, 29),
-                    (slot::V, 28),
-                ] {
+                for (slot, bit) in [(slot::N, 31), (slot::Z, 30), (slot::C, 29), (slot::V, 28)] {
                     let flag = self.b.extract(Ty::I32, w, bit, 1);
                     self.b.set(slot, flag);
                 }

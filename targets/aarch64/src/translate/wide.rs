@@ -160,7 +160,14 @@ impl Translator<'_> {
     }
 
     /// rd ± p with saturation, or p itself; of a scalar only lane 0 counts.
-    pub(super) fn qdml_finish(&mut self, shape: u32, size: u32, d: u32, p: Value, ops: Option<(Op, Op)>) -> Out {
+    pub(super) fn qdml_finish(
+        &mut self,
+        shape: u32,
+        size: u32,
+        d: u32,
+        p: Value,
+        ops: Option<(Op, Op)>,
+    ) -> Out {
         let mut r = p;
         if let Some((saturate, wrap)) = ops {
             let acc = match shape {

@@ -34,6 +34,7 @@ const MODE: Slot = Slot::new(32, Ty::I32);
 static LAYOUT: StateLayout = StateLayout {
     bytes: 64,
     peek: &[],
+    bits: &[],
     names: &[],
 };
 
@@ -397,7 +398,7 @@ impl CodeMemory for ToyMemory {
             page.store(CODE, Ordering::SeqCst);
             self.mem.protect(va, len, HostProt::Read).unwrap();
         }
-        was == WRITABLE || was == CODE
+        true
     }
 
     fn classify(&self, va: GuestVa, access: Access) -> WriteFault {
@@ -408,13 +409,18 @@ impl CodeMemory for ToyMemory {
         let start = GuestVa(va.0 & !(PAGE - 1));
         match (page.load(Ordering::SeqCst), access) {
             (NONE, _) => fault(FaultKind::Unmapped),
-            (CODE, Access::Write) => {
-                self.mem.protect(start, PAGE, HostProt::ReadWrite).unwrap();
-                page.store(WRITABLE, Ordering::SeqCst);
-                WriteFault::Code(start, PAGE)
-            }
+            (CODE, Access::Write) => WriteFault::Code(start),
             (READ_ONLY, Access::Write) => fault(FaultKind::Protection),
             _ => WriteFault::Retry,
+        }
+    }
+
+    fn release_code(&self, page: GuestVa, stale: &mut dyn FnMut(GuestVa, u64)) {
+        let state = &self.pages[(page.0 / PAGE) as usize];
+        stale(page, PAGE);
+        if state.load(Ordering::SeqCst) == CODE {
+            self.mem.protect(page, PAGE, HostProt::ReadWrite).unwrap();
+            state.store(WRITABLE, Ordering::SeqCst);
         }
     }
 }

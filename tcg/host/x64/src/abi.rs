@@ -9,7 +9,7 @@ use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES};
 pub enum Runtime {
     /// Returns to Rust; the header's exit fields are stored.
     Exit = 0,
-    /// A direct link that is not patched yet.
+    /// A direct link that is not patched yet. Called.
     LookupDirect = 1,
     /// An indirect jump that missed the jump cache.
     LookupIndirect = 2,
@@ -19,6 +19,10 @@ pub enum Runtime {
     LookupDynamic = 4,
     /// A helper asked to leave.
     CheckExit = 5,
+    /// An indirect jump: the jump cache is to be looked up.
+    Probe = 9,
+    /// A return that does not match its call.
+    ReturnMiss = 10,
 }
 
 /// `exit_kind` of a trap.
@@ -60,9 +64,9 @@ pub const SCRATCH: i32 = hdr(offset_of!(EnvHeader, scratch));
 pub const SPILL: i32 = hdr(offset_of!(EnvHeader, spill));
 pub const HELPERS: i32 = hdr(offset_of!(EnvHeader, helpers));
 pub const RUNTIME: i32 = hdr(offset_of!(EnvHeader, runtime));
+pub const LOOKUP_DIRECT: i32 = hdr(offset_of!(EnvHeader, lookup_direct));
 pub const HOST_RSP: i32 = hdr(offset_of!(EnvHeader, host_rsp));
 pub const JIT_RSP: i32 = hdr(offset_of!(EnvHeader, jit_rsp));
-pub const JIT_BASE: i32 = hdr(offset_of!(EnvHeader, jit_base));
 pub const PC: i32 = hdr(offset_of!(EnvHeader, pc));
 pub const MODE: i32 = hdr(offset_of!(EnvHeader, mode));
 pub const INTERRUPT: i32 = hdr(offset_of!(EnvHeader, interrupt));

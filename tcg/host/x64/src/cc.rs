@@ -2,7 +2,7 @@
 
 use crate::abi::*;
 use crate::compiler::Gen;
-use crate::enc::{Alu, Opc, Rm, x86cc};
+use crate::enc::{Alu, Mem, Opc, Rm, x86cc};
 use tcg_ir::{Cond, Op, Ty, Value};
 use tcg_opt::{FlagUse, flag_use};
 
@@ -155,6 +155,7 @@ impl Gen<'_> {
         if self.reg_of(a) == NOREG
             && imm.is_some()
             && self.dies(a)
+            && !self.in_bit_slot(a)
             && let (Some(m), Some(imm)) = (self.mem_of(a), imm)
         {
             return self.a.alu_imm(Alu::Cmp, w, Rm::M(m), imm);
@@ -278,6 +279,12 @@ impl Gen<'_> {
                 return self.test_cond(v);
             }
             _ => {}
+        }
+        if self.reg_of(v) == NOREG && self.in_bit_slot(v) {
+            let m = Mem::env(i32::from(self.val[v.index()].home));
+            self.a.op_i8(Opc(0, 0, 0x80), false, 7, Rm::M(m), 0);
+            self.flags = NO_FLAGS;
+            return x86cc::NE;
         }
         match self.rm(v) {
             Rm::R(r) => self.a.test(false, r, Rm::R(r)),

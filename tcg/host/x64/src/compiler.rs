@@ -8,7 +8,7 @@ use crate::enc::Asm;
 use crate::link::Stub;
 use crate::regalloc::{NOWHERE, Val};
 use crate::{CompiledBlock, Features, LinkKind, LinkSite, Opts, TooComplex};
-use tcg_ir::{Block, HelperDef, Inst, Op, StateLayout, Ty, Value};
+use tcg_ir::{Block, HelperDef, Inst, Op, Slot, StateLayout, Ty, Value};
 use tcg_opt::{Liveness, NONE};
 
 /// A state slot whose new value has not been stored.
@@ -30,6 +30,13 @@ pub struct Place {
 pub struct Fixup {
     pub at: Place,
     pub label: u32,
+}
+
+/// A patchable place: its rel32 field, the stub that it refers to at first, and what is told about it.
+pub struct Link {
+    pub at: Place,
+    pub stub: Place,
+    pub site: LinkSite,
 }
 
 /// What is restored at the end of a predicated region.
@@ -62,6 +69,8 @@ pub struct Gen<'a> {
     pub val: Vec<Val>,
     pub regs: [u32; 32],
     pub free: u32,
+    /// Of the first units of the state block: those that hold 0 or 1.
+    pub bits: u128,
     pub usable: u32,
     pub pinned: u32,
     /// Registers better not evicted during this instruction.
@@ -97,7 +106,7 @@ pub struct Gen<'a> {
     pub labels: Vec<Place>,
     pub fixups: Vec<Fixup>,
     pub consts: Vec<(u128, u32)>,
-    pub links: Vec<(Place, LinkSite)>,
+    pub links: Vec<Link>,
     pub maps: Vec<u8>,
     /// Offsets in `maps` of code offsets in the cold section.
     pub cold_sites: Vec<u32>,
@@ -131,7 +140,7 @@ struct Spare {
     labels: Vec<Place>,
     fixups: Vec<Fixup>,
     consts: Vec<(u128, u32)>,
-    links: Vec<(Place, LinkSite)>,
+    links: Vec<Link>,
     maps: Vec<u8>,
     cold_sites: Vec<u32>,
 }
@@ -207,6 +216,13 @@ fn usable(n: u8) -> u32 {
     g | ((1u32 << xmms) - 1) << 16
 }
 
+/// The units of these slots, as far as they are among the first 128.
+fn unit_mask(slots: &[Slot]) -> u128 {
+    slots.iter().fold(0, |m, s| {
+        m | 1u128.checked_shl(s.unit() as u32).unwrap_or(0)
+    })
+}
+
 impl<'a> Gen<'a> {
     fn new(
         b: &'a Block,
@@ -217,8 +233,8 @@ impl<'a> Gen<'a> {
         mut s: Spare,
     ) -> Gen<'a> {
         s.live.run(b, layout, crate::analyze::clobbers_flags);
-        s.a.buf.ops.clear();
-        s.other.buf.ops.clear();
+        s.a.clear();
+        s.other.clear();
         s.val.clear();
         s.val.resize(b.insts.len(), NOWHERE);
         s.unit_dirty.clear();
@@ -253,6 +269,7 @@ impl<'a> Gen<'a> {
             val: s.val,
             regs: [NONE; 32],
             free: usable,
+            bits: unit_mask(layout.bits),
             usable,
             pinned: 0,
             soft_pinned: 0,
@@ -365,7 +382,7 @@ impl<'a> Gen<'a> {
             }
         }
         self.emit(v, i);
-        if crate::analyze::clobbers_flags(self.b, i) && !self.flags_fresh {
+        if self.live.info[self.pos as usize].kills_flags && !self.flags_fresh {
             self.flags = NO_FLAGS;
         }
         self.keep_from = self.pos + 1;
@@ -462,8 +479,8 @@ impl<'a> Gen<'a> {
         let cold_base = self.a.pos();
         let mut code = std::mem::take(&mut out.code);
         code.clear();
-        code.extend_from_slice(&self.a.buf.ops);
-        code.extend_from_slice(&self.other.buf.ops);
+        code.extend_from_slice(self.a.code());
+        code.extend_from_slice(self.other.code());
         self.place_consts(&mut code);
         let abs = |p: Place| p.off + if p.cold { cold_base } else { 0 };
         for f in &self.fixups {
@@ -472,12 +489,12 @@ impl<'a> Gen<'a> {
             let rel = target.wrapping_sub(at + 4);
             code[at as usize..at as usize + 4].copy_from_slice(&rel.to_le_bytes());
         }
-        for (at, link) in &self.links {
-            let base = if at.cold { cold_base } else { 0 };
-            let mut l = *link;
-            l.offset = at.off + base;
+        for link in &self.links {
+            let mut l = link.site;
+            l.offset = abs(link.at);
+            l.stub = abs(link.stub);
             if let LinkKind::InlineCache { imm } = &mut l.kind {
-                *imm += base;
+                *imm += if link.at.cold { cold_base } else { 0 };
             }
             out.links.push(l);
         }

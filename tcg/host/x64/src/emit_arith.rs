@@ -267,6 +267,6 @@ impl Gen<'_> {
     pub fn patch_short(&mut self, from: u32) {
         let d = self.a.pos() - from;
         debug_assert!(d < 128);
-        self.a.buf.ops[from as usize - 1] = d as u8;
+        self.a.set_byte(from - 1, d as u8);
     }
 }

@@ -2,22 +2,9 @@
 
 use crate::abi::*;
 use crate::compiler::Gen;
+use crate::emit_vec::{PSHUFD, p, q, t};
 use crate::enc::{Opc, Rm};
 use tcg_ir::{Inst, Op, Ty, Value};
-
-const fn p(b: u8) -> Opc {
-    Opc(0x66, 1, b)
-}
-
-const fn q(b: u8) -> Opc {
-    Opc(0x66, 2, b)
-}
-
-const fn t(b: u8) -> Opc {
-    Opc(0x66, 3, b)
-}
-
-const PSHUFD: Opc = p(0x70);
 
 impl Gen<'_> {
     /// Emits an operation of this group; false if it is not one or has no inline form.
@@ -65,6 +52,7 @@ impl Gen<'_> {
             Op::VRev => self.vec_rev(v, i, lane),
             Op::VUzpEven | Op::VUzpOdd => self.vec_uzp(v, i, lane, full),
             Op::VTrnEven | Op::VTrnOdd if lane < 3 => self.vec_trn(v, i, lane),
+            Op::VTrnEven | Op::VTrnOdd => self.trn_quads(v, i),
             Op::VWidenS | Op::VWidenU if lane < 3 => {
                 let a = self.reg(i.args[0]);
                 let d = self.def_reuse(v, i.args[0]);
@@ -96,11 +84,6 @@ impl Gen<'_> {
                     _ => p(0xf4),
                 };
                 self.v3(mul, d, d, XMM14);
-            }
-            Op::VPadd if full && (lane == 1 || lane == 2) => {
-                let (a, b) = self.two(i);
-                let d = self.def_reuse(v, i.args[0]);
-                self.v3(q(lane), d, a, b);
             }
             _ => return false,
         }
@@ -245,7 +228,8 @@ impl Gen<'_> {
         self.v3(p(0xeb), d, d, XMM14);
     }
 
-    fn widen(&mut self, signed: bool, lane: u8, d: u8, a: u8) {
+    /// `d` = the lanes of the low half of `a` at twice their size.
+    pub fn widen(&mut self, signed: bool, lane: u8, d: u8, a: u8) {
         let o = [0x20, 0x23, 0x25][lane as usize % 3] + if signed { 0 } else { 0x10 };
         self.v2(q(o), d, a);
     }

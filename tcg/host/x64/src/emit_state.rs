@@ -3,7 +3,7 @@
 use crate::abi::*;
 use crate::compiler::{Dirty, Gen};
 use crate::enc::{Mem, Opc, RIP, Rm};
-use crate::regalloc::Val;
+use crate::regalloc::{NOWHERE, Val};
 use tcg_ir::{Inst, Op, Ty, Value};
 use tcg_opt::{FlagUse, NONE, flag_use};
 
@@ -183,6 +183,9 @@ impl Gen<'_> {
             _ => {
                 // A lazy test.
                 let cc = self.test_cond(v);
+                if self.is_bit(off) {
+                    return self.a.setcc(cc, Rm::M(m));
+                }
                 self.a.setcc(cc, Rm::R(RAX));
                 self.a.movzx8(RAX, Rm::R(RAX));
                 self.a.store(false, m, RAX);
@@ -200,40 +203,36 @@ impl Gen<'_> {
         }
     }
 
-    /// Whether a dirty value is a test that the host's flags hold right now.
-    fn test_in_flags(&self, v: Value) -> Option<bool> {
-        if self.reg_of(v) != NOREG || self.mem_of(v).is_some() {
-            return None;
-        }
-        match flag_use(self.b, v) {
-            None => None,
-            Some(FlagUse::Packed(_)) => Some(false),
-            Some(FlagUse::Holder(h)) => Some(self.flags_hold(h)),
-        }
+    /// Whether a dirty value is a test that would have to be evaluated from something else than the host's flags.
+    fn is_late_test(&self, v: Value) -> bool {
+        let val = self.val[v.index()];
+        val == NOWHERE
+            && match flag_use(self.b, v) {
+                None => false,
+                Some(FlagUse::Packed(_)) => true,
+                Some(FlagUse::Holder(h)) => !self.flags_hold(h),
+            }
     }
 
     /// Stores all dirty slots, except those that `dead` names; the bookkeeping is unchanged.
     pub fn store_dirty(&mut self, dead: u32) {
-        let mut stored = 0u128;
-        for pass in 0..3 {
-            for k in 0..self.dirty.len() {
-                let d = self.dirty[k];
-                if stored >> (k & 127) & 1 != 0 && k < 128 {
-                    continue;
-                }
-                let turn = match self.test_in_flags(d.value) {
-                    Some(true) => 0,
-                    None => 1,
-                    Some(false) => 2,
-                };
-                if turn > pass || (dead != 0 && self.is_dead(d, dead)) {
-                    continue;
-                }
-                if k < 128 {
-                    stored |= 1 << k;
-                }
+        // Tests that the host's flags do not hold come last: evaluating them destroys the flags.
+        let mut late = 0u128;
+        for k in 0..self.dirty.len() {
+            let d = self.dirty[k];
+            if dead != 0 && self.is_dead(d, dead) {
+                continue;
+            }
+            if k < 128 && self.is_late_test(d.value) {
+                late |= 1 << k;
+            } else {
                 self.store_slot(d.off, d.value);
             }
+        }
+        while late != 0 {
+            let d = self.dirty[late.trailing_zeros() as usize];
+            late &= late - 1;
+            self.store_slot(d.off, d.value);
         }
     }
 

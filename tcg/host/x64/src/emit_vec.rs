@@ -8,17 +8,28 @@ use crate::enc::{Mem, Opc, RIP, Rm};
 use tcg_ir::{Inst, Op, Ty, Value};
 
 /// `66 0f xx`.
-const fn p(b: u8) -> Opc {
+pub const fn p(b: u8) -> Opc {
     Opc(0x66, 1, b)
 }
 
 /// `66 0f38 xx`.
-const fn q(b: u8) -> Opc {
+pub const fn q(b: u8) -> Opc {
     Opc(0x66, 2, b)
 }
 
+/// `66 0f3a xx`.
+pub const fn t(b: u8) -> Opc {
+    Opc(0x66, 3, b)
+}
+
+/// A constant with the same low bits of `x` in every lane.
+pub const fn splat(lane: u8, x: u64) -> u128 {
+    let ones = u64::MAX >> (64 - (8 << (lane & 3)));
+    (u128::MAX / ones as u128).wrapping_mul((x & ones) as u128)
+}
+
 /// No instruction for this lane size.
-const NO: Opc = Opc(0, 0, 0);
+pub const NO: Opc = Opc(0, 0, 0);
 
 /// Two-operand operations with one instruction per lane size.
 const fn simple(op: Op) -> Option<[Opc; 4]> {
@@ -46,16 +57,20 @@ const fn simple(op: Op) -> Option<[Opc; 4]> {
 }
 
 /// The per-lane instruction of an operation of the table.
-fn lane_op(op: Op, lane: u8) -> Opc {
+pub fn lane_op(op: Op, lane: u8) -> Opc {
     simple(op).map_or(NO, |t| t[lane as usize & 3])
 }
 
-const PXOR: Opc = p(0xef);
-const PAND: Opc = p(0xdb);
-const POR: Opc = p(0xeb);
+pub const PXOR: Opc = p(0xef);
+pub const PAND: Opc = p(0xdb);
+/// `!a & b`.
+pub const PANDN: Opc = p(0xdf);
+pub const POR: Opc = p(0xeb);
+pub const PADDB: Opc = p(0xfc);
+pub const PSHUFD: Opc = p(0x70);
+pub const PSHUFB: Opc = q(0x00);
+pub const PUNPCKLQDQ: Opc = p(0x6c);
 const PCMPEQD: Opc = p(0x76);
-const PUNPCKLQDQ: Opc = p(0x6c);
-const PSHUFB: Opc = q(0x00);
 
 impl Gen<'_> {
     // ---- forms ----
@@ -134,8 +149,27 @@ impl Gen<'_> {
         }
     }
 
-    fn ones(&mut self, r: u8) {
+    /// All ones.
+    pub fn ones(&mut self, r: u8) {
         self.v3(PCMPEQD, r, r, r);
+    }
+
+    /// `d` = `set` in the bytes where `mask` is all ones, `clear` where it is 0. Destroys `mask`, uses xmm15.
+    pub fn select(&mut self, d: u8, clear: u8, set: u8, mask: u8) {
+        if self.f.avx2 {
+            let m = (mask & 15) << 4;
+            return self
+                .a
+                .vex_i8(t(0x4c), false, d, clear & 15, Rm::R(set & 15), m);
+        }
+        self.v3(PANDN, XMM15, mask, clear);
+        self.v3(PAND, mask, mask, set);
+        self.v3(POR, d, mask, XMM15);
+    }
+
+    /// A vector register for the current instruction.
+    pub fn tmp(&mut self) -> u8 {
+        self.alloc(Ty::V128)
     }
 
     // ---- operations ----
@@ -146,11 +180,8 @@ impl Gen<'_> {
         let full = i.ty == Ty::V128;
         match i.op {
             Op::VZipHi | Op::VZipLo => self.vec_zip(v, i, full),
-            op if simple(op).is_some() => {
+            op if simple(op).is_some() && lane_op(op, lane) != NO => {
                 let o = lane_op(op, lane);
-                if o == NO {
-                    return false;
-                }
                 let (a, b) = self.two(i);
                 let d = self.def_reuse(v, i.args[0]);
                 self.v3(o, d, a, b);
@@ -158,7 +189,7 @@ impl Gen<'_> {
             Op::VAndNot => {
                 let (a, b) = self.two(i);
                 let d = self.def(v);
-                self.v3(p(0xdf), d, b, a);
+                self.v3(PANDN, d, b, a);
             }
             Op::VNot => {
                 let a = self.reg(i.args[0]);
@@ -181,8 +212,12 @@ impl Gen<'_> {
             Op::VAbdS | Op::VAbdU if lane < 3 => self.vec_abd(v, i, lane),
             Op::VCmpGeS | Op::VCmpGeU | Op::VCmpGtU if lane < 3 => self.vec_cmp(v, i, lane),
             Op::VTst => self.vec_tst(v, i, lane),
-            Op::VShlI | Op::VShrI | Op::VSarI => return self.vec_shift(v, i, lane),
-            _ => return self.emit_vec_lanes(v, i),
+            _ => {
+                return self.emit_vec_lanes(v, i)
+                    || self.emit_vec_shift(v, i)
+                    || self.emit_vec_int(v, i)
+                    || self.emit_vec_pairs(v, i);
+            }
         }
         true
     }
@@ -216,7 +251,7 @@ impl Gen<'_> {
         let (m, x) = self.two(i);
         let y = self.reg(i.args[2]);
         let d = self.def(v);
-        self.v3(p(0xdf), XMM14, m, y);
+        self.v3(PANDN, XMM14, m, y);
         self.v3(PAND, d, m, x);
         self.v3(POR, d, d, XMM14);
     }
@@ -257,43 +292,6 @@ impl Gen<'_> {
         self.v3(lane_op(Op::VCmpEq, lane), d, d, XMM14);
         self.ones(XMM14);
         self.v3(PXOR, d, d, XMM14);
-    }
-
-    fn vec_shift(&mut self, v: Value, i: &Inst, lane: u8) -> bool {
-        let n = i.imm as u8;
-        let ext = match i.op {
-            Op::VShlI => 6,
-            Op::VShrI => 2,
-            _ => 4,
-        };
-        if lane == 3 && ext == 4 {
-            return false;
-        }
-        let a = self.reg(i.args[0]);
-        let d = self.def_reuse(v, i.args[0]);
-        if lane != 0 {
-            self.vshift(0x70 + lane, ext, d, a, n);
-            return true;
-        }
-        // Bytes: shift words and clear what came from the neighbour.
-        let n = n.min(8);
-        let keep = if ext == 6 {
-            0xffu32 << n & 0xff
-        } else {
-            0xff >> n
-        };
-        let all = |b: u32| u128::from(b) * (u128::MAX / 255);
-        let sar = if ext == 4 { 2 } else { ext };
-        let n = if ext == 4 { n.min(7) } else { n };
-        let keep = if ext == 4 { 0xff >> n } else { keep };
-        self.vshift(0x71, sar, d, a, n);
-        self.v3c(PAND, d, d, all(keep));
-        if ext == 4 {
-            let sign = all(0x80 >> n);
-            self.v3c(PXOR, d, d, sign);
-            self.v3c(p(0xf8), d, d, sign);
-        }
-        true
     }
 
     /// `d = a` with its bytes chosen by a constant (0x80: zero).

@@ -92,25 +92,27 @@ pub mod x86cc {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opc(pub u8, pub u8, pub u8);
 
-struct Ins {
-    b: [u8; 24],
+/// Most bytes that one instruction (or `nops` step) takes, with room to store whole words.
+const WINDOW: usize = 32;
+
+/// An instruction being written, in place.
+struct Ins<'a> {
+    b: &'a mut [u8; WINDOW],
     n: usize,
 }
 
-impl Ins {
-    fn new() -> Ins {
-        Ins { b: [0; 24], n: 0 }
-    }
-
+impl Ins<'_> {
     #[inline(always)]
     fn p(&mut self, x: u8) {
-        self.b[self.n] = x;
+        // The masks say what the compiler cannot see: an instruction has at most 15 bytes.
+        self.b[self.n & 15] = x;
         self.n += 1;
     }
 
     #[inline(always)]
     fn d(&mut self, x: i32) {
-        self.b[self.n..self.n + 4].copy_from_slice(&x.to_le_bytes());
+        let at = self.n & 15;
+        self.b[at..at + 4].copy_from_slice(&x.to_le_bytes());
         self.n += 4;
     }
 
@@ -163,6 +165,62 @@ impl Ins {
             }
         }
     }
+
+    /// Prefixes, opcode and operands in legacy encoding.
+    #[inline(always)]
+    fn legacy(&mut self, o: Opc, w: bool, byte: bool, reg: u8, rm: Rm) {
+        self.segment(rm);
+        if o.0 != 0 {
+            self.p(o.0);
+        }
+        let (x, b) = high_bits(rm);
+        let mut rex = (w as u8) << 3 | (reg >> 3 & 1) << 2 | x << 1 | b;
+        // spl, bpl, sil and dil need a prefix.
+        let low = |r: u8| (4..8).contains(&r);
+        if byte && (low(reg) || matches!(rm, Rm::R(r) if low(r))) {
+            rex |= 0x40;
+        }
+        if rex != 0 {
+            self.p(0x40 | rex);
+        }
+        match o.1 {
+            0 => {}
+            1 => self.p(0x0f),
+            2 => {
+                self.p(0x0f);
+                self.p(0x38);
+            }
+            _ => {
+                self.p(0x0f);
+                self.p(0x3a);
+            }
+        }
+        self.p(o.2);
+        self.modrm(reg, rm);
+    }
+
+    fn vex(&mut self, o: Opc, w: bool, l: bool, reg: u8, vvvv: u8, rm: Rm) {
+        self.segment(rm);
+        let (x, b) = high_bits(rm);
+        let pp = match o.0 {
+            0x66 => 1,
+            0xf3 => 2,
+            0xf2 => 3,
+            _ => 0,
+        };
+        let r = (!(reg >> 3) & 1) << 7;
+        let tail = (!vvvv & 15) << 3 | (l as u8) << 2 | pp;
+        if x == 0 && b == 0 && !w && o.1 == 1 {
+            self.p(0xc5);
+            self.p(r | tail);
+        } else {
+            self.p(0xc4);
+            self.p(r | (!x & 1) << 6 | (!b & 1) << 5 | o.1);
+            self.p((w as u8) << 7 | tail);
+        }
+        self.p(o.2);
+        self.modrm(reg, rm);
+    }
 }
 
 /// Bits 3 of index and base: (X, B).
@@ -183,151 +241,131 @@ fn high_bits(rm: Rm) -> (u8, u8) {
 
 /// Emits one piece of code.
 pub struct Asm {
-    pub buf: SimpleAssembler,
+    /// The assembler's buffer, longer than the code: instructions are written in place.
+    buf: SimpleAssembler,
+    /// Bytes of code.
+    len: usize,
 }
 
 impl Asm {
     pub fn new() -> Asm {
         Asm {
             buf: SimpleAssembler::new(),
+            len: 0,
         }
     }
 
     #[inline]
     pub fn pos(&self) -> u32 {
-        self.buf.ops.len() as u32
+        self.len as u32
     }
 
+    /// The code so far.
+    pub fn code(&self) -> &[u8] {
+        &self.buf.ops[..self.len]
+    }
+
+    /// Starts anew.
+    pub fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Replaces a byte.
+    pub fn set_byte(&mut self, at: u32, b: u8) {
+        debug_assert!((at as usize) < self.len);
+        self.buf.ops[at as usize] = b;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let len = (2 * self.buf.ops.len()).max(4096);
+        self.buf.ops.resize(len, 0);
+    }
+
+    /// Writes one instruction.
+    #[inline(always)]
+    fn put(&mut self, write: impl FnOnce(&mut Ins<'_>)) {
+        if self.buf.ops.len() < self.len + WINDOW {
+            self.grow();
+        }
+        if let Some(b) = self.buf.ops[self.len..].first_chunk_mut::<WINDOW>() {
+            let mut i = Ins { b, n: 0 };
+            write(&mut i);
+            debug_assert!(i.n <= 15);
+            self.len += i.n;
+        }
+    }
+
+    #[inline]
     pub fn byte(&mut self, b: u8) {
-        self.buf.ops.push(b);
+        self.put(|i| i.p(b));
     }
 
+    #[inline]
     pub fn dword(&mut self, d: i32) {
-        self.buf.ops.extend_from_slice(&d.to_le_bytes());
+        self.put(|i| i.d(d));
     }
 
     /// Multi-byte nop of `n` bytes.
     pub fn nops(&mut self, n: u32) {
-        const NOPS: [&[u8]; 8] = [
-            &[],
-            &[0x90],
-            &[0x66, 0x90],
-            &[0x0f, 0x1f, 0x00],
-            &[0x0f, 0x1f, 0x40, 0x00],
-            &[0x0f, 0x1f, 0x44, 0x00, 0x00],
-            &[0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00],
-            &[0x0f, 0x1f, 0x80, 0, 0, 0, 0],
+        const NOPS: [[u8; 8]; 8] = [
+            [0; 8],
+            [0x90, 0, 0, 0, 0, 0, 0, 0],
+            [0x66, 0x90, 0, 0, 0, 0, 0, 0],
+            [0x0f, 0x1f, 0x00, 0, 0, 0, 0, 0],
+            [0x0f, 0x1f, 0x40, 0x00, 0, 0, 0, 0],
+            [0x0f, 0x1f, 0x44, 0x00, 0x00, 0, 0, 0],
+            [0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00, 0, 0],
+            [0x0f, 0x1f, 0x80, 0, 0, 0, 0, 0],
         ];
         let mut n = n as usize;
         while n > 0 {
             let k = n.min(7);
-            self.buf.ops.extend_from_slice(NOPS[k]);
+            self.put(|i| {
+                i.b[..8].copy_from_slice(&NOPS[k]);
+                i.n = k;
+            });
             n -= k;
         }
     }
 
-    #[inline(always)]
-    fn done(&mut self, i: &Ins) {
-        self.buf.ops.extend_from_slice(&i.b[..i.n]);
-    }
-
-    #[inline(always)]
-    fn legacy(&mut self, o: Opc, w: bool, byte: bool, reg: u8, rm: Rm) -> Ins {
-        let mut i = Ins::new();
-        i.segment(rm);
-        if o.0 != 0 {
-            i.p(o.0);
-        }
-        let (x, b) = high_bits(rm);
-        let mut rex = (w as u8) << 3 | (reg >> 3 & 1) << 2 | x << 1 | b;
-        // spl, bpl, sil and dil need a prefix.
-        let low = |r: u8| (4..8).contains(&r);
-        if byte && (low(reg) || matches!(rm, Rm::R(r) if low(r))) {
-            rex |= 0x40;
-        }
-        if rex != 0 {
-            i.p(0x40 | rex);
-        }
-        match o.1 {
-            0 => {}
-            1 => i.p(0x0f),
-            2 => {
-                i.p(0x0f);
-                i.p(0x38);
-            }
-            _ => {
-                i.p(0x0f);
-                i.p(0x3a);
-            }
-        }
-        i.p(o.2);
-        i.modrm(reg, rm);
-        i
-    }
-
     /// `opcode reg, rm` in legacy encoding.
-    #[inline]
     pub fn op(&mut self, o: Opc, w: bool, reg: u8, rm: Rm) {
-        let i = self.legacy(o, w, false, reg, rm);
-        self.done(&i);
+        self.put(|i| i.legacy(o, w, false, reg, rm));
     }
 
     /// The same with 8-bit registers.
     pub fn op_byte(&mut self, o: Opc, reg: u8, rm: Rm) {
-        let i = self.legacy(o, false, true, reg, rm);
-        self.done(&i);
+        self.put(|i| i.legacy(o, false, true, reg, rm));
     }
 
     /// The same with an 8-bit immediate.
     pub fn op_i8(&mut self, o: Opc, w: bool, reg: u8, rm: Rm, imm: u8) {
-        let mut i = self.legacy(o, w, false, reg, rm);
-        i.p(imm);
-        self.done(&i);
+        self.put(|i| {
+            i.legacy(o, w, false, reg, rm);
+            i.p(imm);
+        });
     }
 
     /// The same with a 32-bit immediate.
     pub fn op_i32(&mut self, o: Opc, w: bool, reg: u8, rm: Rm, imm: i32) {
-        let mut i = self.legacy(o, w, false, reg, rm);
-        i.d(imm);
-        self.done(&i);
-    }
-
-    fn vex_ins(&mut self, o: Opc, w: bool, l: bool, reg: u8, vvvv: u8, rm: Rm) -> Ins {
-        let mut i = Ins::new();
-        i.segment(rm);
-        let (x, b) = high_bits(rm);
-        let pp = match o.0 {
-            0x66 => 1,
-            0xf3 => 2,
-            0xf2 => 3,
-            _ => 0,
-        };
-        let r = (!(reg >> 3) & 1) << 7;
-        let tail = (!vvvv & 15) << 3 | (l as u8) << 2 | pp;
-        if x == 0 && b == 0 && !w && o.1 == 1 {
-            i.p(0xc5);
-            i.p(r | tail);
-        } else {
-            i.p(0xc4);
-            i.p(r | (!x & 1) << 6 | (!b & 1) << 5 | o.1);
-            i.p((w as u8) << 7 | tail);
-        }
-        i.p(o.2);
-        i.modrm(reg, rm);
-        i
+        self.put(|i| {
+            i.legacy(o, w, false, reg, rm);
+            i.d(imm);
+        });
     }
 
     /// VEX encoding, 128 bits (or general registers): `opcode reg, vvvv, rm`.
     pub fn vex(&mut self, o: Opc, w: bool, reg: u8, vvvv: u8, rm: Rm) {
-        let i = self.vex_ins(o, w, false, reg & 15, vvvv, rm);
-        self.done(&i);
+        self.put(|i| i.vex(o, w, false, reg & 15, vvvv, rm));
     }
 
     /// The same with an 8-bit immediate.
     pub fn vex_i8(&mut self, o: Opc, w: bool, reg: u8, vvvv: u8, rm: Rm, imm: u8) {
-        let mut i = self.vex_ins(o, w, false, reg & 15, vvvv, rm);
-        i.p(imm);
-        self.done(&i);
+        self.put(|i| {
+            i.vex(o, w, false, reg & 15, vvvv, rm);
+            i.p(imm);
+        });
     }
 
     // ---- general instructions ----
@@ -348,22 +386,22 @@ impl Asm {
     /// A constant into a register, flags unchanged.
     pub fn mov_imm(&mut self, dst: u8, imm: u64) {
         if imm == imm as u32 as u64 {
-            let mut i = Ins::new();
-            if dst >= 8 {
-                i.p(0x41);
-            }
-            i.p(0xb8 | (dst & 7));
-            i.d(imm as i32);
-            self.done(&i);
+            self.put(|i| {
+                if dst >= 8 {
+                    i.p(0x41);
+                }
+                i.p(0xb8 | (dst & 7));
+                i.d(imm as i32);
+            });
         } else if imm == imm as i32 as i64 as u64 {
             self.op_i32(Opc(0, 0, 0xc7), true, 0, Rm::R(dst), imm as i32);
         } else {
-            let mut i = Ins::new();
-            i.p(0x48 | (dst >> 3));
-            i.p(0xb8 | (dst & 7));
-            i.d(imm as i32);
-            i.d((imm >> 32) as i32);
-            self.done(&i);
+            self.put(|i| {
+                i.p(0x48 | (dst >> 3));
+                i.p(0xb8 | (dst & 7));
+                i.d(imm as i32);
+                i.d((imm >> 32) as i32);
+            });
         }
     }
 

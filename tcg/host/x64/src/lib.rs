@@ -8,10 +8,13 @@
 //! position-independent and must be placed at a multiple of 16.
 //!
 //! Runtime entry points are reached through `header.runtime[n]`, see [`Runtime`]. What they get:
-//! * `LookupDirect`: `header.pc`/`mode` = target, `rax` = address of the rel32 field to patch.
+//! * `LookupDirect`: it is *called*, by the stub of a direct link; the return address, which it takes off the stack,
+//!   is [`LinkSite::stub`]. The stub is also entered if the interrupt flag is set.
 //! * `LookupIndirect`, `LookupDynamic`: `header.pc`/`mode` (for the latter the mode bits that were current).
 //! * `LookupIc`: as `LookupIndirect`, `rax` = address of the rel32 field, `rdx` = address of the imm32 field.
 //!   The imm32 is compared with the low 32 bits of the target. Unpatched it is `0xffff_ffff`.
+//! * `Probe`, `ReturnMiss`: target in `rax`, mode in `edx`: look into the jump cache (the latter resets the
+//!   paired-return stack first), then as `LookupIndirect`.
 //! * `Exit`: `header.exit_kind`, `exit_code`, `exit_info`, `pc`, `mode` are stored.
 //!
 //! Tags (paired returns and jump cache) are `pc ^ (mode << 48)`, compared in 64 bits; the sentinel at the base of the
@@ -45,6 +48,9 @@ mod emit_mul;
 mod emit_shift;
 mod emit_state;
 mod emit_vec;
+mod emit_vec_int;
+mod emit_vec_pairs;
+mod emit_vec_shift;
 mod enc;
 mod fallback;
 mod features;
@@ -100,6 +106,8 @@ pub enum LinkKind {
 pub struct LinkSite {
     /// Offset of the rel32 field.
     pub offset: u32,
+    /// Direct links: offset behind the call of `LookupDirect` that the field leads to at first.
+    pub stub: u32,
     /// What it is.
     pub kind: LinkKind,
     /// Target address (0 for inline caches).

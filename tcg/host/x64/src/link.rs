@@ -1,7 +1,7 @@
 //! Exits: links to other blocks, indirect jumps, paired returns, traps; and their cold stubs at the end of the block.
 
 use crate::abi::*;
-use crate::compiler::{Fixup, Gen, Place};
+use crate::compiler::{Fixup, Gen, Link, Place};
 use crate::enc::{Alu, Mem, Opc, RIP, Rm, Sh, x86cc};
 use crate::{LinkKind, LinkSite, Runtime};
 use tcg_ir::{ExitInfo, ExitKind, IndirectHint, Inst, Value};
@@ -10,11 +10,9 @@ use tcg_target::JUMP_CACHE_ENTRIES;
 /// Cold code that needs nothing of the allocator's state; written at the end of the block.
 #[derive(Clone, Copy, Debug)]
 pub enum Stub {
-    /// An unpatched direct link; `site` labels its rel32 field.
-    Link { site: u32, pc: u64, mode: u32 },
-    /// Interrupt check before going to a known target.
-    Interrupt { pc: u64, mode: u32 },
-    /// The same with the target in `rax`.
+    /// A direct link that is not patched yet, or an interrupt on the way there: its number.
+    Link(u32),
+    /// An interrupt on the way to the target in `rax`.
     InterruptIndirect { mode: u32 },
     /// A return that does not match its call; the target is in `rax`.
     ReturnMiss { mode: u32 },
@@ -49,13 +47,15 @@ impl Gen<'_> {
         self.restore_regime();
         match info.kind {
             ExitKind::Direct => {
-                self.check_interrupt(info);
-                self.link_jump(info.pc, info.mode);
+                let link = self.new_link(LinkKind::Jump, info.pc, info.mode);
+                self.check_interrupt(info, link.0);
+                self.link(0xe9, link);
             }
             ExitKind::DirectCall => {
-                self.check_interrupt(info);
+                let link = self.new_link(LinkKind::Call, info.pc, info.mode);
+                self.check_interrupt(info, link.0);
                 self.push_tag(tag(info.ret_pc, info.mode));
-                self.link(0xe8, LinkKind::Call, info.pc, info.mode);
+                self.link(0xe8, link);
                 self.landing(info);
             }
             ExitKind::Indirect(hint) => self.exit_indirect(info, hint, operand),
@@ -118,7 +118,8 @@ impl Gen<'_> {
     /// Where a paired return comes back to: drops the tag and goes on behind the call.
     fn landing(&mut self, info: &ExitInfo) {
         self.a.lea(true, RSP, Mem::base(RSP, 8));
-        self.link_jump(info.ret_pc, info.mode);
+        let link = self.new_link(LinkKind::Jump, info.ret_pc, info.mode);
+        self.link(0xe9, link);
     }
 
     fn push_tag(&mut self, t: u64) {
@@ -140,15 +141,11 @@ impl Gen<'_> {
         RDX
     }
 
-    fn check_interrupt(&mut self, info: &ExitInfo) {
+    fn check_interrupt(&mut self, info: &ExitInfo, stub: u32) {
         if info.check {
             self.a
                 .alu_imm(Alu::Cmp, false, Rm::M(Mem::env(INTERRUPT)), 0);
-            let l = self.stub(Stub::Interrupt {
-                pc: info.pc,
-                mode: info.mode,
-            });
-            self.jcc(x86cc::NE, l);
+            self.jcc(x86cc::NE, stub);
         }
     }
 
@@ -166,26 +163,33 @@ impl Gen<'_> {
         }
     }
 
-    /// A patchable jump (0xe9) or call (0xe8).
-    fn link(&mut self, opcode: u8, kind: LinkKind, pc: u64, mode: u32) {
-        self.align_field(1);
-        self.a.byte(opcode);
-        let site = self.new_label();
-        self.bind_label(site);
-        let at = self.here();
-        let l = self.stub(Stub::Link { site, pc, mode });
-        self.rel32(l);
-        let s = LinkSite {
-            offset: 0,
-            kind,
-            pc,
-            mode,
+    /// Prepares a direct link: its stub's label and its number.
+    fn new_link(&mut self, kind: LinkKind, pc: u64, mode: u32) -> (u32, u32) {
+        let n = self.links.len() as u32;
+        let nowhere = Place {
+            cold: false,
+            off: 0,
         };
-        self.links.push((at, s));
+        self.links.push(Link {
+            at: nowhere,
+            stub: nowhere,
+            site: LinkSite {
+                offset: 0,
+                stub: 0,
+                kind,
+                pc,
+                mode,
+            },
+        });
+        (self.stub(Stub::Link(n)), n)
     }
 
-    fn link_jump(&mut self, pc: u64, mode: u32) {
-        self.link(0xe9, LinkKind::Jump, pc, mode);
+    /// A patchable jump (0xe9) or call (0xe8).
+    fn link(&mut self, opcode: u8, (stub, n): (u32, u32)) {
+        self.align_field(1);
+        self.a.byte(opcode);
+        self.links[n as usize].at = self.here();
+        self.rel32(stub);
     }
 
     /// Compares the target (`rax`) with the cached one. 64-bit targets use the jump cache only.
@@ -209,11 +213,16 @@ impl Gen<'_> {
         self.rel32(miss);
         let s = LinkSite {
             offset: 0,
+            stub: 0,
             kind: LinkKind::InlineCache { imm: imm_place.off },
             pc: 0,
             mode,
         };
-        self.links.push((at, s));
+        self.links.push(Link {
+            at,
+            stub: at,
+            site: s,
+        });
     }
 
     /// Looks the target in `rax` up in the jump cache.
@@ -256,23 +265,18 @@ impl Gen<'_> {
         match s {
             Stub::Slow(n) => self.emit_slow(n),
             Stub::SlowRoutine => self.emit_slow_routine(),
-            Stub::Link { site, pc, mode } => {
-                self.store_pc(pc);
-                self.store_mode(mode);
-                self.lea_label(RAX, site);
-                self.jump_runtime(Runtime::LookupDirect);
-            }
-            Stub::Interrupt { pc, mode } => {
-                self.store_pc(pc);
-                self.leave_interrupt(mode);
+            Stub::Link(n) => {
+                let m = Mem::env(LOOKUP_DIRECT);
+                self.a.op(Opc(0, 0, 0xff), false, 2, Rm::M(m));
+                self.links[n as usize].stub = self.here();
             }
             Stub::InterruptIndirect { mode } => {
                 self.a.store(true, Mem::env(PC), RAX);
                 self.leave_interrupt(mode);
             }
             Stub::ReturnMiss { mode } => {
-                self.a.mov(true, RSP, Rm::M(Mem::env(JIT_BASE)));
-                self.probe(mode);
+                self.a.mov_imm(RDX, u64::from(mode));
+                self.jump_runtime(Runtime::ReturnMiss);
             }
             Stub::CacheMiss { imm, site, mode } => {
                 // Unpatched?
@@ -281,7 +285,8 @@ impl Gen<'_> {
                 self.fix_rip(imm, 0);
                 self.a.alu_imm(Alu::Cmp, false, Rm::R(RCX), -1);
                 let first = self.short_jcc(x86cc::E);
-                self.probe(mode);
+                self.a.mov_imm(RDX, u64::from(mode));
+                self.jump_runtime(Runtime::Probe);
                 self.patch_short(first);
                 self.a.store(true, Mem::env(PC), RAX);
                 self.store_mode(mode);
@@ -312,8 +317,7 @@ impl Gen<'_> {
 
     /// Jumps to a runtime entry; only `rax` and `rdx` carry arguments.
     pub fn jump_runtime(&mut self, n: Runtime) {
-        self.a.mov(true, RCX, Rm::M(Mem::env(RUNTIME)));
-        let m = Mem::base(RCX, n as i32 * 8);
+        let m = Mem::env(RUNTIME + n as i32 * 8);
         self.a.op(Opc(0, 0, 0xff), false, 4, Rm::M(m));
     }
 

@@ -282,6 +282,18 @@ impl Gen<'_> {
         }
     }
 
+    /// Whether all that memory knows of `v` is a slot that holds 0 or 1: only its first byte may be read, as it may have
+    /// been stored alone a moment ago.
+    pub fn in_bit_slot(&self, v: Value) -> bool {
+        let val = self.val[v.index()];
+        val.spill == 0xff && val.home != 0xffff && self.is_bit(val.home)
+    }
+
+    /// Whether the slot at `off` only ever holds 0 or 1.
+    pub fn is_bit(&self, off: u16) -> bool {
+        off < 512 && self.bits >> (off / 4) & 1 != 0
+    }
+
     /// The value in a register, pinned for this instruction.
     pub fn reg(&mut self, v: Value) -> u8 {
         let r = self.reg_of(v);
@@ -302,6 +314,8 @@ impl Gen<'_> {
         let val = self.val[v.index()];
         if val.reg != NOREG {
             self.move_reg(ty, r, val.reg);
+        } else if self.in_bit_slot(v) && ty == Ty::I32 {
+            self.a.movzx8(r, Rm::M(Mem::env(i32::from(val.home))));
         } else if let Some(m) = self.mem_of(v) {
             self.load_reg(ty, r, m);
         } else {
@@ -335,6 +349,7 @@ impl Gen<'_> {
     pub fn rm(&mut self, v: Value) -> Rm {
         if self.reg_of(v) == NOREG
             && self.dies(v)
+            && !self.in_bit_slot(v)
             && let Some(m) = self.mem_of(v)
         {
             return Rm::M(m);

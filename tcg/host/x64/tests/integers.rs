@@ -18,6 +18,7 @@ const V: Slot = Slot::new(76, Ty::I32);
 static LAYOUT: StateLayout = StateLayout {
     bytes: 512,
     peek: &[N, Z, C, V],
+    bits: &[N, Z, C, V],
     names: &[],
 };
 

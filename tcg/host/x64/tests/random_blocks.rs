@@ -25,6 +25,7 @@ const MEM_LEN: usize = 0x1000;
 static LAYOUT: StateLayout = StateLayout {
     bytes: STATE,
     peek: &FLAGS,
+    bits: &[],
     names: &[],
 };
 

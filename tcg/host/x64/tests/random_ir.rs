@@ -26,6 +26,12 @@ static LAYOUT: StateLayout = StateLayout {
         Slot::new(68, Ty::I32),
         Slot::new(72, Ty::I32),
     ],
+    bits: &[
+        Slot::new(STATE - 16, Ty::I32),
+        Slot::new(STATE - 12, Ty::I32),
+        Slot::new(STATE - 8, Ty::I32),
+        Slot::new(STATE - 4, Ty::I32),
+    ],
     names: &[],
 };
 
@@ -322,7 +328,11 @@ fn check(default_count: u64, float: bool) {
                 .flat_map(|_| rng.value().to_le_bytes())
                 .collect()
         };
-        let (state, mem) = (bytes(STATE), bytes(MEM_LEN));
+        let (mut state, mem) = (bytes(STATE), bytes(MEM_LEN));
+        for s in LAYOUT.bits {
+            let bit = [state[usize::from(s.off)] & 1, 0, 0, 0];
+            state[usize::from(s.off)..][..4].copy_from_slice(&bit);
+        }
         let start = (&state[..], &mem[..]);
         let (end, _) = interpret(&whole, &state, &mem);
         let word = end.what.split(' ').next().unwrap_or("");

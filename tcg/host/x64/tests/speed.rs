@@ -9,6 +9,7 @@ use tcg_x64::{Compiler, Features, Opts};
 static LAYOUT: StateLayout = StateLayout {
     bytes: 512,
     peek: &[],
+    bits: &[],
     names: &[],
 };
 

@@ -5,7 +5,7 @@
 use std::arch::global_asm;
 use std::mem::{offset_of, size_of};
 use tcg_ir::{Block, HelperDef, HelperFn, StateLayout};
-use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry};
+use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES};
 use tcg_x64::{CompiledBlock, Features, Opts, restore_state};
 
 const fn hdr(off: usize) -> i32 {
@@ -42,6 +42,22 @@ global_asm!(
     "x64_test_lookup:",
     "mov dword ptr [rbp + {kind}], 100",
     "jmp x64_test_exit",
+    // Called by the stub of a direct link, or of an interrupt on the way there.
+    ".global x64_test_link",
+    "x64_test_link:",
+    "pop rax",
+    "mov [rbp + {info}], rax",
+    "mov dword ptr [rbp + {kind}], 102",
+    "jmp x64_test_exit",
+    // Target in rax, mode in edx.
+    ".global x64_test_probe",
+    "x64_test_probe:",
+    "mov [rbp + {pc}], rax",
+    "mov [rbp + {mode}], edx",
+    "jmp x64_test_lookup",
+    pc = const hdr(offset_of!(EnvHeader, pc)),
+    mode = const hdr(offset_of!(EnvHeader, mode)),
+    info = const hdr(offset_of!(EnvHeader, exit_info)),
     host = const hdr(offset_of!(EnvHeader, host_rsp)),
     jit = const hdr(offset_of!(EnvHeader, jit_rsp)),
     kind = const hdr(offset_of!(EnvHeader, exit_kind)),
@@ -51,12 +67,16 @@ unsafe extern "C" {
     fn x64_test_enter(env: *mut u8, code: *const u8);
     fn x64_test_exit();
     fn x64_test_lookup();
+    fn x64_test_link();
+    fn x64_test_probe();
 }
 
 /// `exit_kind` that the harness gives for jumps to other blocks.
 pub const KIND_JUMP: u32 = 100;
 /// `exit_kind` that the harness gives for host faults.
 pub const KIND_HOST_FAULT: u32 = 101;
+/// The same for direct links, whose targets are looked up in the block's list.
+const KIND_LINK: u32 = 102;
 
 const JIT_STACK: usize = 64 << 10;
 const CODE_BYTES: usize = 1 << 20;
@@ -78,7 +98,6 @@ pub struct Machine {
     env: *mut u8,
     code: *mut u8,
     pub guest: *mut u8,
-    runtime: Box<[u64; 8]>,
     helpers: Vec<HelperFn>,
     state_bytes: usize,
 }
@@ -123,23 +142,25 @@ impl Machine {
             };
         }
         let mut fns: Vec<HelperFn> = helpers.iter().map(|h| h.func).collect();
-        fns.push(tcg_x64::fallback);
+        fns.push(counting_fallback);
         let look = x64_test_lookup as *const () as u64;
         let exit = x64_test_exit as *const () as u64;
         let mut m = Machine {
             env,
             code: map(CODE_BYTES, RW | libc::PROT_EXEC),
             guest: map(WINDOW, libc::PROT_NONE),
-            runtime: Box::new([exit, look, look, look, look, exit, exit, exit]),
             helpers: fns,
             state_bytes,
         };
         let stack = map(JIT_STACK, RW);
-        let (helpers, runtime) = (m.helpers.as_ptr(), m.runtime.as_ptr());
+        let helpers = m.helpers.as_ptr();
         let guest = m.guest as u64;
         let h = m.header();
         h.helpers = helpers;
-        h.runtime = runtime;
+        h.runtime = [exit; RUNTIME_ENTRIES];
+        h.runtime[1..=4].fill(look);
+        h.runtime[9..=10].fill(x64_test_probe as *const () as u64);
+        h.lookup_direct = x64_test_link as *const () as u64;
         h.guest_base = guest;
         h.fp_flags = 0;
         // SAFETY: the end of the mapping, with room for the sentinel entry.
@@ -204,7 +225,15 @@ impl Machine {
             set_mxcsr(host);
         }
         CURRENT.set(None);
+        let code = self.code as u64;
         let h = self.header();
+        if h.exit_kind == KIND_LINK {
+            let stub = h.exit_info.wrapping_sub(code) as u32;
+            let link = c.links.iter().find(|l| l.stub == stub);
+            let link = link.expect("a link of the block");
+            (h.exit_kind, h.exit_info) = (KIND_JUMP, 0);
+            (h.pc, h.mode) = (link.pc, link.mode);
+        }
         Left {
             kind: h.exit_kind,
             code: h.exit_code,
@@ -213,6 +242,21 @@ impl Machine {
             mode: h.mode,
         }
     }
+}
+
+thread_local! {
+    static FALLBACKS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// How often generated code has called the evaluator since the last call of this function.
+pub fn fallbacks() -> u32 {
+    FALLBACKS.replace(0)
+}
+
+unsafe extern "C" fn counting_fallback(env: *mut u8, a: u64, b: u64, c: u64, d: u64) -> u64 {
+    FALLBACKS.set(FALLBACKS.get() + 1);
+    // SAFETY: the caller's contract.
+    unsafe { tcg_x64::fallback(env, a, b, c, d) }
 }
 
 fn get_mxcsr() -> u32 {
