@@ -1,5 +1,5 @@
 //! Signal frames of 64-bit ARM: what a handler finds on its stack, and the way back.
-//! [Linux arch/arm64/include/uapi/asm/{sigcontext,ucontext}.h, arch/arm64/kernel/signal.c]
+//! Reference: the kernel's arch/arm64/include/uapi/asm/{sigcontext,ucontext}.h and arch/arm64/kernel/signal.c.
 //!
 //! A frame is `struct rt_sigframe` (siginfo, ucontext) and above it a frame record (x29, x30). The ucontext ends in 4096
 //! bytes for records: `fpsimd_context`, `esr_context` if a fault is reported, and an empty one at the end.

@@ -114,7 +114,7 @@ pub static MODELS: &[CpuModel] = &[
     },
 ];
 
-/// Bits of AT_HWCAP with the feature that each needs. [Linux Documentation/arch/arm64/elf_hwcaps.rst]
+/// Bits of AT_HWCAP with the feature that each needs. (The kernel's Documentation/arch/arm64/elf_hwcaps.rst.)
 const HWCAP: &[(Feature, u32)] = &[
     (Feature::Aes, 3),
     (Feature::Pmull, 4),

@@ -79,6 +79,10 @@ impl Isa for Aarch64 {
         )
     }
 
+    fn gdb(&self) -> Option<tcg_target::gdb::GdbDescription> {
+        Some(crate::gdb::describe(self.big_endian))
+    }
+
     /// In the form of QEMU's `-d cpu`.
     fn dump(&self, state: &[u8], pc: u64, _mode: u32) -> String {
         let Some(s) = A64State::from_bytes(state) else {

@@ -122,6 +122,7 @@ pub mod slot {
 pub static LAYOUT: StateLayout = StateLayout {
     bytes: std::mem::size_of::<A64State>(),
     peek: &[slot::N, slot::Z, slot::C, slot::V],
+    bits: &[slot::N, slot::Z, slot::C, slot::V],
     names: &NAMES,
 };
 

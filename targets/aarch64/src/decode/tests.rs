@@ -1,3 +1,5 @@
+//! What the decode tables call.
+
 use super::*;
 
 #[test]

@@ -27,7 +27,14 @@ pub(super) const fn rounding(mode: u32) -> FpRound {
 pub(super) const EXACT: u32 = 6;
 
 impl Translator<'_> {
-    fn to_int(&mut self, ty: u32, f: (bool, bool, u32), round: FpRound, n: u32, d: u32) -> Out {
+    fn float_to_int(
+        &mut self,
+        ty: u32,
+        f: (bool, bool, u32),
+        round: FpRound,
+        n: u32,
+        d: u32,
+    ) -> Out {
         let (wide, unsigned, fraction) = f;
         let r = if ty == HALF {
             let x = self.b.get(slot::v(n));
@@ -60,7 +67,7 @@ impl Translator<'_> {
         Out::Next
     }
 
-    fn from_int(&mut self, ty: u32, f: (bool, bool, u32), n: u32, d: u32) -> Out {
+    fn int_to_float(&mut self, ty: u32, f: (bool, bool, u32), n: u32, d: u32) -> Out {
         let (wide, unsigned, fraction) = f;
         let x = self.reg(wide, n);
         let r = if ty == HALF {
@@ -89,25 +96,25 @@ impl Translator<'_> {
 
     pub(super) fn fcvt_to_int(&mut self, a: args::FcvtToInt) -> Out {
         let f = (a.sf, a.unsigned, 0);
-        self.to_int(a.ty, f, rounding(a.mode), a.rn, a.rd)
+        self.float_to_int(a.ty, f, rounding(a.mode), a.rn, a.rd)
     }
 
     pub(super) fn fcvt_away(&mut self, a: args::FcvtAway) -> Out {
         let f = (a.sf, a.unsigned, 0);
-        self.to_int(a.ty, f, FpRound::NearestAway, a.rn, a.rd)
+        self.float_to_int(a.ty, f, FpRound::NearestAway, a.rn, a.rd)
     }
 
     pub(super) fn fcvt_from_int(&mut self, a: args::FcvtFromInt) -> Out {
-        self.from_int(a.ty, (a.sf, a.unsigned, 0), a.rn, a.rd)
+        self.int_to_float(a.ty, (a.sf, a.unsigned, 0), a.rn, a.rd)
     }
 
     pub(super) fn fcvt_to_fixed(&mut self, a: args::FcvtToFixed) -> Out {
         let f = (a.sf, a.unsigned, 64 - a.scale);
-        self.to_int(a.ty, f, FpRound::Zero, a.rn, a.rd)
+        self.float_to_int(a.ty, f, FpRound::Zero, a.rn, a.rd)
     }
 
     pub(super) fn fcvt_from_fixed(&mut self, a: args::FcvtFromFixed) -> Out {
-        self.from_int(a.ty, (a.sf, a.unsigned, 64 - a.scale), a.rn, a.rd)
+        self.int_to_float(a.ty, (a.sf, a.unsigned, 64 - a.scale), a.rn, a.rd)
     }
 
     pub(super) fn fcvt(&mut self, a: args::Fcvt) -> Out {
