@@ -11,6 +11,8 @@
 use crate::abi::*;
 use crate::cc::NO_FLAGS;
 use crate::compiler::Gen;
+use crate::emit_fp_vec::splat_float;
+use crate::emit_vec::PXOR;
 use crate::enc::{Alu, Mem, Opc, Rm, Sh, x86cc};
 use crate::link::Stub;
 use tcg_ir::eval::OpDesc;
@@ -50,6 +52,7 @@ impl Gen<'_> {
             Op::FMax | Op::FMaxNum => self.fp_minmax(v, i, Opc(pre, 1, 0x5f)),
             Op::FSqrt => self.fp_one(v, i, Opc(pre, 1, 0x51)),
             Op::FMulAdd if self.f.fma => self.fp_fma(v, i, wide),
+            Op::FMla => self.fp_mla(v, i, wide),
             Op::FNeg | Op::FAbs => self.fp_sign(v, i, if wide { 3 } else { 2 }, i.op == Op::FNeg),
             Op::FCvt => self.fp_one(v, i, Opc(if wide { 0xf3 } else { 0xf2 }, 1, 0x5a)),
             Op::CcFcmp => self.fp_compare(v, i, wide),
@@ -242,6 +245,33 @@ impl Gen<'_> {
         self.a
             .vex(Opc(0x66, 2, 0xb9), wide, d, a & 15, Rm::R(b & 15));
         self.check_nan(i, wide, d);
+    }
+
+    /// One check is enough: a product that is not a number makes a sum that is none.
+    fn fp_mla(&mut self, v: Value, i: &Inst, wide: bool) {
+        self.regime(i);
+        let (a, b) = self.two(i);
+        let c = self.reg(i.args[2]);
+        let d = self.def(v);
+        let pre = if wide { 0xf2 } else { 0xf3 };
+        self.v3(Opc(pre, 1, 0x59), XMM14, a, b);
+        self.add_product(i, pre, d, c);
+        self.check_nan(i, wide, d);
+    }
+
+    /// `d` = the sum of `FMla` of the product in xmm14 and `c`. May use xmm15.
+    pub fn add_product(&mut self, i: &Inst, pre: u8, d: u8, c: u8) {
+        let (add, sub) = (Opc(pre, 1, 0x58), Opc(pre, 1, 0x5c));
+        match i.imm & 3 {
+            0 => self.v3(add, d, c, XMM14),
+            1 => self.v3(sub, d, c, XMM14),
+            2 => self.v3(sub, d, XMM14, c),
+            _ => {
+                let wide = pre == 0x66 || pre == 0xf2;
+                self.v3c(PXOR, XMM15, c, splat_float(wide, -0.0));
+                self.v3(sub, d, XMM15, XMM14);
+            }
+        }
     }
 
     /// Minimum or maximum: both orders, combined, get the sign of zero right; NaN operands go the exact way.
