@@ -9,7 +9,7 @@
 //! inputs, and finds tininess after rounding; conversions to unsigned out of range may also report inexact.
 
 use crate::abi::*;
-use crate::cc::NO_FLAGS;
+use crate::cc::{FlagKind, NO_FLAGS};
 use crate::compiler::Gen;
 use crate::emit_fp_vec::splat_float;
 use crate::emit_vec::PXOR;
@@ -55,7 +55,10 @@ impl Gen<'_> {
             Op::FMla => self.fp_mla(v, i, wide),
             Op::FNeg | Op::FAbs => self.fp_sign(v, i, if wide { 3 } else { 2 }, i.op == Op::FNeg),
             Op::FCvt => self.fp_one(v, i, Opc(if wide { 0xf3 } else { 0xf2 }, 1, 0x5a)),
-            Op::CcFcmp => self.fp_compare(v, i, wide),
+            Op::CcFcmp => {
+                self.fp_compare(v, i, wide);
+                return true;
+            }
             _ => return self.emit_fp_conv(v, i) || self.emit_fp_vec(v, i),
         }
         self.flags = NO_FLAGS;
@@ -303,16 +306,25 @@ impl Gen<'_> {
         }
     }
 
-    /// The nibble N Z C V of a comparison.
+    /// The nibble N Z C V of a comparison. The host's flags stay for a branch.
     fn fp_compare(&mut self, v: Value, i: &Inst, wide: bool) {
         self.regime(i);
         let (a, b) = self.two(i);
         let d = self.def(v);
-        self.ucomis(0x2e + (i.lane & 1), wide, a, b);
-        self.a.mov_imm(d, 2);
-        for (cc, nibble) in [(x86cc::B, 8), (x86cc::E, 6), (x86cc::P, 3)] {
+        let swapped = self.better_swapped(v);
+        let (x, y) = if swapped { (b, a) } else { (a, b) };
+        self.ucomis(0x2e + (i.lane & 1), wide, x, y);
+        let (above, below) = if swapped { (8, 2) } else { (2, 8) };
+        self.a.mov_imm(d, above);
+        for (cc, nibble) in [(x86cc::B, below), (x86cc::E, 6), (x86cc::P, 3)] {
             self.a.mov_imm(RAX, nibble);
             self.a.cmov(cc, false, d, Rm::R(RAX));
         }
+        let kind = if swapped {
+            FlagKind::FcmpSwapped
+        } else {
+            FlagKind::Fcmp
+        };
+        self.flags_are(kind, [v, Value::NONE, Value::NONE]);
     }
 }
