@@ -22,6 +22,7 @@ pub mod task;
 pub mod uapi;
 
 pub use config::{GuestId, RunConfig};
+pub use sys::{BinfmtStart, binfmt_start};
 
 /// Why a program did not start: one line for the user and the exit status that a shell expects.
 #[derive(Clone, Debug, thiserror::Error)]

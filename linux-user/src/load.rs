@@ -32,19 +32,34 @@ fn fail(what: impl Into<String>, status: u8) -> StartError {
 }
 
 fn open(path: &Path) -> Result<Program, StartError> {
-    let say = |what: String, status| fail(format!("{}: {what}", path.display()), status);
     let file = File::open(path).map_err(|e| {
         let status = if e.kind() == std::io::ErrorKind::NotFound {
             127
         } else {
             126
         };
-        say(io_text(&e), status)
+        say(path, io_text(&e), status)
     })?;
-    if file.metadata().is_ok_and(|m| m.is_dir()) {
-        return Err(say("Is a directory".into(), 126));
+    inspect(path, file)
+}
+
+fn say(path: &Path, what: String, status: u8) -> StartError {
+    fail(format!("{}: {what}", path.display()), status)
+}
+
+/// The program itself, which binfmt_misc may have opened already.
+fn open_program(cfg: &RunConfig) -> Result<Program, StartError> {
+    match cfg.program_fd {
+        Some(fd) => inspect(&cfg.program, crate::sys::take_fd(fd)),
+        None => open(&cfg.program),
     }
-    let head = read_header(&file).map_err(|e| say(e.to_string(), 126))?;
+}
+
+fn inspect(path: &Path, file: File) -> Result<Program, StartError> {
+    if file.metadata().is_ok_and(|m| m.is_dir()) {
+        return Err(say(path, "Is a directory".into(), 126));
+    }
+    let head = read_header(&file).map_err(|e| say(path, e.to_string(), 126))?;
     Ok(Program {
         path: path.to_path_buf(),
         file,
@@ -167,7 +182,7 @@ fn environment(cfg: &RunConfig) -> Vec<Vec<u8>> {
 
 /// Builds the process; gives its first task.
 pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
-    let program = open(&cfg.program)?;
+    let program = open_program(cfg)?;
     let no_port = || {
         fail(
             format!(

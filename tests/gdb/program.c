@@ -20,7 +20,11 @@ __attribute__((noinline)) int leaf(int a) {
 
 __attribute__((noinline)) int middle(int a) { return leaf(a) + 1; }
 
+// So that all of them are there before one ends.
+static pthread_barrier_t all;
+
 static void *worker(void *p) {
+    pthread_barrier_wait(&all);
     for (int i = 0; i < 3; i++) leaf((int)(long)p * 10 + i), usleep(1000);
     return p;
 }
@@ -37,6 +41,7 @@ static int forks(void) {
 
 static void threads(void) {
     pthread_t t[3];
+    pthread_barrier_init(&all, NULL, 3);
     for (long i = 0; i < 3; i++) pthread_create(&t[i], 0, worker, (void *)i);
     for (int i = 0; i < 3; i++) pthread_join(t[i], 0);
 }

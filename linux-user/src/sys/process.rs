@@ -355,3 +355,37 @@ pub fn fstat(fd: i32) -> Result<(u64, u64), Errno> {
     let st = unsafe { st.assume_init() };
     Ok((st.st_dev, st.st_ino))
 }
+
+/// How binfmt_misc started this process. [Linux fs/binfmt_misc.c, Documentation/admin-guide/binfmt-misc.rst]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BinfmtStart {
+    /// The program, open (flag O).
+    pub program: Option<i32>,
+    /// The program's own argv[0] follows its path (flag P).
+    pub argv0: bool,
+}
+
+/// Whether binfmt_misc started this process: as the auxiliary vector tells, not the arguments.
+pub fn binfmt_start() -> Option<BinfmtStart> {
+    const AT_EXECFD: u64 = 2;
+    const AT_FLAGS: u64 = 8;
+    const PRESERVE_ARGV0: u64 = 1;
+    // SAFETY: reads the process's own auxiliary vector; an absent entry is 0 and ENOENT.
+    let get = |kind: u64| unsafe {
+        *libc::__errno_location() = 0;
+        let value = libc::getauxval(kind);
+        (*libc::__errno_location() == 0).then_some(value)
+    };
+    let start = BinfmtStart {
+        program: get(AT_EXECFD).and_then(|fd| i32::try_from(fd).ok()),
+        argv0: get(AT_FLAGS).unwrap_or(0) & PRESERVE_ARGV0 != 0,
+    };
+    (start.argv0 || start.program.is_some()).then_some(start)
+}
+
+/// Takes over a descriptor that the kernel opened for this process.
+pub fn take_fd(fd: i32) -> std::fs::File {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the descriptor of AT_EXECFD belongs to nobody else in this process.
+    unsafe { std::fs::File::from_raw_fd(fd) }
+}
