@@ -2,7 +2,8 @@
 
 use crate::StartError;
 use crate::config::RunConfig;
-use crate::guest::{self, GuestPort};
+use crate::guest::{self, GuestPort, StartFacts};
+use crate::layout::{Layout, Top};
 use crate::start::{self, ImageFacts, StackImage};
 use crate::task::{Config, Process, Task};
 use std::ffi::{OsStr, OsString};
@@ -12,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tcg_exec::{Backend, Engine, EngineConfig, Vcpu};
-use tcg_mem::UserMem;
+use tcg_mem::{GuestVa, UserMem};
 use tcg_uspace::{
     AddressSpace, Backing, ElfError, ElfHeader, LoadPlan, Loaded, load as load_image, read_header,
 };
@@ -107,11 +108,12 @@ fn open_interpreter(cfg: &RunConfig, name: &[u8]) -> Result<Program, StartError>
 /// Checks that a file is for this guest.
 fn check(cfg: &RunConfig, p: &Program) -> Result<(), StartError> {
     let (machine, big) = (p.head.machine, p.head.big_endian);
-    if machine == cfg.guest.machine && big == cfg.guest.big_endian {
+    let class = if p.head.is_64 { 64 } else { 32 };
+    if machine == cfg.guest.machine && big == cfg.guest.big_endian && class == cfg.guest.class {
         return Ok(());
     }
     let order = if big { "big-endian" } else { "little-endian" };
-    let what = guest::port_for_machine(machine).map_or_else(
+    let what = guest::port_for_machine(machine, class).map_or_else(
         || format!("ELF machine {machine}"),
         |p| format!("{order} {}", p.name()),
     );
@@ -146,14 +148,18 @@ fn map_image(
     load_image(space, &p.file, &p.head, plan, &backing, rie).map_err(error)
 }
 
-/// The stack's size: -s, or the soft limit, within reason for a 32-bit guest.
+/// The stack's size: -s, or the soft limit, within reason for the guest's address space.
 fn stack_size(cfg: &RunConfig) -> u64 {
     const DEFAULT: u64 = 8 << 20;
-    const MOST: u64 = 256 << 20;
+    let most: u64 = if cfg.guest.class == 64 {
+        64 << 30
+    } else {
+        256 << 20
+    };
     let limit = crate::sys::stack_limit().unwrap_or(DEFAULT);
     cfg.stack_size
         .unwrap_or(limit)
-        .clamp(128 << 10, MOST)
+        .clamp(128 << 10, most)
         .next_multiple_of(4096)
 }
 
@@ -193,7 +199,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
             126,
         )
     };
-    let port = guest::port_for_machine(cfg.guest.machine).ok_or_else(no_port)?;
+    let port = guest::port_for_machine(cfg.guest.machine, cfg.guest.class).ok_or_else(no_port)?;
     check(cfg, &program)?;
     let interpreter = match &program.head.interp {
         Some(name) => Some(open_interpreter(cfg, name)?),
@@ -202,16 +208,17 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     if let Some(i) = &interpreter {
         check(cfg, i)?;
     }
-    let (space, engine) = machine(cfg, port)?;
+    let layout = Layout::new(cfg, port)?;
+    let (space, engine) = machine(cfg, port, &layout)?;
     let rie = program.head.exec_stack.is_none();
-    let geometry = port.geometry();
-    let plan = match cfg.load_address {
+    let geometry = layout.geometry;
+    let plan = match cfg.test.load {
         Some(at) => LoadPlan::At(at),
         None if interpreter.is_some() => LoadPlan::At(geometry.pie_base),
         None => LoadPlan::Anywhere,
     };
     let main = map_image(&space, &program, plan, rie)?;
-    space.set_brk_start(main.end);
+    space.set_brk_start(GuestVa(main.end.0 + layout.brk_gap));
     let mut image = ImageFacts {
         phdr: main.phdr.0,
         phent: main.phent,
@@ -219,11 +226,12 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
         base: 0,
         entry: main.entry.0,
     };
-    let mut entry = main.entry.0;
+    let mut started = (main, program.head.flags);
     if let Some(i) = &interpreter {
-        let loaded = map_image(&space, i, LoadPlan::Anywhere, rie)?;
+        let plan = cfg.test.interp.map_or(LoadPlan::Anywhere, LoadPlan::At);
+        let loaded = map_image(&space, i, plan, rie)?;
         image.base = loaded.start.0;
-        entry = loaded.entry.0;
+        started = (loaded, i.head.flags);
     }
     let no_stack = |e: tcg_uspace::Errno| fail(format!("cannot map the stack: error {}", e.0), 1);
     let low = space.map_stack(stack_size(cfg)).map_err(no_stack)?;
@@ -234,7 +242,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
             .mprotect(low, len, tcg_uspace::Prot(7))
             .map_err(no_stack)?;
     }
-    let aux = port.aux(cfg.cpu.as_deref());
+    let aux = port.aux(cfg.cpu.as_deref(), cfg.guest.big_endian);
     let mut process = Process::new(
         config(cfg, aux.machine),
         exe_path(&cfg.program),
@@ -279,8 +287,24 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let built = start::build(&t, geometry.stack_top, &stack).map_err(too_long)?;
     port.map_kernel_pages(&mut t)
         .map_err(|_| fail("cannot map the kernel's helper page", 1))?;
-    port.start(&mut t.vcpu, entry, built.sp);
+    let facts = StartFacts {
+        entry: started.0.entry.0,
+        bias: started.0.bias,
+        flags: started.1,
+        sp: built.sp,
+    };
+    let bad_entry = |_| fail(format!("{}: bad entry point", cfg.program.display()), 126);
+    port.start(&mut t, &facts).map_err(bad_entry)?;
     let _ = t.process.stack.set(built);
+    if cfg.stats {
+        let stats = crate::stats::Stats::new(crate::log::open(cfg)?);
+        let _ = t.process.stats.set(Arc::new(stats));
+    }
+    if cfg.log.contains(&"page") {
+        let text = format!("guest memory at the start:\n{}", t.process.space.maps_text());
+        let write = std::io::Write::write_all(&mut crate::log::open(cfg)?, text.as_bytes());
+        write.map_err(|e| fail(format!("-d page: {e}"), 1))?;
+    }
     Ok(t)
 }
 
@@ -296,29 +320,6 @@ fn exe_path(program: &Path) -> Vec<u8> {
         .unwrap_or_else(|_| program.to_path_buf())
         .into_os_string()
         .into_vec()
-}
-
-/// The engine's part of `-d`, to the file of `-D` or to a descriptor of our own for standard error, which the guest may close.
-fn start_log(cfg: &RunConfig, engine: &Engine) -> Result<(), StartError> {
-    use std::os::fd::AsFd;
-    let mask = tcg_debug::log_mask::of_words(cfg.log.iter().copied());
-    if mask == 0 {
-        return Ok(());
-    }
-    let out = match &cfg.log_file {
-        Some(path) => std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path),
-        None => std::io::stderr()
-            .as_fd()
-            .try_clone_to_owned()
-            .map(std::fs::File::from),
-    };
-    let out = out.map_err(|e| fail(format!("-D: cannot write the log: {e}"), 1))?;
-    engine.set_observer(Box::new(tcg_debug::TextLog::new(mask, Box::new(out))));
-    engine.set_log_mask(mask);
-    Ok(())
 }
 
 fn config(cfg: &RunConfig, machine: &'static str) -> Config {
@@ -338,26 +339,42 @@ fn config(cfg: &RunConfig, machine: &'static str) -> Config {
 type Machine = (Arc<AddressSpace>, Arc<Engine>);
 
 /// Address space and translator.
-fn machine(cfg: &RunConfig, port: &dyn GuestPort) -> Result<Machine, StartError> {
+fn machine(cfg: &RunConfig, port: &dyn GuestPort, layout: &Layout) -> Result<Machine, StartError> {
     let isa = port
         .isa(cfg.cpu.as_deref(), cfg.guest.big_endian)
         .map_err(|e| fail(e, 1))?;
-    let mem = UserMem::reserve_32().map_err(|e| fail(e.to_string(), 1))?;
-    let space = Arc::new(AddressSpace::new(mem, port.geometry(), stack_size(cfg)));
-    let backend = if std::env::var_os("EMU_INTERP").is_some() {
+    let mem = match port.elf_class() {
+        64 => UserMem::identity(),
+        _ => match cfg.guest_base.filter(|b| *b != 0) {
+            None => UserMem::reserve_32().map_err(|e| fail(e.to_string(), 1))?,
+            Some(base) => UserMem::reserve_32_at(base)
+                .map_err(|e| fail(format!("-B {base:#x}: {e}"), 1))?,
+        },
+    };
+    let space = AddressSpace::new(mem, layout.geometry, stack_size(cfg));
+    space.set_mmap_top(match layout.mmap_top {
+        Top::Below(distance) => GuestVa(space.mmap_top().0 - distance),
+        Top::At(top) => GuestVa(top),
+    });
+    let space = Arc::new(space);
+    let backend = if cfg.test.interpreter {
         Backend::Interp
     } else {
         Backend::Jit
     };
+    let usual = EngineConfig::default();
     let engine_config = EngineConfig {
         backend,
         one_insn_per_tb: cfg.one_insn_per_tb,
-        ..EngineConfig::default()
+        code_bytes: cfg.code_bytes.map_or(usual.code_bytes, |n| {
+            usize::try_from(n).unwrap_or(usize::MAX)
+        }),
+        ..usual
     };
     let code: Arc<dyn tcg_target::CodeMemory> = space.clone();
     let engine = Engine::new(isa, mem, code, engine_config)
         .map_err(|e| fail(format!("no memory for code: {e}"), 1))?;
-    start_log(cfg, &engine)?;
+    crate::log::start(cfg, &engine, &space)?;
     space.set_code_user(engine.clone());
     Ok((space, engine))
 }

@@ -74,7 +74,7 @@ pub fn clone(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
 /// Registers of the child: result 0, its stack and thread pointer.
 fn child_registers(child: &mut Task, a: &CloneArgs) {
     let port = child.port;
-    port.set_result(&mut child.vcpu, 0);
+    port.set_result(&mut child.vcpu, Ok(0));
     if a.sp != 0 {
         port.set_sp(&mut child.vcpu, a.sp);
     }
@@ -160,6 +160,8 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
             if let Some(d) = process.debug.get() {
                 d.forked_child(t);
             }
+            t.counters = process.stats.get().map(|s| s.forked_child());
+            process.engine.forked_child();
             child_registers(t, &a);
             if a.flags & CHILD_SETTID != 0 {
                 store_tid(t, a.child_tid, sys::gettid());
@@ -223,5 +225,6 @@ pub fn end(t: &mut Task, status: i32) -> ! {
     if let Some(d) = t.process.debug.get().cloned() {
         d.exited(t, status);
     }
+    crate::stats::finish(t);
     sys::exit_group(status)
 }

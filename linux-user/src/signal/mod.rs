@@ -233,7 +233,7 @@ fn settle_interrupted(t: &mut Task, handler: Option<u64>) {
             .flatten();
         port.restart(&mut t.vcpu, first_arg, nr);
     } else {
-        port.set_result(&mut t.vcpu, (-i64::from(libc::EINTR)) as u64);
+        port.set_result(&mut t.vcpu, Err(Errno::EINTR));
     }
 }
 
@@ -336,6 +336,7 @@ fn fatal(t: &mut Task, info: &SigInfo) -> ! {
     if let Some(d) = t.process.debug.get().cloned() {
         d.killed(t, info.signo);
     }
+    crate::stats::finish(t);
     if SYNCHRONOUS & bit(info.signo) != 0 {
         report::report(t, info);
     }

@@ -317,6 +317,13 @@ impl Engine {
         self.hooks.set_observer(observer)
     }
 
+    /// Tells who gets the reports that this is the child of a fork.
+    pub fn forked_child(&self) {
+        if let Some(o) = self.hooks.on(u32::MAX) {
+            o.forked_child();
+        }
+    }
+
     /// Whether blocks must not be linked.
     pub(crate) fn no_chain(&self) -> bool {
         self.hooks
