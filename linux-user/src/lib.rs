@@ -9,12 +9,16 @@ pub mod guest;
 #[path = "../abi/mod.rs"]
 pub mod guests;
 pub mod ioctl;
+mod layout;
 mod load;
+mod log;
+mod names;
 pub mod proc;
 mod process;
 mod run;
 mod signal;
 mod start;
+mod stats;
 pub mod sys;
 pub mod syscall;
 pub mod task;
@@ -46,5 +50,5 @@ pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
     debug::start(&t, cfg)?;
     let status = run::run(&mut t);
     process::exit_thread(&mut t, status);
-    sys::exit_group(status)
+    process::end(&mut t, status)
 }

@@ -160,6 +160,8 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
             if let Some(d) = process.debug.get() {
                 d.forked_child(t);
             }
+            t.counters = process.stats.get().map(|s| s.forked_child());
+            process.engine.forked_child();
             child_registers(t, &a);
             if a.flags & CHILD_SETTID != 0 {
                 store_tid(t, a.child_tid, sys::gettid());
@@ -223,5 +225,6 @@ pub fn end(t: &mut Task, status: i32) -> ! {
     if let Some(d) = t.process.debug.get().cloned() {
         d.exited(t, status);
     }
+    crate::stats::finish(t);
     sys::exit_group(status)
 }

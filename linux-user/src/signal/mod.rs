@@ -336,6 +336,7 @@ fn fatal(t: &mut Task, info: &SigInfo) -> ! {
     if let Some(d) = t.process.debug.get().cloned() {
         d.killed(t, info.signo);
     }
+    crate::stats::finish(t);
     if SYNCHRONOUS & bit(info.signo) != 0 {
         report::report(t, info);
     }

@@ -151,6 +151,50 @@ pub fn stop_self() {
     );
 }
 
+/// Whether this process may have its addresses chosen at random.
+pub fn randomizes_addresses() -> bool {
+    let query = u64::from(u32::MAX);
+    call(libc::SYS_personality, [query]).is_ok_and(|p| p & libc::ADDR_NO_RANDOMIZE as u64 == 0)
+}
+
+/// Passes on to programs that this process executes whether their addresses are chosen at random.
+pub fn randomize_addresses(on: bool) {
+    let query = u64::from(u32::MAX);
+    if let Ok(now) = call(libc::SYS_personality, [query]) {
+        let bit = libc::ADDR_NO_RANDOMIZE as u64;
+        let new = if on { now & !bit } else { now | bit };
+        let _ = call(libc::SYS_personality, [new]);
+    }
+}
+
+/// Maps the first page of a file executable: perf notes such mappings.
+pub fn map_executable(file: &std::fs::File) -> std::io::Result<()> {
+    let fd = std::os::fd::AsRawFd::as_raw_fd(file);
+    let prot = libc::PROT_READ | libc::PROT_EXEC;
+    let args = [
+        0,
+        4096,
+        prot as u64,
+        libc::MAP_PRIVATE as u64,
+        fd as u64,
+        0,
+    ];
+    match call(libc::SYS_mmap, args) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(std::io::Error::from_raw_os_error(e.0)),
+    }
+}
+
+/// The monotonic clock in nanoseconds.
+pub fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    super::vdso_clock(libc::CLOCK_MONOTONIC, &mut now);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
 /// Kills this process.
 pub fn kill_self() {
     let pid = u64::from(std::process::id());

@@ -112,6 +112,25 @@ impl AddressSpace {
         self.mem
     }
 
+    /// Where the search for places of new mappings begins, downwards.
+    pub fn mmap_top(&self) -> GuestVa {
+        GuestVa(self.lock().mmap_top)
+    }
+
+    /// Sets that place.
+    pub fn set_mmap_top(&self, top: GuestVa) {
+        self.lock().mmap_top = top.0.min(self.geometry.task_size) & !(PAGE - 1);
+    }
+
+    /// The file that is mapped at an address, and the offset in it.
+    pub fn backing_of(&self, va: GuestVa) -> Option<(Arc<str>, u64)> {
+        let inner = self.lock();
+        let (start, v) = inner.map.find(va.0)?;
+        let file = v.file.as_ref()?;
+        let within = va.0.checked_sub(start)?;
+        Some((Arc::clone(&file.name), file.offset.checked_add(within)?))
+    }
+
     /// The layout.
     pub fn geometry(&self) -> Geometry {
         self.geometry
