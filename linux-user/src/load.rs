@@ -301,7 +301,10 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
         let _ = t.process.stats.set(Arc::new(stats));
     }
     if cfg.log.contains(&"page") {
-        let text = format!("guest memory at the start:\n{}", t.process.space.maps_text());
+        let text = format!(
+            "guest memory at the start:\n{}",
+            t.process.space.maps_text()
+        );
         let write = std::io::Write::write_all(&mut crate::log::open(cfg)?, text.as_bytes());
         write.map_err(|e| fail(format!("-d page: {e}"), 1))?;
     }
@@ -347,8 +350,9 @@ fn machine(cfg: &RunConfig, port: &dyn GuestPort, layout: &Layout) -> Result<Mac
         64 => UserMem::identity(),
         _ => match cfg.guest_base.filter(|b| *b != 0) {
             None => UserMem::reserve_32().map_err(|e| fail(e.to_string(), 1))?,
-            Some(base) => UserMem::reserve_32_at(base)
-                .map_err(|e| fail(format!("-B {base:#x}: {e}"), 1))?,
+            Some(base) => {
+                UserMem::reserve_32_at(base).map_err(|e| fail(format!("-B {base:#x}: {e}"), 1))?
+            }
         },
     };
     let space = AddressSpace::new(mem, layout.geometry, stack_size(cfg));

@@ -78,7 +78,10 @@ impl Stats {
         let s = engine.stats_of_all();
         let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         let sum = |pick: fn(&ThreadCounters) -> &AtomicU64| -> u64 {
-            threads.iter().map(|t| pick(t).load(Ordering::Relaxed)).sum()
+            threads
+                .iter()
+                .map(|t| pick(t).load(Ordering::Relaxed))
+                .sum()
         };
         let run_ns = sum(|t| &t.run_ns);
         let ms = |ns: u64| format!("{}.{:03} ms", ns / 1_000_000, ns / 1000 % 1000);
@@ -93,13 +96,22 @@ impl Stats {
             ("blocks translated in vain", s.dropped.to_string()),
             ("guest instructions translated", s.guest_insns.to_string()),
             ("host bytes", s.code_bytes.to_string()),
-            ("host bytes per guest instruction", per(s.code_bytes, s.guest_insns)),
-            ("ns per guest instruction translated", per(s.translate_ns, s.guest_insns)),
+            (
+                "host bytes per guest instruction",
+                per(s.code_bytes, s.guest_insns),
+            ),
+            (
+                "ns per guest instruction translated",
+                per(s.translate_ns, s.guest_insns),
+            ),
             ("full flushes", s.flushes.to_string()),
             ("direct links", s.links.to_string()),
             ("inline caches filled", s.inline_caches.to_string()),
             ("block lookups", s.lookups.to_string()),
-            ("block lookups, hits", s.lookups.saturating_sub(s.blocks + s.dropped).to_string()),
+            (
+                "block lookups, hits",
+                s.lookups.saturating_sub(s.blocks + s.dropped).to_string(),
+            ),
             ("block lookups, misses", (s.blocks + s.dropped).to_string()),
             ("jump cache misses", s.indirect_lookups.to_string()),
             ("return stack overflows", s.return_overflows.to_string()),
@@ -108,11 +120,20 @@ impl Stats {
             ("exits, interrupts", s.exits_interrupt.to_string()),
             ("exits, steps", s.steps.to_string()),
             ("exits, break- and watchpoints", s.stops.to_string()),
-            ("code changes, writes to code pages", s.code_write_faults.to_string()),
+            (
+                "code changes, writes to code pages",
+                s.code_write_faults.to_string(),
+            ),
             ("code changes, invalidations", s.invalidations.to_string()),
-            ("code changes, blocks invalidated", s.invalidated.to_string()),
+            (
+                "code changes, blocks invalidated",
+                s.invalidated.to_string(),
+            ),
             ("code changes, found at entry", s.verify_misses.to_string()),
-            ("code changes, of the own block", s.self_modified.to_string()),
+            (
+                "code changes, of the own block",
+                s.self_modified.to_string(),
+            ),
             ("system calls", sum(|t| &t.system_calls).to_string()),
             ("signals handled", sum(|t| &t.signals).to_string()),
         ];

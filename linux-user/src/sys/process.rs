@@ -171,14 +171,7 @@ pub fn randomize_addresses(on: bool) {
 pub fn map_executable(file: &std::fs::File) -> std::io::Result<()> {
     let fd = std::os::fd::AsRawFd::as_raw_fd(file);
     let prot = libc::PROT_READ | libc::PROT_EXEC;
-    let args = [
-        0,
-        4096,
-        prot as u64,
-        libc::MAP_PRIVATE as u64,
-        fd as u64,
-        0,
-    ];
+    let args = [0, 4096, prot as u64, libc::MAP_PRIVATE as u64, fd as u64, 0];
     match call(libc::SYS_mmap, args) {
         Ok(_) => Ok(()),
         Err(e) => Err(std::io::Error::from_raw_os_error(e.0)),
