@@ -207,6 +207,7 @@ fn vfork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
 
 /// The end of one thread: its robust futexes, its "clear child tid" word, its host thread.
 pub fn exit_thread(t: &mut Task, status: i32) {
+    crate::stats::finish_thread(t);
     crate::syscall::futex::release_robust_list(t);
     if t.clear_child_tid != 0 {
         let va = GuestVa(std::mem::take(&mut t.clear_child_tid));

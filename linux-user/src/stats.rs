@@ -25,6 +25,8 @@ pub struct Stats {
     started: Mutex<Instant>,
     out: File,
     printed: AtomicBool,
+    /// Threads that have not ended.
+    living: AtomicU64,
 }
 
 fn add(counter: &AtomicU64, n: u64) {
@@ -39,11 +41,13 @@ impl Stats {
             started: Mutex::new(Instant::now()),
             out,
             printed: AtomicBool::new(false),
+            living: AtomicU64::new(0),
         }
     }
 
     /// The counters of a new thread.
     pub fn thread(&self) -> Arc<ThreadCounters> {
+        self.living.fetch_add(1, Ordering::Relaxed);
         let new = Arc::new(ThreadCounters::default());
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         threads.push(Arc::clone(&new));
@@ -55,6 +59,7 @@ impl Stats {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         threads.clear();
         drop(threads);
+        self.living.store(0, Ordering::Relaxed);
         *self.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         self.thread()
     }
@@ -168,6 +173,14 @@ pub fn run_and_serve(t: &mut Task, counters: &ThreadCounters) {
 pub fn count_signals(t: &Task, before: u64) {
     if let Some(c) = &t.counters {
         add(&c.signals, t.signals.delivered - before);
+    }
+}
+
+/// A thread is about to end, and the process with it if it is the last one.
+pub fn finish_thread(t: &Task) {
+    let stats = t.process.stats.get();
+    if stats.is_some_and(|s| s.living.fetch_sub(1, Ordering::Relaxed) == 1) {
+        finish(t);
     }
 }
 
