@@ -100,8 +100,14 @@ fn child_options(guest: &Guest, options: &UserOptions) -> Vec<OsString> {
             flag(name, Some(value.to_string().into()));
         }
     }
-    if options.test.interpreter {
-        flag("-test", Some("interpreter".into()));
+    let test = options.test;
+    let tests = [
+        (test.interpreter, "interpreter"),
+        (test.baseline_host, "baseline_host"),
+        (test.verify_ir, "verify_ir"),
+    ];
+    for (_, word) in tests.iter().filter(|(given, _)| *given) {
+        flag("-test", Some(word.into()));
     }
     if let Some(file) = &options.log_file {
         flag("-D", Some(file.clone().into()));

@@ -79,6 +79,10 @@ pub struct RunConfig {
 pub struct TestOptions {
     /// Run by the interpreter of the intermediate code instead of by translation.
     pub interpreter: bool,
+    /// Generated code uses no more of the host than every host has.
+    pub baseline_host: bool,
+    /// Check the intermediate code of every block.
+    pub verify_ir: bool,
     /// Load address of a position-independent program.
     pub load: Option<u64>,
     /// Load address of its interpreter.

@@ -373,6 +373,8 @@ fn machine(cfg: &RunConfig, port: &dyn GuestPort, layout: &Layout) -> Result<Mac
         code_bytes: cfg.code_bytes.map_or(usual.code_bytes, |n| {
             usize::try_from(n).unwrap_or(usize::MAX)
         }),
+        baseline_host: cfg.test.baseline_host,
+        verify_ir: cfg.test.verify_ir,
         ..usual
     };
     let code: Arc<dyn tcg_target::CodeMemory> = space.clone();

@@ -276,7 +276,7 @@ pub const OPTIONS: &[Opt] = &[
         names: &["test"],
         env: Some("TEST"),
         arg: Some("what[,...]"),
-        help: "internal: interpreter, load=, interp=, mmap=, stack=address",
+        help: "internal: interpreter, baseline_host, verify_ir, load=, interp=, mmap=, stack=address",
         set: |o, a| a.split(',').try_for_each(|item| test(o, item)),
     },
     flag(
@@ -305,8 +305,10 @@ fn test(options: &mut UserOptions, item: &str) -> Result<(), Failure> {
     let t = &mut options.test;
     let (name, value) = item.split_once('=').unwrap_or((item, ""));
     let place = match name {
-        "interpreter" if value.is_empty() => {
-            t.interpreter = true;
+        "interpreter" | "baseline_host" | "verify_ir" if value.is_empty() => {
+            t.interpreter |= name == "interpreter";
+            t.baseline_host |= name == "baseline_host";
+            t.verify_ir |= name == "verify_ir";
             return Ok(());
         }
         "load" => &mut t.load,

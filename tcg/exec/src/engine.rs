@@ -38,6 +38,10 @@ pub struct EngineConfig {
     pub code_bytes: usize,
     /// Size of a thread's paired-return stack.
     pub return_stack_bytes: usize,
+    /// Generate code for the least host that is supported, whatever this one has.
+    pub baseline_host: bool,
+    /// Check every block's IR; a broken one ends the emulator.
+    pub verify_ir: bool,
 }
 
 impl Default for EngineConfig {
@@ -48,6 +52,8 @@ impl Default for EngineConfig {
             max_insns: 64,
             code_bytes: 256 << 20,
             return_stack_bytes: 256 << 10,
+            baseline_host: false,
+            verify_ir: false,
         }
     }
 }
