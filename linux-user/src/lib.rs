@@ -47,6 +47,7 @@ pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
         status: 1,
     })?;
     sys::enter_thread();
+    signal::catch_cores(&t);
     debug::start(&t, cfg)?;
     let status = run::run(&mut t);
     process::exit_thread(&mut t, status);
