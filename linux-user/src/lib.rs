@@ -50,6 +50,7 @@ pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
     let name = cfg.program.file_name().unwrap_or_default();
     sys::set_comm(std::os::unix::ffi::OsStrExt::as_bytes(name));
     sys::enter_thread();
+    signal::catch_cores(&t);
     debug::start(&t, cfg)?;
     let status = run::run(&mut t);
     process::exit_thread(&mut t, status);

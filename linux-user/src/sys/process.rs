@@ -188,6 +188,31 @@ pub fn monotonic_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
+/// Process, parent, process group and session of the caller, without the first.
+pub fn family() -> [u64; 3] {
+    [
+        raw(libc::SYS_getppid, [0; 6]) as u64,
+        raw(libc::SYS_getpgid, [0; 6]) as u64,
+        raw(libc::SYS_getsid, [0; 6]) as u64,
+    ]
+}
+
+/// The soft limit of core files.
+pub fn core_limit() -> u64 {
+    let mut limit = [0u64; 2];
+    let args = [0, u64::from(libc::RLIMIT_CORE), 0, addr_mut(&mut limit)];
+    call(libc::SYS_prlimit64, args).map_or(0, |_| limit[0])
+}
+
+/// The host is not to write a core of the emulator.
+pub fn no_core_of_ours() {
+    let mut limit = [0u64; 2];
+    let resource = u64::from(libc::RLIMIT_CORE);
+    let _ = call(libc::SYS_prlimit64, [0, resource, 0, addr_mut(&mut limit)]);
+    limit[0] = 0;
+    let _ = call(libc::SYS_prlimit64, [0, resource, addr(&limit), 0]);
+}
+
 /// Kills this process.
 pub fn kill_self() {
     let pid = u64::from(std::process::id());

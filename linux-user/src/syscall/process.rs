@@ -406,7 +406,11 @@ fn is_emulated(resource: i32) -> bool {
 fn limits(t: &mut Task, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
     let own = pid == 0 || pid as u32 == std::process::id();
     if !own || !is_emulated(resource) {
-        return host_limits(pid, resource, new.as_ref());
+        let old = host_limits(pid, resource, new.as_ref());
+        if own && new.is_some() && resource as u32 == libc::RLIMIT_CORE {
+            crate::signal::catch_cores(t);
+        }
+        return old;
     }
     let host = host_limits(0, resource, None)?;
     let process = std::sync::Arc::clone(&t.process);
