@@ -1,5 +1,6 @@
 //! The ABIs of the guests: one folder each.
 
+pub mod aarch64;
 pub mod arm;
 pub mod generic32;
 pub mod generic64;
@@ -10,6 +11,7 @@ use crate::guest::GuestPort;
 /// The Linux ports that exist.
 pub static PORTS: &[&dyn GuestPort] = &[
     &arm::ArmPort,
+    &aarch64::Aarch64Port,
     &ppc::PpcPort { wide: false },
     &ppc::PpcPort { wide: true },
 ];

@@ -68,6 +68,17 @@ const ALLOWED: &[Row] = &[
         &["tcg-opt", "tcg-x64", "tcg-exec", "tcg-debug"],
     ),
     row(
+        "target-aarch64",
+        &[
+            "tcg-ir",
+            "tcg-mem",
+            "tcg-target",
+            "tcg-softfloat",
+            "tcg-decode",
+        ],
+        &["tcg-opt", "tcg-x64", "tcg-exec", "tcg-debug"],
+    ),
+    row(
         "target-ppc",
         &[
             "tcg-ir",
@@ -102,6 +113,8 @@ const ALLOWED: &[Row] = &[
             "tcg-uspace",
             "tcg-debug",
             "target-arm",
+            "target-aarch64",
+            "target-riscv",
             "target-ppc",
         ],
         &[],

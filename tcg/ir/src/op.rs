@@ -226,6 +226,9 @@ ops! {
     /// args[0] * args[1] + args[2], rounded once. `imm` bit 1: args[2] is subtracted; bit 2: the rounded result is
     /// negated. NaNs are not negated by either.
     FMulAdd = "fmuladd" Fp;
+    /// args[2] + args[0] * args[1], the product rounded by itself. `imm` bit 0: the product's sign is flipped, bit 1: that
+    /// of args[2] (NaNs included).
+    FMla = "fmla" Fp;
     /// Sign flipped (bits only).
     FNeg = "fneg" Pure;
     /// Sign cleared (bits only).
@@ -435,6 +438,8 @@ ops! {
     VFSqrt = "vfsqrt" Fp;
     /// a * b + c, rounded once; `imm` bits 1 and 2 as in `FMulAdd`.
     VFMulAdd = "vfmuladd" Fp;
+    /// As scalar `FMla` per lane.
+    VFMla = "vfmla" Fp;
     /// Arm FMIN per lane.
     VFMin = "vfmin" Fp;
     /// Arm FMAX per lane.
