@@ -19,6 +19,7 @@ pub mod syscall;
 pub mod task;
 #[path = "../abi/generic/mod.rs"]
 pub mod uapi;
+pub mod vdso;
 
 pub use config::{GuestId, RunConfig};
 pub use sys::{BinfmtStart, binfmt_start};
