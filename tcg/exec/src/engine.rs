@@ -7,6 +7,7 @@ use crate::lock::Lock;
 use crate::observe::Hooks;
 use crate::safepoint::Safepoint;
 use crate::stats::{Counters, Stats};
+use crate::stops::Stops;
 use crate::table::{Table, Writer};
 use std::io;
 use std::sync::Arc;
@@ -94,6 +95,7 @@ pub struct Engine {
     pub(crate) safepoint: Safepoint,
     pub(crate) counters: Counters,
     pub(crate) hooks: Hooks,
+    pub(crate) stops: Stops,
     pub(crate) helpers: Box<[tcg_ir::HelperFn]>,
     /// Number of invalidations so far.
     pub(crate) invalidations: AtomicU64,
@@ -141,6 +143,7 @@ impl Engine {
             safepoint: Safepoint::new(),
             counters: Counters::default(),
             hooks: Hooks::default(),
+            stops: Stops::default(),
             helpers: crate::jit::helper_table(isa),
             invalidations: AtomicU64::new(0),
             ir_bytes: AtomicUsize::new(0),

@@ -44,9 +44,11 @@ impl Engine {
         };
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
-            let source = self
-                .source(pc, mode, max_insns, Guarded::Yes)
-                .map_err(Failed::Fetch)?;
+            let source = match self.stops.breaking() {
+                false => self.source(pc, mode, max_insns, Guarded::Yes),
+                true => self.source_to_stop(pc, mode, max_insns),
+            };
+            let source = source.map_err(Failed::Fetch)?;
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(source, since),
                 Backend::Jit => match compiler.compile(
