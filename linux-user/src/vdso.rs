@@ -303,7 +303,7 @@ mod tests {
                 let path = std::env::temp_dir().join(format!("emu-vdso-{word}-{endian:?}"));
                 std::fs::write(&path, &image).unwrap();
                 let run = std::process::Command::new("readelf")
-                    .args(["--use-dynamic", "--dyn-syms", "-hldW"])
+                    .args(["--use-dynamic", "--syms", "-hldW"])
                     .arg(&path)
                     .output();
                 let Ok(out) = run else {

@@ -276,12 +276,12 @@ impl AddressSpace {
         let (Some(from), Some(to)) = (page_up(old), page_up(want.0)) else {
             return GuestVa(old);
         };
+        let mut had_code = false;
         if to < from {
-            drop(inner);
-            if self.munmap(GuestVa(to), from - to).is_err() {
-                return GuestVa(old);
+            match self.unmap_locked(&mut inner, to, from) {
+                Ok(code) => had_code = code,
+                Err(_) => return GuestVa(old),
             }
-            inner = self.lock();
         } else if to > from {
             // The kernel keeps a guard gap towards the next mapping when the break grows.
             let free = inner.map.is_free(from, to.saturating_add(PAGE));
@@ -301,6 +301,10 @@ impl AddressSpace {
             self.enter(&mut inner, from, vma);
         }
         inner.brk = want.0;
+        drop(inner);
+        if had_code {
+            self.tell_stale(to, from - to);
+        }
         want
     }
 
