@@ -4,6 +4,7 @@ use crate::pageflags;
 use crate::space::{AddressSpace, Inner, page_up};
 use crate::vma::{Prot, Vma};
 use crate::{Backing, Errno};
+use std::sync::atomic::Ordering;
 use tcg_mem::{GuestVa, HostProt, MapSource, PAGE};
 
 /// A mapping that the guest asks for.
@@ -463,10 +464,25 @@ impl AddressSpace {
         self.mem
             .protect(GuestVa(src), old_len.max(PAGE), Self::host_prot(vma.prot))?;
         let extra = if keep { libc::MREMAP_DONTUNMAP } else { 0 };
-        match self
+        let private = vma.file.is_none() && !vma.shared;
+        // With other threads the old place must not be free for a moment, so private memory moves as it is and its
+        // growth is mapped behind it.
+        let apart = private
+            && old_len < new_len
+            && !self.mem.is_identity()
+            && self.threads.load(Ordering::Relaxed);
+        let moved_len = if apart { old_len } else { new_len };
+        let moved = self
             .mem
-            .remap(GuestVa(src), old_len, GuestVa(dst), new_len, extra)
-        {
+            .remap(GuestVa(src), old_len, GuestVa(dst), moved_len, extra);
+        if apart && moved.is_ok() {
+            let (at, len) = (GuestVa(dst + old_len), new_len - old_len);
+            let prot = Self::host_prot(vma.prot);
+            let source = MapSource::Anonymous;
+            self.mem
+                .map(at, len, prot, false, libc::MAP_NORESERVE, source)?;
+        }
+        match moved {
             Err(e)
                 if e.raw_os_error() == Some(libc::EFAULT) && vma.file.is_none() && !vma.shared =>
             {
