@@ -103,6 +103,7 @@ fn tid_bytes(t: &Task, tid: u64) -> [u8; 4] {
 /// A thread: a host thread with its own virtual CPU on the same engine.
 fn thread(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     t.process.engine.set_parallel();
+    t.process.space.set_threads();
     let mut child = t.sibling(Arc::clone(&t.process));
     child_registers(&mut child, &a);
     child.is_leader = false;

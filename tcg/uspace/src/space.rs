@@ -7,6 +7,7 @@
 use crate::pageflags::{self, PageFlags};
 use crate::vma::{Prot, Vma, VmaMap};
 use crate::{Backing, Errno};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tcg_mem::{GuestVa, HostProt, PAGE, UserMem};
 use tcg_target::CodeUser;
@@ -45,6 +46,8 @@ pub struct AddressSpace {
     pub(crate) flags: PageFlags,
     pub(crate) geometry: Geometry,
     inner: Mutex<Inner>,
+    /// Other threads may be mapping memory of the emulator's at any time.
+    pub(crate) threads: AtomicBool,
     code_user: OnceLock<Arc<dyn CodeUser>>,
 }
 
@@ -94,6 +97,7 @@ impl AddressSpace {
             flags,
             geometry,
             inner: Mutex::new(inner),
+            threads: AtomicBool::new(false),
             code_user: OnceLock::new(),
         }
     }
@@ -105,6 +109,11 @@ impl AddressSpace {
 
     pub(crate) fn code_user(&self) -> Option<&Arc<dyn CodeUser>> {
         self.code_user.get()
+    }
+
+    /// There is more than one thread from now on.
+    pub fn set_threads(&self) {
+        self.threads.store(true, Ordering::Relaxed);
     }
 
     /// The guest's memory.
