@@ -6,7 +6,7 @@ use crate::guest::{AuxFacts, GuestPort, StartFacts, TrapAction};
 use crate::signal::{Action, SigInfo};
 use crate::task::Task;
 use target_arm::ArmState;
-use target_arm::{Arm, CpuModel, MODELS, trap};
+use target_arm::{Arm, CpuModel, MODELS, Mode, trap};
 use tcg_exec::Vcpu;
 use tcg_target::Isa;
 use tcg_uspace::Geometry;
@@ -112,6 +112,8 @@ impl GuestPort for ArmPort {
         let s = t.vcpu.state_mut::<ArmState>();
         s.r = [0; 15];
         s.r[SP] = facts.sp as u32;
+        let big = t.abi.endian == Endian::Big;
+        t.vcpu.set_mode(Mode(0).with_big_endian(big).0);
         t.vcpu.set_pc(facts.entry);
         Ok(())
     }

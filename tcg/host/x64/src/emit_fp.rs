@@ -5,13 +5,14 @@
 //! is left. A NaN result (or operand, of minimum and maximum) goes to the evaluator, which applies the guest's NaN
 //! rules. Sticky flags gather in MXCSR and in `header.fp_flags`; the union counts.
 //!
-//! DEVIATES: while results are flushed, the host reports flushed results also as inexact, does not report flushed
-//! inputs, and finds tininess after rounding; conversions to unsigned out of range may also report inexact.
+//! DEVIATES: while results are flushed, the host reports flushed results also as inexact and does not report flushed
+//! inputs.
 
 use crate::abi::*;
 use crate::cc::NO_FLAGS;
 use crate::compiler::Gen;
-use crate::enc::{Alu, Mem, Opc, Rm, Sh, x86cc};
+use crate::emit_fp_vec::splat_float;
+use crate::enc::{Alu, Mem, Opc, RIP, Rm, Sh, x86cc};
 use crate::link::Stub;
 use tcg_ir::eval::OpDesc;
 use tcg_ir::{FpMode, FpRound, Inst, Op, Ty, Value};
@@ -31,6 +32,16 @@ pub fn round_of(mode: FpMode) -> u8 {
         FpRound::Current => FpRound::Nearest as u8,
         r => r as u8,
     }
+}
+
+/// The smallest normal number in every lane.
+pub fn smallest_normal(wide: bool) -> u128 {
+    let least = if wide {
+        f64::MIN_POSITIVE
+    } else {
+        f64::from(f32::MIN_POSITIVE)
+    };
+    splat_float(wide, least)
 }
 
 impl Gen<'_> {
@@ -210,6 +221,34 @@ impl Gen<'_> {
         self.bind_label(done);
     }
 
+    /// Whether tininess is judged before rounding, and the operation can round up to the smallest normal number: there
+    /// the host, which judges afterwards, reports nothing (and does not flush).
+    pub fn may_hide_tininess(&self, i: &Inst) -> bool {
+        let rounds = match i.op {
+            Op::FMul | Op::FDiv | Op::FMulAdd | Op::VFMul | Op::VFDiv | Op::VFMulAdd => true,
+            Op::FCvt => i.ty == Ty::F32,
+            _ => false,
+        };
+        rounds && self.b.fp[usize::from(i.aux & 1)].tiny_before
+    }
+
+    /// Goes to the evaluator if the scalar result is a NaN or, where that matters, the smallest normal number. Uses
+    /// xmm14.
+    fn check_result(&mut self, i: &Inst, wide: bool, d: u8) {
+        if !self.may_hide_tininess(i) {
+            return self.check_nan(i, wide, d);
+        }
+        let (slow, done) = self.begin_slow(i, d);
+        self.v3c(Opc(0, 1, 0x54), XMM14, d, !splat_float(wide, -0.0));
+        // Equal or unordered.
+        let least = self.const_mem(smallest_normal(wide));
+        let o = Opc(if wide { 0x66 } else { 0 }, 1, 0x2e);
+        self.vmov(o, XMM14, Rm::M(Mem::base(RIP, 0)));
+        self.fix_rip(least, 0);
+        self.jcc(x86cc::E, slow);
+        self.bind_label(done);
+    }
+
     pub fn ucomis(&mut self, op: u8, wide: bool, a: u8, b: u8) {
         let o = Opc(if wide { 0x66 } else { 0 }, 1, op);
         self.v2(o, a, b);
@@ -222,7 +261,7 @@ impl Gen<'_> {
         let (a, b) = self.two(i);
         let d = self.def(v);
         self.v3(o, d, a, b);
-        self.check_nan(i, i.ty == Ty::F64, d);
+        self.check_result(i, i.ty == Ty::F64, d);
     }
 
     fn fp_one(&mut self, v: Value, i: &Inst, o: Opc) {
@@ -230,7 +269,7 @@ impl Gen<'_> {
         let a = self.reg(i.args[0]);
         let d = self.def(v);
         self.v3(o, d, a, a);
-        self.check_nan(i, i.ty == Ty::F64, d);
+        self.check_result(i, i.ty == Ty::F64, d);
     }
 
     fn fp_fma(&mut self, v: Value, i: &Inst, wide: bool) {
@@ -241,7 +280,7 @@ impl Gen<'_> {
         self.move_reg(Ty::V128, d, c);
         self.a
             .vex(Opc(0x66, 2, 0xb9), wide, d, a & 15, Rm::R(b & 15));
-        self.check_nan(i, wide, d);
+        self.check_result(i, wide, d);
     }
 
     /// Minimum or maximum: both orders, combined, get the sign of zero right; NaN operands go the exact way.
