@@ -38,6 +38,10 @@ pub struct EngineConfig {
     pub code_bytes: usize,
     /// Size of a thread's paired-return stack.
     pub return_stack_bytes: usize,
+    /// Generate code for the least host that is supported, whatever this one has.
+    pub baseline_host: bool,
+    /// Check every block's IR; a broken one ends the emulator.
+    pub verify_ir: bool,
 }
 
 impl Default for EngineConfig {
@@ -48,6 +52,8 @@ impl Default for EngineConfig {
             max_insns: 64,
             code_bytes: 256 << 20,
             return_stack_bytes: 256 << 10,
+            baseline_host: false,
+            verify_ir: false,
         }
     }
 }
@@ -291,12 +297,20 @@ impl Engine {
     /// After a fork, in the child: only the calling thread exists.
     pub fn after_fork_child(&self) {
         self.after_fork_parent();
+        self.counters.reset();
         self.safepoint.alone();
     }
 
     /// What has happened so far. Counts of virtual CPUs are included when these are dropped.
     pub fn stats(&self) -> Stats {
         self.counters.read()
+    }
+
+    /// The same, with those of the virtual CPUs that there are.
+    pub fn stats_of_all(&self) -> Stats {
+        let mut total = self.counters.read();
+        self.safepoint.add_counters(&mut total);
+        total
     }
 
     /// Sets what is reported ([`log_mask`]). Call it before the guest starts, or expect linked code to go unreported.
@@ -307,6 +321,13 @@ impl Engine {
     /// Sets who gets the reports, once; false if it was set before.
     pub fn set_observer(&self, observer: Box<dyn Observer>) -> bool {
         self.hooks.set_observer(observer)
+    }
+
+    /// Tells who gets the reports that this is the child of a fork.
+    pub fn forked_child(&self) {
+        if let Some(o) = self.hooks.on(u32::MAX) {
+            o.forked_child();
+        }
     }
 
     /// Whether blocks must not be linked.

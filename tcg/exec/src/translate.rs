@@ -49,14 +49,12 @@ impl Engine {
                 true => self.source_to_stop(pc, mode, max_insns),
             };
             let source = source.map_err(Failed::Fetch)?;
+            if self.cfg.verify_ir {
+                self.check(&source.ir);
+            }
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(source, since),
-                Backend::Jit => match compiler.compile(
-                    &source.ir,
-                    self.isa,
-                    self.is_parallel(),
-                    !self.mem.is_identity(),
-                ) {
+                Backend::Jit => match self.compile(compiler, &source.ir) {
                     Some(c) => {
                         self.report(&source.ir, c.code);
                         self.publish_code(source, c, since)
@@ -77,6 +75,21 @@ impl Engine {
         let ns = start.elapsed().as_nanos() as u64;
         self.counters.translate_ns.fetch_add(ns, Ordering::Relaxed);
         Ok(block)
+    }
+
+    fn compile<'a>(&self, compiler: &'a mut Compiler, ir: &Block) -> Option<Compiled<'a>> {
+        let window = !self.mem.is_identity();
+        compiler.compile(ir, self.isa, self.is_parallel(), &self.cfg, window)
+    }
+
+    /// Ends the emulator if a block breaks the rules of the IR.
+    fn check(&self, ir: &Block) {
+        if let Err(broken) = tcg_ir::verify(ir, self.isa.layout(), self.isa.helpers()) {
+            panic!(
+                "broken IR: {broken:?}\n{}",
+                tcg_ir::text::print(ir, self.isa.layout(), self.isa.helpers())
+            );
+        }
     }
 
     fn publish_ir(&self, source: Source, since: u64) -> Result<Option<&TransBlock>, Failed> {
@@ -151,6 +164,10 @@ impl Engine {
         }
         inner.pages.insert(raw, &block.pages);
         self.table.insert(&mut inner.table, raw);
+        drop(inner);
+        if let Some(o) = self.hooks.on(log_mask::PUBLISHED) {
+            o.published(self.isa, block.pc, block.entry, code);
+        }
         let c = &self.counters;
         Counters::bump(&c.blocks);
         c.guest_insns.fetch_add(u64::from(insns), Ordering::Relaxed);

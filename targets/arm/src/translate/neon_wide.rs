@@ -212,12 +212,12 @@ impl Translator<'_> {
 
     pub(super) fn vmla_sf(&mut self, a: args::VmlaSf) -> Out {
         let (x, y) = self.scalar_pair(a.quad, a.size, a.vn, a.vm);
-        self.vfmac(a.quad, a.vd, x, y, Op::VFAdd)
+        self.vfmac(a.quad, a.vd, x, y, false)
     }
 
     pub(super) fn vmls_sf(&mut self, a: args::VmlsSf) -> Out {
         let (x, y) = self.scalar_pair(a.quad, a.size, a.vn, a.vm);
-        self.vfmac(a.quad, a.vd, x, y, Op::VFSub)
+        self.vfmac(a.quad, a.vd, x, y, true)
     }
 
     pub(super) fn vmul_sf(&mut self, a: args::VmulSf) -> Out {
@@ -283,22 +283,6 @@ impl Translator<'_> {
 
     pub(super) fn vqrdmulh_s(&mut self, a: args::VqrdmulhS) -> Out {
         self.qdmulh_scalar(a.quad, a.size, a.vd, a.vn, a.vm, true)
-    }
-
-    pub(super) fn vqrdmlah_s(&mut self, _: args::VqrdmlahS) -> Out {
-        self.unimplemented("VQRDMLAH")
-    }
-
-    pub(super) fn vqrdmlsh_s(&mut self, _: args::VqrdmlshS) -> Out {
-        self.unimplemented("VQRDMLSH")
-    }
-
-    pub(super) fn vdot(&mut self, _: args::Vdot) -> Out {
-        self.unimplemented("VUDOT/VSDOT")
-    }
-
-    pub(super) fn vdot_s(&mut self, _: args::VdotS) -> Out {
-        self.unimplemented("VUDOT/VSDOT (by element)")
     }
 
     // ---- narrowing moves ----

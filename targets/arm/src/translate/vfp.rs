@@ -17,7 +17,7 @@ const fn fty(double: bool) -> Ty {
 }
 
 /// The constant of VMOV (immediate). [ARMv7 A7.5.1]
-pub(super) const fn expand_imm(double: bool, imm8: u32) -> u64 {
+pub(crate) const fn expand_imm(double: bool, imm8: u32) -> u64 {
     let sign = (imm8 >> 7) as u64 & 1;
     let b = (imm8 >> 6) as u64 & 1;
     let low = imm8 as u64 & 0x3f;
@@ -28,7 +28,7 @@ pub(super) const fn expand_imm(double: bool, imm8: u32) -> u64 {
     }
 }
 
-/// `imm` of the conversions between floats and integers.
+/// `imm` of the conversions between floats and integers; width 0 where the types say it.
 pub(super) const fn conv_imm(fraction: u32, signed: bool, width: u32) -> i64 {
     (fraction | (signed as u32) << 8 | width << 16) as i64
 }
@@ -86,15 +86,9 @@ impl Translator<'_> {
     /// Multiply-accumulate with two roundings: ±vd + ±(vn * vm).
     fn fmac(&mut self, double: bool, d: u32, n: u32, m: u32, neg_acc: bool, neg_prod: bool) -> Out {
         self.f3(double, d, n, m, |t, a, b| {
-            let mut prod = t.fbin(Op::FMul, double, a, b);
-            let mut acc = t.fget(double, d);
-            if neg_prod {
-                prod = t.funary(Op::FNeg, double, prod);
-            }
-            if neg_acc {
-                acc = t.funary(Op::FNeg, double, acc);
-            }
-            t.fbin(Op::FAdd, double, acc, prod)
+            let acc = t.fget(double, d);
+            let signs = i64::from(neg_prod) | i64::from(neg_acc) << 1;
+            t.b.fop(Op::FMla, fty(double), 0, VFP, [a, b, acc], signs)
         })
     }
 
@@ -318,7 +312,7 @@ impl Translator<'_> {
         }
         let x = self.fget(false, a.vm);
         let x = self.b.bitcast(Ty::I32, x);
-        let imm = conv_imm(0, a.signed, 32);
+        let imm = conv_imm(0, a.signed, 0);
         let r = self.b.fop(
             Op::FFromI,
             fty(a.double),
@@ -377,7 +371,7 @@ impl Translator<'_> {
             (false, true) => self.b.un(Op::Zext16, Ty::I32, x),
             (false, false) => self.b.un(Op::Sext16, Ty::I32, x),
         };
-        let imm = conv_imm(size - a.imm, !a.unsigned, 32);
+        let imm = conv_imm(size - a.imm, !a.unsigned, 0);
         let r = self.b.fop(
             Op::FFromI,
             fty(a.double),

@@ -5,13 +5,15 @@
 //! is left. A NaN result (or operand, of minimum and maximum) goes to the evaluator, which applies the guest's NaN
 //! rules. Sticky flags gather in MXCSR and in `header.fp_flags`; the union counts.
 //!
-//! DEVIATES: while results are flushed, the host reports flushed results also as inexact, does not report flushed
-//! inputs, and finds tininess after rounding; conversions to unsigned out of range may also report inexact.
+//! DEVIATES: while results are flushed, the host reports flushed results also as inexact and does not report flushed
+//! inputs.
 
 use crate::abi::*;
-use crate::cc::NO_FLAGS;
+use crate::cc::{FlagKind, NO_FLAGS};
 use crate::compiler::Gen;
-use crate::enc::{Alu, Mem, Opc, Rm, Sh, x86cc};
+use crate::emit_fp_vec::splat_float;
+use crate::emit_vec::PXOR;
+use crate::enc::{Alu, Mem, Opc, RIP, Rm, Sh, x86cc};
 use crate::link::Stub;
 use tcg_ir::eval::OpDesc;
 use tcg_ir::{FpMode, FpRound, Inst, Op, Ty, Value};
@@ -33,6 +35,16 @@ pub fn round_of(mode: FpMode) -> u8 {
     }
 }
 
+/// The smallest normal number in every lane.
+pub fn smallest_normal(wide: bool) -> u128 {
+    let least = if wide {
+        f64::MIN_POSITIVE
+    } else {
+        f64::from(f32::MIN_POSITIVE)
+    };
+    splat_float(wide, least)
+}
+
 impl Gen<'_> {
     /// Emits an operation of this group; false if it is not one or has no inline form.
     pub fn emit_fp(&mut self, v: Value, i: &Inst) -> bool {
@@ -50,9 +62,13 @@ impl Gen<'_> {
             Op::FMax | Op::FMaxNum => self.fp_minmax(v, i, Opc(pre, 1, 0x5f)),
             Op::FSqrt => self.fp_one(v, i, Opc(pre, 1, 0x51)),
             Op::FMulAdd if self.f.fma => self.fp_fma(v, i, wide),
+            Op::FMla => self.fp_mla(v, i, wide),
             Op::FNeg | Op::FAbs => self.fp_sign(v, i, if wide { 3 } else { 2 }, i.op == Op::FNeg),
             Op::FCvt => self.fp_one(v, i, Opc(if wide { 0xf3 } else { 0xf2 }, 1, 0x5a)),
-            Op::CcFcmp => self.fp_compare(v, i, wide),
+            Op::CcFcmp => {
+                self.fp_compare(v, i, wide);
+                return true;
+            }
             _ => return self.emit_fp_conv(v, i) || self.emit_fp_vec(v, i),
         }
         self.flags = NO_FLAGS;
@@ -210,6 +226,43 @@ impl Gen<'_> {
         self.bind_label(done);
     }
 
+    /// Whether the operation's regime judges tininess before rounding. The host judges afterwards: it reports nothing, and
+    /// does not flush, where a result is rounded up to the smallest normal number.
+    pub fn judges_before(&self, i: &Inst) -> bool {
+        self.b.fp[usize::from(i.aux & 1)].tiny_before
+    }
+
+    /// Whether that can happen to the operation's result.
+    pub fn may_hide_tininess(&self, i: &Inst) -> bool {
+        let rounds = match i.op {
+            Op::FMul | Op::FDiv | Op::FMulAdd | Op::VFMul | Op::VFDiv | Op::VFMulAdd => true,
+            Op::FCvt => i.ty == Ty::F32,
+            _ => false,
+        };
+        rounds && self.judges_before(i)
+    }
+
+    /// Goes to `slow` if the scalar `x` is the smallest normal number, of either sign, or a NaN. Uses xmm15.
+    fn least_or_nan(&mut self, wide: bool, x: u8, slow: u32) {
+        self.v3c(Opc(0, 1, 0x54), XMM15, x, !splat_float(wide, -0.0));
+        let least = self.const_mem(smallest_normal(wide));
+        let o = Opc(if wide { 0x66 } else { 0 }, 1, 0x2e);
+        self.vmov(o, XMM15, Rm::M(Mem::base(RIP, 0)));
+        self.fix_rip(least, 0);
+        self.jcc(x86cc::E, slow);
+    }
+
+    /// Goes to the evaluator if the scalar result is a NaN or, where that matters, the smallest normal number. Uses
+    /// xmm15.
+    fn check_result(&mut self, i: &Inst, wide: bool, d: u8) {
+        if !self.may_hide_tininess(i) {
+            return self.check_nan(i, wide, d);
+        }
+        let (slow, done) = self.begin_slow(i, d);
+        self.least_or_nan(wide, d, slow);
+        self.bind_label(done);
+    }
+
     pub fn ucomis(&mut self, op: u8, wide: bool, a: u8, b: u8) {
         let o = Opc(if wide { 0x66 } else { 0 }, 1, op);
         self.v2(o, a, b);
@@ -222,7 +275,7 @@ impl Gen<'_> {
         let (a, b) = self.two(i);
         let d = self.def(v);
         self.v3(o, d, a, b);
-        self.check_nan(i, i.ty == Ty::F64, d);
+        self.check_result(i, i.ty == Ty::F64, d);
     }
 
     fn fp_one(&mut self, v: Value, i: &Inst, o: Opc) {
@@ -230,7 +283,7 @@ impl Gen<'_> {
         let a = self.reg(i.args[0]);
         let d = self.def(v);
         self.v3(o, d, a, a);
-        self.check_nan(i, i.ty == Ty::F64, d);
+        self.check_result(i, i.ty == Ty::F64, d);
     }
 
     fn fp_fma(&mut self, v: Value, i: &Inst, wide: bool) {
@@ -241,7 +294,40 @@ impl Gen<'_> {
         self.move_reg(Ty::V128, d, c);
         self.a
             .vex(Opc(0x66, 2, 0xb9), wide, d, a & 15, Rm::R(b & 15));
-        self.check_nan(i, wide, d);
+        self.check_result(i, wide, d);
+    }
+
+    /// One check is enough: a product that is not a number makes a sum that is none.
+    fn fp_mla(&mut self, v: Value, i: &Inst, wide: bool) {
+        self.regime(i);
+        let (a, b) = self.two(i);
+        let c = self.reg(i.args[2]);
+        let d = self.def(v);
+        let pre = if wide { 0xf2 } else { 0xf3 };
+        self.v3(Opc(pre, 1, 0x59), XMM14, a, b);
+        self.add_product(i, pre, d, c);
+        let (slow, done) = self.begin_slow(i, d);
+        self.ucomis(0x2e, wide, d, d);
+        self.jcc(x86cc::P, slow);
+        if self.judges_before(i) {
+            self.least_or_nan(wide, XMM14, slow);
+        }
+        self.bind_label(done);
+    }
+
+    /// `d` = the sum of `FMla` of the product in xmm14 and `c`. May use xmm15.
+    pub fn add_product(&mut self, i: &Inst, pre: u8, d: u8, c: u8) {
+        let (add, sub) = (Opc(pre, 1, 0x58), Opc(pre, 1, 0x5c));
+        match i.imm & 3 {
+            0 => self.v3(add, d, c, XMM14),
+            1 => self.v3(sub, d, c, XMM14),
+            2 => self.v3(sub, d, XMM14, c),
+            _ => {
+                let wide = pre == 0x66 || pre == 0xf2;
+                self.v3c(PXOR, XMM15, c, splat_float(wide, -0.0));
+                self.v3(sub, d, XMM15, XMM14);
+            }
+        }
     }
 
     /// Minimum or maximum: both orders, combined, get the sign of zero right; NaN operands go the exact way.
@@ -273,16 +359,25 @@ impl Gen<'_> {
         }
     }
 
-    /// The nibble N Z C V of a comparison.
+    /// The nibble N Z C V of a comparison. The host's flags stay for a branch.
     fn fp_compare(&mut self, v: Value, i: &Inst, wide: bool) {
         self.regime(i);
         let (a, b) = self.two(i);
         let d = self.def(v);
-        self.ucomis(0x2e + (i.lane & 1), wide, a, b);
-        self.a.mov_imm(d, 2);
-        for (cc, nibble) in [(x86cc::B, 8), (x86cc::E, 6), (x86cc::P, 3)] {
+        let swapped = self.better_swapped(v);
+        let (x, y) = if swapped { (b, a) } else { (a, b) };
+        self.ucomis(0x2e + (i.lane & 1), wide, x, y);
+        let (above, below) = if swapped { (8, 2) } else { (2, 8) };
+        self.a.mov_imm(d, above);
+        for (cc, nibble) in [(x86cc::B, below), (x86cc::E, 6), (x86cc::P, 3)] {
             self.a.mov_imm(RAX, nibble);
             self.a.cmov(cc, false, d, Rm::R(RAX));
         }
+        let kind = if swapped {
+            FlagKind::FcmpSwapped
+        } else {
+            FlagKind::Fcmp
+        };
+        self.flags_are(kind, [v, Value::NONE, Value::NONE]);
     }
 }
