@@ -74,7 +74,7 @@ pub fn clone(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
 /// Registers of the child: result 0, its stack and thread pointer.
 fn child_registers(child: &mut Task, a: &CloneArgs) {
     let port = child.port;
-    port.set_result(&mut child.vcpu, 0);
+    port.set_result(&mut child.vcpu, Ok(0));
     if a.sp != 0 {
         port.set_sp(&mut child.vcpu, a.sp);
     }

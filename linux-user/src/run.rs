@@ -52,9 +52,9 @@ fn system_call(t: &mut Task) {
     let port = t.port;
     let (nr, args) = port.syscall(&t.vcpu);
     match syscall::dispatch(t, nr, args) {
-        SysExit::Return(value) => port.set_result(&mut t.vcpu, value),
+        SysExit::Return(value) => port.set_result(&mut t.vcpu, Ok(value)),
         SysExit::Error(errno) if errno.0 >= 512 => signal::restart(t, errno, args[0]),
-        SysExit::Error(errno) => port.set_result(&mut t.vcpu, (-i64::from(errno.0)) as u64),
+        SysExit::Error(errno) => port.set_result(&mut t.vcpu, Err(errno)),
         SysExit::KeepRegs => {}
     }
 }

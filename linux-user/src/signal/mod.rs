@@ -213,7 +213,7 @@ fn settle_interrupted(t: &mut Task, handler: Option<u64>) {
             .flatten();
         port.restart(&mut t.vcpu, first_arg, nr);
     } else {
-        port.set_result(&mut t.vcpu, (-i64::from(libc::EINTR)) as u64);
+        port.set_result(&mut t.vcpu, Err(Errno::EINTR));
     }
 }
 

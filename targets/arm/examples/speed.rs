@@ -80,6 +80,7 @@ fn main() {
     let opts = Opts {
         parallel: false,
         max_regs: 0,
+        ..Opts::default()
     };
     for _ in 0..number(3, 1) {
         let (made, front) = blocks(&isa, start, bytes, number(2, 0) & !1);

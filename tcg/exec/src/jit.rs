@@ -29,12 +29,14 @@ impl Compiler {
         block: &Block,
         isa: &dyn Isa,
         parallel: bool,
+        window: bool,
     ) -> Option<Compiled<'_>> {
         let compiler = self
             .0
             .get_or_insert_with(|| tcg_x64::Compiler::new(Features::detect()));
         let opts = Opts {
             parallel,
+            window,
             max_regs: 0,
         };
         let out = compiler

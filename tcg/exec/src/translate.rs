@@ -49,7 +49,12 @@ impl Engine {
                 .map_err(Failed::Fetch)?;
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(source, since),
-                Backend::Jit => match compiler.compile(&source.ir, self.isa, self.is_parallel()) {
+                Backend::Jit => match compiler.compile(
+                    &source.ir,
+                    self.isa,
+                    self.is_parallel(),
+                    !self.mem.is_identity(),
+                ) {
                     Some(c) => {
                         self.report(&source.ir, c.code);
                         self.publish_code(source, c, since)

@@ -242,13 +242,16 @@ impl Cpu {
             let next = self.run_some();
             self.engine.safepoint.leave(&self.seat);
             match next {
+                Next::Leave(Exit::Fault(f)) if self.retry_in_other_mode(&f) => {}
                 Next::Leave(exit) => break exit,
                 Next::Again => {}
                 Next::Flush => self.engine.flush_since(self.generation.get()),
                 Next::OneInsn => {
                     self.count(|s| s.self_modified += 1);
-                    if let Some(exit) = self.one_insn() {
-                        break exit;
+                    match self.one_insn() {
+                        Some(Exit::Fault(f)) if self.retry_in_other_mode(&f) => {}
+                        Some(exit) => break exit,
+                        None => {}
                     }
                 }
             }
@@ -256,6 +259,20 @@ impl Cpu {
         fault::restore_current(before);
         self.account(&exit);
         exit
+    }
+
+    /// Whether the ISA wants the faulting instruction to run again in another mode, which is set then.
+    fn retry_in_other_mode(&self, fault: &MemFault) -> bool {
+        if fault.va.0 < self.engine.mem.limit() {
+            return false;
+        }
+        match self.engine.isa.retry_fault(self.mode(), fault) {
+            Some(mode) if mode != self.mode() => {
+                self.set_mode(mode);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Runs exactly one instruction; an exit other than having done so.
@@ -276,7 +293,12 @@ impl Cpu {
     fn step(&self) -> Exit {
         let before = fault::set_current(self);
         self.update_mode();
-        let exit = self.one_insn().unwrap_or(Exit::Step);
+        let exit = loop {
+            match self.one_insn() {
+                Some(Exit::Fault(f)) if self.retry_in_other_mode(&f) => {}
+                exit => break exit.unwrap_or(Exit::Step),
+            }
+        };
         fault::restore_current(before);
         self.account(&exit);
         exit

@@ -3,7 +3,7 @@
 //! # Contract with the runtime (tcg-exec)
 //!
 //! Registers: `rbp` = guest state block ([`tcg_target::EnvHeader`] lies directly below it, the jump cache below
-//! that); `gs` base = guest base; `rsp` = the paired-return stack. Everything else is free at block boundaries,
+//! that); `gs` base = guest base (unless that is 0: [`Opts::window`]); `rsp` = the paired-return stack. Everything else is free at block boundaries,
 //! where the whole guest state is in the state block. The entry is at offset 0 of the code; code is
 //! position-independent and must be placed at a multiple of 16.
 //!
@@ -71,6 +71,8 @@ use tcg_ir::{Block, HelperDef, StateLayout};
 pub struct Opts {
     /// Other threads may run: atomics are locked and barriers real.
     pub parallel: bool,
+    /// Guest memory is reached through the gs base; otherwise guest addresses are the host's.
+    pub window: bool,
     /// At most this many allocatable registers of each class (tests force spills with it); 0: all.
     pub max_regs: u8,
 }
@@ -79,6 +81,7 @@ impl Default for Opts {
     fn default() -> Opts {
         Opts {
             parallel: true,
+            window: true,
             max_regs: 0,
         }
     }

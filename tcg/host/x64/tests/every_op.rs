@@ -275,6 +275,7 @@ fn check(
             let opts = Opts {
                 parallel: false,
                 max_regs,
+                ..Opts::default()
             };
             let c = compile(&b, &LAYOUT, &[], f, opts);
             let key = format!("{} avx2={}", form.inst.op.name(), f.avx2);

@@ -340,7 +340,11 @@ fn check(default_count: u64, float: bool) {
         for f in feature_sets() {
             for max_regs in [0, 8] {
                 let parallel = seed & 1 == 0;
-                let opts = Opts { parallel, max_regs };
+                let opts = Opts {
+                    parallel,
+                    max_regs,
+                    ..Opts::default()
+                };
                 if std::env::var("X64_TRACE").is_ok() {
                     eprintln!("seed {seed} regs {max_regs} avx2 {}", f.avx2);
                 }
