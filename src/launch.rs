@@ -57,7 +57,6 @@ pub fn run(guest: &Guest, parsed: Parsed, program_fd: Option<i32>) -> Result<Exi
 /// Options that are understood but do nothing yet are refused, not ignored.
 fn refuse_unimplemented(options: &UserOptions) -> Result<(), Failure> {
     let given = [
-        (options.gdb.is_some(), "-g"),
         (options.perfmap, "-perfmap"),
         (options.stats, "-stats"),
         (!options.log_ranges.is_empty(), "-dfilter"),

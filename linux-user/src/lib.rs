@@ -2,6 +2,7 @@
 
 pub mod abi;
 pub mod config;
+pub mod debug;
 pub mod errno;
 mod exec;
 pub mod guest;
@@ -42,6 +43,7 @@ pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
         status: 1,
     })?;
     sys::enter_thread();
+    debug::start(&t, cfg)?;
     let status = run::run(&mut t);
     process::exit_thread(&mut t, status);
     sys::exit_group(status)

@@ -367,6 +367,8 @@ fn machine(cfg: &RunConfig, port: &dyn GuestPort) -> Result<Machine, StartError>
     let engine_config = EngineConfig {
         backend,
         one_insn_per_tb: cfg.one_insn_per_tb,
+        baseline_host: std::env::var("EMU_HOST_FEATURES").is_ok_and(|v| v == "baseline"),
+        verify_ir: std::env::var_os("EMU_VERIFY_IR").is_some(),
         ..EngineConfig::default()
     };
     let code: Arc<dyn tcg_target::CodeMemory> = space.clone();

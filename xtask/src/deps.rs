@@ -97,6 +97,8 @@ const ALLOWED: &[Row] = &[
     ),
     // The executable: front ends only.
     row("emu", &["binfmt", "linux-user"], &[]),
+    // Tests that make programs out of decode tables.
+    row("emu-diff", &["tcg-decode", "tcg-target", "target-arm"], &[]),
 ];
 
 /// Reads `cargo metadata` and returns every edge that is not allowed.

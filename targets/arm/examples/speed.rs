@@ -26,7 +26,9 @@ fn text(elf: &[u8]) -> Option<(u64, &[u8])> {
     None
 }
 
-fn blocks(isa: &Arm, start: u64, bytes: &[u8], skip: u64) -> (Vec<Block>, Duration) {
+/// Blocks from `pc` on, up to so many that they stay in the caches.
+fn blocks(isa: &Arm, start: u64, bytes: &[u8], pc: &mut u64) -> (Vec<Block>, Duration) {
+    const MOST: usize = 64;
     let end = start + bytes.len() as u64;
     let mut fetch = |va: GuestVa, buf: &mut [u8]| {
         let fault = MemFault {
@@ -41,20 +43,19 @@ fn blocks(isa: &Arm, start: u64, bytes: &[u8], skip: u64) -> (Vec<Block>, Durati
         Ok(n)
     };
     let mut out = Vec::new();
-    let mut pc = start + skip;
     let begin = Instant::now();
-    while pc + 4 < end {
+    while *pc + 4 < end && out.len() < MOST {
         let mut ctx = TranslateCtx {
             fetch: &mut fetch,
             max_insns: 64,
             parallel: false,
         };
-        match isa.translate(pc | 1, 0, &mut ctx) {
+        match isa.translate(*pc | 1, 0, &mut ctx) {
             Ok(b) => {
-                pc = b.end_pc.max(pc + 2);
+                *pc = b.end_pc.max(*pc + 2);
                 out.push(b);
             }
-            Err(_) => pc += 2,
+            Err(_) => *pc += 2,
         }
     }
     (out, begin.elapsed())
@@ -83,23 +84,32 @@ fn main() {
         ..Opts::default()
     };
     for _ in 0..number(3, 1) {
-        let (made, front) = blocks(&isa, start, bytes, number(2, 0) & !1);
-        let insns: u64 = made.iter().map(|b| u64::from(b.guest_insns)).sum();
-        let ops: usize = made.iter().map(|b| b.insts.len()).sum();
-        let begin = Instant::now();
-        let (mut code, mut maps) = (0, 0);
-        for b in &made {
-            if let Ok(c) = compiler.compile(b, isa.layout(), isa.helpers(), &opts) {
-                code += c.code.len();
-                maps += c.maps.len();
+        let (mut front, mut back) = (Duration::ZERO, Duration::ZERO);
+        let (mut count, mut insns, mut ops, mut code, mut maps) = (0, 0, 0, 0, 0);
+        let mut pc = start + (number(2, 0) & !1);
+        loop {
+            let (made, took) = blocks(&isa, start, bytes, &mut pc);
+            if made.is_empty() {
+                break;
             }
+            front += took;
+            count += made.len();
+            let begin = Instant::now();
+            for b in &made {
+                insns += u64::from(b.guest_insns);
+                ops += b.insts.len();
+                if let Ok(c) = compiler.compile(b, isa.layout(), isa.helpers(), &opts) {
+                    code += c.code.len();
+                    maps += c.maps.len();
+                }
+            }
+            back += begin.elapsed();
         }
-        let back = begin.elapsed();
         let per = |x: f64| x / insns as f64;
         println!(
             "{} blocks, {insns} instructions: front end {:.1} ns, code generation {:.1} ns, {:.2} IR operations, \
              {:.1} bytes of code, {:.1} of maps per instruction",
-            made.len(),
+            count,
             per(front.as_nanos() as f64),
             per(back.as_nanos() as f64),
             per(ops as f64),

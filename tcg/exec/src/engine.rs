@@ -7,6 +7,7 @@ use crate::lock::Lock;
 use crate::observe::Hooks;
 use crate::safepoint::Safepoint;
 use crate::stats::{Counters, Stats};
+use crate::stops::Stops;
 use crate::table::{Table, Writer};
 use std::io;
 use std::sync::Arc;
@@ -37,6 +38,10 @@ pub struct EngineConfig {
     pub code_bytes: usize,
     /// Size of a thread's paired-return stack.
     pub return_stack_bytes: usize,
+    /// Generate code for the least host that is supported, whatever this one has.
+    pub baseline_host: bool,
+    /// Check every block's IR; a broken one ends the emulator.
+    pub verify_ir: bool,
 }
 
 impl Default for EngineConfig {
@@ -47,6 +52,8 @@ impl Default for EngineConfig {
             max_insns: 64,
             code_bytes: 256 << 20,
             return_stack_bytes: 256 << 10,
+            baseline_host: false,
+            verify_ir: false,
         }
     }
 }
@@ -94,6 +101,7 @@ pub struct Engine {
     pub(crate) safepoint: Safepoint,
     pub(crate) counters: Counters,
     pub(crate) hooks: Hooks,
+    pub(crate) stops: Stops,
     pub(crate) helpers: Box<[tcg_ir::HelperFn]>,
     /// Number of invalidations so far.
     pub(crate) invalidations: AtomicU64,
@@ -141,6 +149,7 @@ impl Engine {
             safepoint: Safepoint::new(),
             counters: Counters::default(),
             hooks: Hooks::default(),
+            stops: Stops::default(),
             helpers: crate::jit::helper_table(isa),
             invalidations: AtomicU64::new(0),
             ir_bytes: AtomicUsize::new(0),

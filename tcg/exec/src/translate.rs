@@ -44,17 +44,17 @@ impl Engine {
         };
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
-            let source = self
-                .source(pc, mode, max_insns, Guarded::Yes)
-                .map_err(Failed::Fetch)?;
+            let source = match self.stops.breaking() {
+                false => self.source(pc, mode, max_insns, Guarded::Yes),
+                true => self.source_to_stop(pc, mode, max_insns),
+            };
+            let source = source.map_err(Failed::Fetch)?;
+            if self.cfg.verify_ir {
+                self.check(&source.ir);
+            }
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(source, since),
-                Backend::Jit => match compiler.compile(
-                    &source.ir,
-                    self.isa,
-                    self.is_parallel(),
-                    !self.mem.is_identity(),
-                ) {
+                Backend::Jit => match self.compile(compiler, &source.ir) {
                     Some(c) => {
                         self.report(&source.ir, c.code);
                         self.publish_code(source, c, since)
@@ -75,6 +75,21 @@ impl Engine {
         let ns = start.elapsed().as_nanos() as u64;
         self.counters.translate_ns.fetch_add(ns, Ordering::Relaxed);
         Ok(block)
+    }
+
+    fn compile<'a>(&self, compiler: &'a mut Compiler, ir: &Block) -> Option<Compiled<'a>> {
+        let window = !self.mem.is_identity();
+        compiler.compile(ir, self.isa, self.is_parallel(), &self.cfg, window)
+    }
+
+    /// Ends the emulator if a block breaks the rules of the IR.
+    fn check(&self, ir: &Block) {
+        if let Err(broken) = tcg_ir::verify(ir, self.isa.layout(), self.isa.helpers()) {
+            panic!(
+                "broken IR: {broken:?}\n{}",
+                tcg_ir::text::print(ir, self.isa.layout(), self.isa.helpers())
+            );
+        }
     }
 
     fn publish_ir(&self, source: Source, since: u64) -> Result<Option<&TransBlock>, Failed> {

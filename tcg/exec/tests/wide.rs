@@ -30,6 +30,7 @@ static LAYOUT: StateLayout = StateLayout {
     bytes: 64,
     peek: &[],
     names: &[],
+    bits: &[],
 };
 
 /// In this mode the top byte of addresses is ignored.

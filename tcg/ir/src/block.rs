@@ -82,7 +82,7 @@ impl Block {
         Block {
             pc,
             mode,
-            insts: Vec::with_capacity(128),
+            insts: Vec::with_capacity(384),
             exits: Vec::new(),
             consts: Vec::new(),
             pool: Vec::new(),

@@ -76,6 +76,11 @@ const UNKNOWN: Unit = Unit {
     dirty: false,
 };
 
+/// Whether two slots share a unit.
+fn overlap(a: Slot, b: Slot) -> bool {
+    a.unit() < b.unit() + b.units() && b.unit() < a.unit() + a.units()
+}
+
 /// A predicated region under construction.
 struct Region {
     saved: Vec<Unit>,
@@ -94,6 +99,16 @@ pub enum RegionKind {
     Calls,
 }
 
+/// A flag that has been set but not told to the block: often it is set again before anybody could see it.
+#[derive(Clone, Copy)]
+struct PendingFlag {
+    slot: Slot,
+    cc: Value,
+    cond: Cond,
+    /// The test, once somebody has asked for it.
+    value: Value,
+}
+
 /// Makes one block.
 pub struct Builder<'a> {
     /// The block so far.
@@ -102,6 +117,7 @@ pub struct Builder<'a> {
     units: Vec<Unit>,
     consts: Vec<Value>,
     region: Option<Region>,
+    pending: Vec<PendingFlag>,
 }
 
 impl<'a> Builder<'a> {
@@ -114,17 +130,23 @@ impl<'a> Builder<'a> {
             units,
             consts: Vec::new(),
             region: None,
+            pending: Vec::new(),
         }
     }
 
     /// The finished block.
     pub fn finish(self) -> Block {
-        debug_assert!(self.region.is_none());
+        debug_assert!(self.region.is_none() && self.pending.is_empty());
         self.block
     }
 
     /// Appends an instruction as it is.
     pub fn push(&mut self, inst: Inst) -> Value {
+        // Here the state must be exact.
+        let shows = inst.op.may_fault() || matches!(inst.op, Op::Exit | Op::Call | Op::CondBegin);
+        if shows && !self.pending.is_empty() {
+            self.settle_flags();
+        }
         let v = Value(self.block.insts.len() as u32);
         self.block.insts.push(inst);
         v
@@ -458,6 +480,7 @@ impl<'a> Builder<'a> {
     /// Starts a region that runs only if `cond` (I32) is not 0.
     pub fn begin_if(&mut self, cond: Value, kind: RegionKind) {
         assert!(self.region.is_none(), "predicated regions do not nest");
+        self.settle_flags();
         match kind {
             RegionKind::Leaves => {}
             RegionKind::Simple => self.settle_dirty(8),
@@ -631,8 +654,70 @@ impl<'a> Builder<'a> {
 
     // ---- state slots ----
 
+    /// Sets flags: each slot to a condition of `cc`. The same as `set` of `cc_test`, but flags that are set again
+    /// before anything can see them cost nothing.
+    pub fn set_flags(&mut self, cc: Value, flags: &[(Slot, Cond)]) {
+        for &(slot, cond) in flags {
+            if self.region.is_some() {
+                let v = self.cc_test(cc, cond);
+                self.set(slot, v);
+                continue;
+            }
+            self.drop_pending(slot);
+            self.pending.push(PendingFlag {
+                slot,
+                cc,
+                cond,
+                value: Value::NONE,
+            });
+        }
+    }
+
+    /// Tells the block of the flags that it has not been told of.
+    fn settle_flags(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        for p in &pending {
+            let v = match p.value.is_some() {
+                true => p.value,
+                false => self.cc_test(p.cc, p.cond),
+            };
+            self.set(p.slot, v);
+        }
+        pending.clear();
+        self.pending = pending;
+    }
+
+    /// The value of a pending flag.
+    fn pending_flag(&mut self, slot: Slot) -> Option<Value> {
+        let k = self.pending.iter().position(|p| overlap(p.slot, slot))?;
+        let p = self.pending[k];
+        if p.slot != slot {
+            self.settle_flags();
+            return None;
+        }
+        if !p.value.is_some() {
+            self.pending[k].value = self.cc_test(p.cc, p.cond);
+        }
+        Some(self.pending[k].value)
+    }
+
+    /// `slot` is about to be overwritten.
+    fn drop_pending(&mut self, slot: Slot) {
+        let Some(k) = self.pending.iter().position(|p| overlap(p.slot, slot)) else {
+            return;
+        };
+        if self.pending[k].slot == slot {
+            self.pending.swap_remove(k);
+        } else {
+            self.settle_flags();
+        }
+    }
+
     /// The current value of a slot.
     pub fn get(&mut self, slot: Slot) -> Value {
+        if let Some(v) = self.pending_flag(slot) {
+            return self.bitcast(slot.ty, v);
+        }
         if let Some(v) = self.exact(&self.units, slot) {
             return self.bitcast(slot.ty, v);
         }
@@ -646,6 +731,7 @@ impl<'a> Builder<'a> {
     /// Sets a slot.
     pub fn set(&mut self, slot: Slot, value: Value) {
         debug_assert_eq!(self.block.ty(value).bytes(), slot.ty.bytes());
+        self.drop_pending(slot);
         self.split_neighbours(slot);
         if let Some(region) = &mut self.region {
             region.changed.push(slot);

@@ -462,6 +462,13 @@ impl Generator<'_> {
         };
         self.keep(ty, result);
         self.pools[Ty::Cc as usize].push(cc);
+        if self.rng.one_in(2) && self.config.layout.bits.len() >= 2 {
+            let bits = self.config.layout.bits;
+            let all = [Cond::Mi, Cond::Eq, Cond::Hs, Cond::Vs];
+            let flags: Vec<(Slot, Cond)> = bits.iter().copied().zip(all).collect();
+            let from = self.rng.below(2) as usize;
+            self.b.set_flags(cc, &flags[from..]);
+        }
         for cond in [Cond::Mi, Cond::Eq, Cond::Hs, Cond::Vs] {
             if self.rng.one_in(2) {
                 let t = self.b.cc_test(cc, cond);

@@ -120,6 +120,7 @@ fn mates(holder: &Inst, holder_pos: usize, i: &Inst, pos: usize) -> bool {
 }
 
 /// Nothing is emitted for these where they stand.
+#[inline(always)]
 fn is_silent(op: Op) -> bool {
     matches!(
         op,
@@ -155,6 +156,12 @@ impl Liveness {
         let mut saved = (0, NONE);
         let mut leaves = false;
         for (p, i) in block.insts.iter().enumerate() {
+            if is_silent(i.op) {
+                let info = &mut self.info[p];
+                info.clobbers = count;
+                info.last_site = site;
+                continue;
+            }
             if i.op == Op::CondEnd {
                 if leaves {
                     (count, holder) = saved;
@@ -172,8 +179,7 @@ impl Liveness {
                     holder = NONE;
                 }
             }
-            let foreign = !is_silent(i.op) && foreign_test(block, i, holder);
-            if foreign {
+            if foreign_test(block, i, holder) {
                 count += 1;
                 holder = NONE;
             }
@@ -188,7 +194,7 @@ impl Liveness {
                 self.find_mate(block, p, i);
                 count += 1;
                 holder = p as u32;
-            } else if kills && !is_silent(i.op) {
+            } else if kills {
                 count += 1;
                 holder = match self.info[p].mate {
                     m if i.op != Op::CondBegin && m != NONE && (m as usize) < p => m,
@@ -360,6 +366,20 @@ impl Liveness {
     fn visit_set(&mut self, block: &Block, i: &Inst, pos: u32, barrier: u32, in_region: bool) {
         let units = block.ty(i.args[0]).bytes() as usize / 4;
         let first = i.imm as usize / 4;
+        if units == 1 {
+            let next = self.next_def[first];
+            let site = self.info[next.min(barrier) as usize].last_site;
+            if site <= pos + 1 {
+                self.info[pos as usize].dead = true;
+            } else {
+                self.state_use(block, i.args[0], site - 1);
+            }
+            if in_region {
+                self.undo.push((first as u32, next));
+            }
+            self.next_def[first] = pos;
+            return;
+        }
         let next = self.next_def[first..first + units]
             .iter()
             .copied()

@@ -57,6 +57,11 @@ pub trait Isa: Send + Sync {
 
     /// Registers as text, for `-d cpu` and crash reports. `pc` and `mode` as in the environment header.
     fn dump(&self, state: &[u8], pc: u64, mode: u32) -> String;
+
+    /// The registers as a debugger sees them; nothing if debugging is not supported.
+    fn gdb(&self) -> Option<crate::gdb::GdbDescription> {
+        None
+    }
 }
 
 /// The engine's view of guest memory that holds code, supplied by the address space.

@@ -111,6 +111,9 @@ impl Translator<'_> {
     /// Sets N, Z, C and V from a condition-code value.
     pub(super) fn set_nzcv(&mut self, cc: Value) {
         self.flags_changed = true;
+        if self.pred == Pred::Always {
+            return self.b.set_flags(cc, &FLAGS);
+        }
         for (slot, cond) in FLAGS {
             let v = self.b.cc_test(cc, cond);
             self.put(slot, v);
@@ -121,6 +124,9 @@ impl Translator<'_> {
     pub(super) fn set_nz(&mut self, result: Value) {
         self.flags_changed = true;
         let cc = self.cc(Op::CcLogic, [result, Value::NONE, Value::NONE]);
+        if self.pred == Pred::Always {
+            return self.b.set_flags(cc, &FLAGS[..2]);
+        }
         for (slot, cond) in [FLAGS[N], FLAGS[Z]] {
             let v = self.b.cc_test(cc, cond);
             self.put(slot, v);

@@ -6,6 +6,7 @@ use crate::emit_branch::Snapshot;
 use crate::emit_fp::Slow;
 use crate::enc::Asm;
 use crate::link::Stub;
+use crate::maps::MapWriter;
 use crate::regalloc::{NOWHERE, Val};
 use crate::{CompiledBlock, Features, LinkKind, LinkSite, Opts, TooComplex};
 use tcg_ir::{Block, HelperDef, Inst, Op, Slot, StateLayout, Ty, Value};
@@ -107,9 +108,7 @@ pub struct Gen<'a> {
     pub fixups: Vec<Fixup>,
     pub consts: Vec<(u128, u32)>,
     pub links: Vec<Link>,
-    pub maps: Vec<u8>,
-    /// Offsets in `maps` of code offsets in the cold section.
-    pub cold_sites: Vec<u32>,
+    pub maps: MapWriter,
     pub too_complex: bool,
     /// Which floating-point regime MXCSR holds.
     pub regime: u8,
@@ -141,8 +140,7 @@ struct Spare {
     fixups: Vec<Fixup>,
     consts: Vec<(u128, u32)>,
     links: Vec<Link>,
-    maps: Vec<u8>,
-    cold_sites: Vec<u32>,
+    maps: MapWriter,
 }
 
 impl Spare {
@@ -165,8 +163,7 @@ impl Spare {
             fixups: Vec::new(),
             consts: Vec::new(),
             links: Vec::new(),
-            maps: Vec::new(),
-            cold_sites: Vec::new(),
+            maps: MapWriter::default(),
         }
     }
 }
@@ -253,8 +250,7 @@ impl<'a> Gen<'a> {
         s.fixups.clear();
         s.consts.clear();
         s.links.clear();
-        s.maps.clear();
-        s.cold_sites.clear();
+        s.maps.start();
         let usable = usable(opts.max_regs);
         Gen {
             b,
@@ -297,7 +293,6 @@ impl<'a> Gen<'a> {
             consts: s.consts,
             links: s.links,
             maps: s.maps,
-            cold_sites: s.cold_sites,
             too_complex: false,
             regime: 0,
         }
@@ -323,7 +318,6 @@ impl<'a> Gen<'a> {
             consts: self.consts,
             links: self.links,
             maps: self.maps,
-            cold_sites: self.cold_sites,
         }
     }
 
@@ -498,16 +492,10 @@ impl<'a> Gen<'a> {
             }
             out.links.push(l);
         }
-        for at in &self.cold_sites {
-            let at = *at as usize;
-            if let Some(field) = self.maps.get_mut(at..at + 4) {
-                let off = u32::from_le_bytes([field[0], field[1], field[2], field[3]]);
-                field.copy_from_slice(&(off + cold_base).to_le_bytes());
-            }
-        }
         out.code = code;
         out.maps.clear();
-        out.maps.extend_from_slice(&self.maps);
+        self.maps.finish(cold_base);
+        out.maps.extend_from_slice(&self.maps.bytes);
     }
 
     /// 16-byte constants behind the code, for the labels noted in `consts`.

@@ -1,8 +1,10 @@
 //! Location maps: where each dirty state slot is at every instruction that may fault, and rebuilding the state from
 //! them.
 //!
-//! Format of a site: code offset u32, guest pc u64, mode u16, number of entries u16; an entry is the slot's offset u16
-//! and a location. Little-endian.
+//! Format: the offset of the cold section u32; then, for each site, what is different from the site before it: a byte of
+//! flags, the distance from the last site in the same section, the distance of the guest's pc (if it is another), the mode
+//! (likewise), the number of entries, the number of changed ones, and these: index, slot's offset / 4, location. Numbers
+//! are little-endian or, where not said, LEB128.
 
 use crate::abi::*;
 use crate::cc::{FlagKind, flag_kind};
@@ -21,24 +23,147 @@ const CONST_V: u8 = 5;
 const TEST: u8 = 6;
 const PACKED: u8 = 7;
 
+// Flags of a site.
+const COLD: u8 = 1;
+const NEW_PC: u8 = 2;
+const NEW_MODE: u8 = 4;
+
+/// What the next site is compared with.
+#[derive(Default)]
+pub struct MapWriter {
+    pub bytes: Vec<u8>,
+    /// The entries: slot, and what says whether its location is another one.
+    entries: Vec<(u16, u128)>,
+    /// Offset of the last site in the hot and in the cold section.
+    last: [u32; 2],
+    pc: u64,
+    mode: u16,
+}
+
+/// No location is like it.
+const UNLIKE: u128 = u128::MAX;
+
+impl MapWriter {
+    pub fn start(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+        self.last = [0; 2];
+        self.pc = 0;
+        self.mode = 0;
+    }
+
+    fn number(&mut self, mut n: u64) {
+        while n >= 0x80 {
+            self.bytes.push(n as u8 | 0x80);
+            n >>= 7;
+        }
+        self.bytes.push(n as u8);
+    }
+
+    /// Ends the head of the map.
+    pub fn finish(&mut self, cold_base: u32) {
+        if let Some(head) = self.bytes.get_mut(..4) {
+            head.copy_from_slice(&cold_base.to_le_bytes());
+        }
+    }
+}
+
 impl Gen<'_> {
     /// The instruction emitted next may fault.
     pub fn site(&mut self) {
-        if self.in_cold {
-            self.cold_sites.push(self.maps.len() as u32);
+        let m = &mut self.maps;
+        if m.bytes.is_empty() {
+            m.bytes.extend_from_slice(&[0; 4]);
         }
+        let section = usize::from(self.in_cold);
+        let mode = self.guest_mode as u16;
+        let mut flags = if self.in_cold { COLD } else { 0 };
+        flags |= if self.guest_pc != m.pc { NEW_PC } else { 0 };
+        flags |= if mode != m.mode { NEW_MODE } else { 0 };
+        m.bytes.push(flags);
         let off = self.a.pos();
-        self.maps.extend_from_slice(&off.to_le_bytes());
-        self.maps.extend_from_slice(&self.guest_pc.to_le_bytes());
-        self.maps
-            .extend_from_slice(&(self.guest_mode as u16).to_le_bytes());
-        self.maps
-            .extend_from_slice(&(self.dirty.len() as u16).to_le_bytes());
-        for k in 0..self.dirty.len() {
+        m.number(u64::from(off - m.last[section]));
+        m.last[section] = off;
+        if flags & NEW_PC != 0 {
+            let step = self.guest_pc.wrapping_sub(m.pc) as i64;
+            m.number((step << 1 ^ step >> 63) as u64);
+            m.pc = self.guest_pc;
+        }
+        if flags & NEW_MODE != 0 {
+            m.bytes.extend_from_slice(&mode.to_le_bytes());
+            m.mode = mode;
+        }
+        self.changed_entries();
+    }
+
+    fn changed_entries(&mut self) {
+        let n = self.dirty.len();
+        self.maps.entries.resize(n, (0, UNLIKE));
+        self.maps.number(n as u64);
+        let count_at = self.maps.bytes.len();
+        // Nearly always less than 128, so one byte.
+        self.maps.bytes.push(0);
+        let mut changed = 0u64;
+        for k in 0..n {
             let d = self.dirty[k];
-            self.maps.extend_from_slice(&d.off.to_le_bytes());
+            let key = self.location_key(d.value);
+            if key != UNLIKE && self.maps.entries[k] == (d.off, key) {
+                continue;
+            }
+            self.maps.entries[k] = (d.off, key);
+            changed += 1;
+            self.maps.number(k as u64);
+            self.maps.number(u64::from(d.off / 4));
             self.location(d.value);
         }
+        if changed < 128 {
+            self.maps.bytes[count_at] = changed as u8;
+        } else {
+            // More dirty slots than any block has registers for.
+            self.give_up();
+        }
+    }
+
+    /// A simple place of a value in 32 bits.
+    fn place_key(&self, v: Value) -> Option<u32> {
+        let val = self.val[v.index()];
+        Some(match (val.reg, val.spill, val.home) {
+            (NOREG, 0xff, 0xffff) => match self.b.def(v).op {
+                Op::Const | Op::ConstV => 1 << 31 | v.0,
+                _ => return None,
+            },
+            (NOREG, 0xff, home) => 1 << 16 | u32::from(home),
+            (NOREG, spill, _) => 1 << 17 | u32::from(spill),
+            (reg, ..) => 1 << 18 | u32::from(reg),
+        })
+    }
+
+    /// Equal for values whose locations are written alike.
+    fn location_key(&self, v: Value) -> u128 {
+        let size = u128::from(self.ty(v).bytes()) << 120;
+        if let Some(k) = self.place_key(v) {
+            return size | u128::from(k);
+        }
+        let i = self.b.def(v);
+        let (head, args) = match flag_use(self.b, v) {
+            Some(FlagUse::Packed(c)) => (1u8, [c, Value::NONE, Value::NONE]),
+            Some(FlagUse::Holder(h)) => {
+                let h = self.b.def(h);
+                let wide = (self.ty(h.args[0]) == Ty::I64) as u8;
+                (2 + 2 * flag_kind(h.op) as u8 + wide, h.args)
+            }
+            None => return UNLIKE,
+        };
+        let mut key = size | u128::from(head) << 104 | u128::from(i.lane) << 96;
+        for (k, a) in args.into_iter().enumerate() {
+            if a.is_some() {
+                match self.place_key(a) {
+                    Some(p) => key |= u128::from(p) << (32 * k),
+                    None => return UNLIKE,
+                }
+            }
+        }
+        key
     }
 
     fn location(&mut self, v: Value) {
@@ -47,35 +172,38 @@ impl Gen<'_> {
         let val = self.val[v.index()];
         if val.reg != NOREG {
             let kind = if val.reg >= 16 { XMM } else { GPR };
-            return self.maps.extend_from_slice(&[size | kind, val.reg & 15]);
+            return self
+                .maps
+                .bytes
+                .extend_from_slice(&[size | kind, val.reg & 15]);
         }
         if val.spill != 0xff {
-            return self.maps.extend_from_slice(&[size | SLOT, val.spill]);
+            return self.maps.bytes.extend_from_slice(&[size | SLOT, val.spill]);
         }
         if val.home != 0xffff {
-            self.maps.push(size | HOME);
-            return self.maps.extend_from_slice(&val.home.to_le_bytes());
+            self.maps.bytes.push(size | HOME);
+            return self.maps.bytes.extend_from_slice(&val.home.to_le_bytes());
         }
         let i = *self.b.def(v);
         match (i.op, flag_use(self.b, v)) {
             (Op::Const, _) => {
-                self.maps.push(size | CONST);
+                self.maps.bytes.push(size | CONST);
                 let c = self.b.as_const(v).unwrap_or(0);
-                self.maps.extend_from_slice(&c.to_le_bytes());
+                self.maps.bytes.extend_from_slice(&c.to_le_bytes());
             }
             (Op::ConstV, _) => {
-                self.maps.push(size | CONST_V);
+                self.maps.bytes.push(size | CONST_V);
                 let c = self.b.consts[i.imm as usize];
-                self.maps.extend_from_slice(&c.to_le_bytes());
+                self.maps.bytes.extend_from_slice(&c.to_le_bytes());
             }
             (_, Some(FlagUse::Packed(c))) => {
-                self.maps.extend_from_slice(&[size | PACKED, i.lane]);
+                self.maps.bytes.extend_from_slice(&[size | PACKED, i.lane]);
                 self.location(c);
             }
             (_, Some(FlagUse::Holder(h))) => {
                 let h = *self.b.def(h);
                 let wide = (self.ty(h.args[0]) == Ty::I64) as u8;
-                self.maps.extend_from_slice(&[
+                self.maps.bytes.extend_from_slice(&[
                     size | TEST,
                     i.lane,
                     flag_kind(h.op) as u8 | wide << 7,
@@ -120,6 +248,18 @@ impl Reader<'_> {
 
     fn u16(&mut self) -> Option<u16> {
         self.take().map(u16::from_le_bytes)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut n = 0;
+        for shift in (0..64).step_by(7) {
+            let b = self.u8()?;
+            n |= u64::from(b & 0x7f) << shift;
+            if b & 0x80 == 0 {
+                return Some(n);
+            }
+        }
+        None
     }
 }
 
@@ -230,24 +370,39 @@ pub fn restore_state(
         spill,
         state: &old,
     };
+    let base = [0, u32::from_le_bytes(r.take()?)];
+    let mut last = [0u32; 2];
+    let (mut pc, mut mode) = (0u64, 0);
+    // Slot and position of the location.
+    let mut entries: Vec<(usize, usize)> = Vec::new();
     loop {
-        let off = u32::from_le_bytes(r.take()?);
-        let pc = u64::from_le_bytes(r.take()?);
-        let mode = r.u16()?;
-        let n = r.u16()?;
-        let here = off == code_offset;
-        for _ in 0..n {
-            let slot = r.u16()? as usize;
-            let (bits, log2) = m.eval(&mut r)?;
-            if here {
-                let len = 1usize << log2;
-                state
-                    .get_mut(slot..slot + len)?
-                    .copy_from_slice(bits.to_le_bytes().get(..len)?);
-            }
+        let flags = r.u8()?;
+        let section = usize::from(flags & COLD);
+        last[section] = last[section].wrapping_add(r.number()? as u32);
+        if flags & NEW_PC != 0 {
+            let step = r.number()?;
+            pc = pc.wrapping_add((step >> 1) ^ (step & 1).wrapping_neg());
         }
-        if here {
-            return Some((pc, u32::from(mode)));
+        if flags & NEW_MODE != 0 {
+            mode = r.u16()?;
+        }
+        entries.resize(r.number()? as usize, (0, 0));
+        for _ in 0..r.number()? {
+            let k = r.number()? as usize;
+            let slot = 4 * r.number()? as usize;
+            *entries.get_mut(k)? = (slot, r.at);
+            m.eval(&mut r)?;
+        }
+        if base[section].wrapping_add(last[section]) == code_offset {
+            break;
         }
     }
+    for (slot, at) in entries {
+        let (bits, log2) = m.eval(&mut Reader { bytes: maps, at })?;
+        let len = 1usize << log2;
+        state
+            .get_mut(slot..slot + len)?
+            .copy_from_slice(bits.to_le_bytes().get(..len)?);
+    }
+    Some((pc, u32::from(mode)))
 }
