@@ -57,7 +57,11 @@ const SIGRETURN: [u32; 2] = [0x08b0_0893, 0x0000_0073];
 
 impl GuestPort for RiscvPort {
     fn name(&self) -> &'static str {
-        if self.bits == 64 { "riscv64" } else { "riscv32" }
+        if self.bits == 64 {
+            "riscv64"
+        } else {
+            "riscv32"
+        }
     }
 
     fn elf_machine(&self) -> u16 {
@@ -167,7 +171,11 @@ impl GuestPort for RiscvPort {
 
     fn sp(&self, cpu: &Vcpu) -> u64 {
         let sp = cpu.state::<RiscvState>().x[SP];
-        if self.bits == 64 { sp } else { sp & 0xffff_ffff }
+        if self.bits == 64 {
+            sp
+        } else {
+            sp & 0xffff_ffff
+        }
     }
 
     fn set_tls(&self, cpu: &mut Vcpu, tls: u64) {

@@ -19,7 +19,10 @@ const MARCH: &str = "rv64imafdc_zicsr_zifencei_zba_zbb_zbc_zbs_zbkb_zbkc_zbkx_zf
 
 /// Rows that are printed differently, and why.
 const DIFFERENT: &[(&str, &str)] = &[
-    ("addi.c_nop", "hints print as c.nop with the operand in another form"),
+    (
+        "addi.c_nop",
+        "hints print as c.nop with the operand in another form",
+    ),
     ("fence", "reserved sets and registers"),
     ("add.c", "hints (x0 as the destination) print with c."),
     ("add.c_mv", "the same"),
@@ -28,7 +31,10 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("slli.c", "shifts by 0 are hints, too"),
     ("srli.c", "the same"),
     ("srai.c", "the same"),
-    ("fcvt_float.d_s", "a rounding mode in exact conversions is unknown to it"),
+    (
+        "fcvt_float.d_s",
+        "a rounding mode in exact conversions is unknown to it",
+    ),
     ("fcvt_float.s_h", "the same"),
     ("fcvt_float.d_h", "the same"),
     ("fcvt_from_int.d_w", "the same"),
@@ -92,7 +98,15 @@ fn objdump(samples: &[Sample]) -> Option<BTreeMap<u64, String>> {
         Command::new(format!("{TOOLS}{tool}")).args(args).output()
     };
     let march = format!("-march={MARCH}");
-    let assembled = run("as", &[march.as_ref(), "-o".as_ref(), object.as_ref(), source.as_ref()]);
+    let assembled = run(
+        "as",
+        &[
+            march.as_ref(),
+            "-o".as_ref(),
+            object.as_ref(),
+            source.as_ref(),
+        ],
+    );
     let result = assembled.and_then(|o| {
         let errors = String::from_utf8_lossy(&o.stderr).into_owned();
         assert!(o.status.success(), "as: {errors}");

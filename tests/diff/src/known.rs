@@ -1,7 +1,7 @@
 //! Differences that are meant: a file of rows, each with its reason.
 //!
 //! A line is `ROW FIELD CPU REASON…`: the name of a decode row (a `*` at the end takes all that start so), the name
-//! of a field (`*` for any; `NAME=OURS:THEIRS` in hexadecimal for these values only), a CPU model (`*` for any), and why the other emulator is not followed, with the
+//! of a field (`*` for any; `NAME=OURS:THEIRS` in hexadecimal for these values only, OURS may be `*`), a CPU model (`*` for any), and why the other emulator is not followed, with the
 //! manual's section. A line for the field `signal` explains all that differs in such a case.
 
 /// One line.
@@ -57,8 +57,11 @@ pub fn find<'a>(
     cpu: &str,
 ) -> Option<&'a Known> {
     let exact = format!("{field}={:x}:{:x}", values.0, values.1);
+    let theirs = format!("{field}=*:{:x}", values.1);
     list.iter().find(|k| {
-        fits(&k.row, row) && (fits(&k.field, field) || k.field == exact) && fits(&k.cpu, cpu)
+        fits(&k.row, row)
+            && (fits(&k.field, field) || k.field == exact || k.field == theirs)
+            && fits(&k.cpu, cpu)
     })
 }
 
