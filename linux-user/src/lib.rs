@@ -22,6 +22,7 @@ pub mod task;
 pub mod uapi;
 
 pub use config::{GuestId, RunConfig};
+pub use exec::follow_scripts;
 pub use sys::{BinfmtStart, binfmt_start};
 
 /// Why a program did not start: one line for the user and the exit status that a shell expects.
@@ -42,6 +43,8 @@ pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
         what: format!("cannot set signal handlers: {e}"),
         status: 1,
     })?;
+    let name = cfg.program.file_name().unwrap_or_default();
+    sys::set_comm(std::os::unix::ffi::OsStrExt::as_bytes(name));
     sys::enter_thread();
     debug::start(&t, cfg)?;
     let status = run::run(&mut t);

@@ -95,8 +95,10 @@ const ALLOWED: &[Row] = &[
         ],
         &[],
     ),
+    // Entering a foreign root: namespaces and mounts of the host.
+    row("rootfs", &[], &[]),
     // The executable: front ends only.
-    row("emu", &["binfmt", "linux-user"], &[]),
+    row("emu", &["binfmt", "linux-user", "rootfs"], &[]),
     // Tests that make programs out of decode tables.
     row(
         "emu-diff",

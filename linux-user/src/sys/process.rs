@@ -389,3 +389,13 @@ pub fn take_fd(fd: i32) -> std::fs::File {
     // SAFETY: the descriptor of AT_EXECFD belongs to nobody else in this process.
     unsafe { std::fs::File::from_raw_fd(fd) }
 }
+
+/// Names the calling thread, as execve does: /proc/self/comm. The kernel keeps 15 bytes.
+pub fn set_comm(name: &[u8]) {
+    if let Ok(name) = CString::new(name) {
+        let _ = call(
+            libc::SYS_prctl,
+            [libc::PR_SET_NAME as u64, name.as_ptr() as u64],
+        );
+    }
+}
