@@ -9,12 +9,16 @@ pub mod guest;
 #[path = "../abi/mod.rs"]
 pub mod guests;
 pub mod ioctl;
+mod layout;
 mod load;
+mod log;
+mod names;
 pub mod proc;
 mod process;
 mod run;
 mod signal;
 mod start;
+mod stats;
 pub mod sys;
 pub mod syscall;
 pub mod task;
@@ -46,8 +50,9 @@ pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
     let name = cfg.program.file_name().unwrap_or_default();
     sys::set_comm(std::os::unix::ffi::OsStrExt::as_bytes(name));
     sys::enter_thread();
+    signal::catch_cores(&t);
     debug::start(&t, cfg)?;
     let status = run::run(&mut t);
     process::exit_thread(&mut t, status);
-    sys::exit_group(status)
+    process::end(&mut t, status)
 }

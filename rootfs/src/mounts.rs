@@ -85,8 +85,7 @@ pub(crate) fn prepare(root: &Path, plan: &Plan) -> Result<(), EnterError> {
         if !from.is_dir() {
             continue;
         }
-        // Not there, and not to be made in a read-only root: the programs that need it will say so.
-        if fs::create_dir_all(&to).is_ok() || to.is_dir() {
+        if own_folder(&to, &from).map_err(|e| EnterError::Root(to.clone(), e))? {
             bind(&from, &to).map_err(error("cannot bind", &to))?;
         }
     }
@@ -100,6 +99,20 @@ pub(crate) fn prepare(root: &Path, plan: &Plan) -> Result<(), EnterError> {
         }
     }
     plan.binds.iter().try_for_each(|b| add(root, b))
+}
+
+/// Makes sure that a folder to mount on is the root's own; false if there is none and none can be made, as in a root that
+/// is read-only.
+fn own_folder(to: &Path, from: &Path) -> io::Result<bool> {
+    if to.is_symlink() {
+        // debootstrap --foreign leaves a link to the host's /proc when it runs in a container: inside of the root that is
+        // a link to itself.
+        if fs::read_link(to)? != from {
+            return Err(io::Error::other("is a symbolic link"));
+        }
+        fs::remove_file(to)?;
+    }
+    Ok(fs::create_dir_all(to).is_ok() || to.is_dir())
 }
 
 /// Makes one bind, and the folder or file to mount it on.
@@ -171,6 +184,19 @@ mod tests {
         for wrong in ["", ":/b", "/a:/b:rw", "/a:/b:ro:x", "/a:b", "/a:/../b"] {
             assert!(wrong.parse::<Bind>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_link_to_the_hosts_folder_gives_way() {
+        let root = std::env::temp_dir().join(format!("emu-own-{}", std::process::id()));
+        fs::create_dir_all(&root).unwrap();
+        let (proc, sys) = (root.join("proc"), root.join("sys"));
+        std::os::unix::fs::symlink("/proc", &proc).unwrap();
+        std::os::unix::fs::symlink("/etc", &sys).unwrap();
+        assert!(own_folder(&proc, Path::new("/proc")).unwrap());
+        assert!(proc.is_dir() && !proc.is_symlink());
+        assert!(own_folder(&sys, Path::new("/sys")).is_err());
+        fs::remove_dir_all(root).unwrap();
     }
 
     #[test]

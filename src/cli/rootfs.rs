@@ -7,6 +7,7 @@ use crate::launch;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use rootfs::{Bind, Plan, User};
 use std::ffi::{OsStr, OsString};
+use std::os::fd::IntoRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -80,7 +81,11 @@ pub fn run(words: &[OsString]) -> Result<ExitCode, Failure> {
         }
     };
     // What is wrong in the environment shows before the root changes.
-    let options = user::parse(&[], |name| std::env::var_os(name))?.options;
+    let mut options = user::parse(&[], |name| std::env::var_os(name))?.options;
+    // For the programs that the command starts: inside there may be no /proc.
+    options.exec_fd = std::fs::File::open("/proc/self/exe")
+        .ok()
+        .map(IntoRawFd::into_raw_fd);
     let plan = plan(&m)?;
     let fail = |e: rootfs::EnterError| {
         let text = e.to_string();

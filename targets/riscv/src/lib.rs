@@ -3,7 +3,7 @@
 pub mod decode;
 pub mod disasm;
 pub mod features;
-pub mod gdb;
+mod gdb;
 pub mod helper;
 pub mod isa;
 pub mod state;
