@@ -67,6 +67,19 @@ fn branch_on_a_comparison_is_one_test() {
 }
 
 #[test]
+fn shifts_that_make_a_rotation_are_one() {
+    // slliw a4,a0,7; srliw a5,a0,25; or a4,a4,a5
+    let b = rv64(&[0x0075_171b, 0x0195_579b, 0x00f7_6733]);
+    assert_eq!(count(&b, Op::Rotr), 1);
+    // srli a5,a0,25; slli a4,a0,39; xor a4,a5,a4
+    let b = rv64(&[0x0195_5793, 0x0275_1713, 0x00e7_c733]);
+    assert_eq!(count(&b, Op::Rotr), 1);
+    // Amounts that do not add up: slliw a4,a0,7; srliw a5,a0,24; or a4,a4,a5
+    let b = rv64(&[0x0075_171b, 0x0185_579b, 0x00f7_6733]);
+    assert_eq!(count(&b, Op::Rotr), 0);
+}
+
+#[test]
 fn far_call_is_direct() {
     // auipc ra,0x1; jalr ra,16(ra)
     let b = rv64(&[0x0000_1097, 0x0100_80e7]);
