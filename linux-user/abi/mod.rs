@@ -5,6 +5,7 @@ pub mod arm;
 pub mod generic32;
 pub mod generic64;
 pub mod ppc;
+pub mod riscv;
 
 use crate::guest::GuestPort;
 
@@ -12,6 +13,8 @@ use crate::guest::GuestPort;
 pub static PORTS: &[&dyn GuestPort] = &[
     &arm::ArmPort,
     &aarch64::Aarch64Port,
+    &riscv::RiscvPort { bits: 64 },
+    &riscv::RiscvPort { bits: 32 },
     &ppc::PpcPort { wide: false },
     &ppc::PpcPort { wide: true },
 ];
