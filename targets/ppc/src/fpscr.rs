@@ -588,8 +588,8 @@ mod tests {
     fn last_operation_is_replayed() {
         let mut s = PpcState::new();
         s.fp_op = op::DIV;
-        // 2 / 3 rounds up in the last place.
-        s.fp_args = [0x4000 << 48, 0x4008 << 48, 0];
+        // 1 / 10 rounds up in the last place.
+        s.fp_args = [ONE, 0x4024 << 48, 0];
         let flags = Flags::INEXACT.bits();
         assert_eq!(read(&s, flags) as u32, FX | XX | FR | FI | 0b00100 << 12);
     }

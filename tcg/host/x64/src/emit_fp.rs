@@ -53,6 +53,10 @@ impl Gen<'_> {
             _ => i.ty == Ty::F64,
         };
         let pre = if wide { 0xf2 } else { 0xf3 };
+        if self.rounds_to_single(i) && self.b.fp[usize::from(i.aux & 1)].flush {
+            // What is flushed depends on the precision: nobody asks for both.
+            return false;
+        }
         match i.op {
             Op::FAdd => self.fp_two(v, i, Opc(pre, 1, 0x58)),
             Op::FSub => self.fp_two(v, i, Opc(pre, 1, 0x5c)),
@@ -75,6 +79,14 @@ impl Gen<'_> {
         }
         self.flags = NO_FLAGS;
         true
+    }
+
+    /// Whether the operation rounds a double to single precision.
+    fn rounds_to_single(&self, i: &Inst) -> bool {
+        use Op::{FAdd, FDiv, FMul, FMulAdd, FSqrt, FSub};
+        i.ty == Ty::F64
+            && i.imm & 1 != 0
+            && matches!(i.op, FAdd | FSub | FMul | FDiv | FSqrt | FMulAdd)
     }
 
     // ---- regimes ----
@@ -287,7 +299,7 @@ impl Gen<'_> {
     /// first result is a tie of the second, or the second is denormal (or the smallest normal number, which may be
     /// tiny before rounding): those go to the evaluator, too.
     fn finish_scalar(&mut self, i: &Inst, wide: bool, d: u8) {
-        if i.imm & 1 == 0 || !wide {
+        if !self.rounds_to_single(i) {
             return self.check_result(i, wide, d);
         }
         let (slow, done) = self.begin_slow(i, d);

@@ -8,7 +8,7 @@ use crate::emit_fp::round_of;
 use crate::emit_fp_vec::{LE, NEQ, packed, splat_float};
 use crate::emit_vec::{PAND, POR, PUNPCKLQDQ, p, q, splat, t};
 use crate::enc::{Alu, Opc, Rm, Sh, x86cc};
-use tcg_ir::{FpRound, Inst, Op, Ty, Value};
+use tcg_ir::{FpNan, FpRound, Inst, Op, Ty, Value};
 
 /// Shape of an instruction's operands: f64 or f32, packed or scalar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,8 @@ impl Gen<'_> {
             Op::FFromI => self.fp_from_int(v, i),
             Op::VFFromI => self.vfp_from_int(v, i),
             Op::FToI => self.fp_to_int(v, i),
-            Op::VFToI => self.vfp_to_int(v, i),
+            // Vectors saturate inline by another rule for NaNs.
+            Op::VFToI if !self.names_reasons(i) => self.vfp_to_int(v, i),
             Op::FFromHalf | Op::FToHalf | Op::VFFromHalf | Op::VFToHalf => self.half(v, i),
             _ => false,
         };
@@ -59,6 +60,11 @@ impl Gen<'_> {
             self.flags = NO_FLAGS;
         }
         done
+    }
+
+    /// Whether reasons for an invalid operation are told apart: what is invalid goes the exact way.
+    pub fn names_reasons(&self, i: &Inst) -> bool {
+        self.b.fp[usize::from(i.aux & 1)].nan == FpNan::FirstThenAddend
     }
 
     /// The rounding mode of the regime of an operation.

@@ -121,7 +121,8 @@ fn immediates(imm: Imm, ty: Ty, lane: u8) -> Vec<i64> {
         Imm::Left => (0..element).collect(),
         Imm::Right => (1..=element).collect(),
         Imm::Group => (1..=4).collect(),
-        Imm::Below(n) => (0..n).collect(),
+        Imm::Below(n) | Imm::Precision(n) => (0..n).collect(),
+        Imm::Fused => vec![0, 2, 4, 6],
         Imm::ToInt => both_signs(&fractions)
             .into_iter()
             .flat_map(|f| [16, 32, 64].map(|w| f | w << 16))
@@ -222,7 +223,7 @@ fn mxcsr(fp: FpMode) -> u32 {
 }
 
 /// Pairs of regimes to try.
-fn regimes() -> [[FpMode; 2]; 3] {
+fn regimes() -> [[FpMode; 2]; 4] {
     let ieee = FpMode::IEEE;
     let with = |round, fp| FpMode { round, ..fp };
     let other = FpMode {
@@ -230,8 +231,17 @@ fn regimes() -> [[FpMode; 2]; 3] {
         tiny_before: false,
         ..ieee
     };
+    let addend = FpMode {
+        nan: FpNan::FirstThenAddend,
+        ..ieee
+    };
+    let silent = FpMode {
+        silent: true,
+        ..addend
+    };
     [
         [ieee, FpMode::FLUSHING],
+        [addend, silent],
         [with(FpRound::Up, ieee), with(FpRound::Down, other)],
         [
             with(FpRound::Zero, FpMode::FLUSHING),
