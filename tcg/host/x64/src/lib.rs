@@ -51,6 +51,7 @@ mod emit_mul;
 mod emit_shift;
 mod emit_state;
 mod emit_vec;
+mod emit_vec_estimate;
 mod emit_vec_int;
 mod emit_vec_pairs;
 mod emit_vec_shift;
