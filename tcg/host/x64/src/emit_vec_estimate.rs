@@ -66,7 +66,9 @@ impl Gen<'_> {
         let a = self.reg(i.args[0]);
         let d = self.def(v);
         let (slow, done) = self.begin_slow(i, d);
-        let [x, e] = [self.tmp(), self.tmp()];
+        // All registers before the way to the evaluator leaves: taking one may store another value.
+        let [x, e, index] = [self.tmp(), self.tmp(), self.tmp()];
+        let base = self.alloc(Ty::I64);
         self.zero_extend_vec(i.ty, x, a);
         if i.ty != Ty::V128 {
             self.v3c(POR, x, x, splat(2, 0x3f80_0000) << 64);
@@ -84,11 +86,10 @@ impl Gen<'_> {
         self.v3(POR, d, d, XMM14);
         self.any_sign(false, d);
         self.jcc(x86cc::NE, slow);
-        let index = self.tmp();
         self.vshift(0x72, 2, index, x, 15);
         let mask = if root { 0x1ff } else { 0xff };
         self.v3c(PAND, index, index, splat(2, mask));
-        self.look_up(if root { &ROOTS } else { &RECIPROCALS }, d, index);
+        self.look_up(if root { &ROOTS } else { &RECIPROCALS }, d, index, base);
         self.vshift(0x72, 6, d, d, 15);
         // The exponent: 253 - e, or half of 380 - e.
         let from = if root { 380 } else { 253 };
@@ -111,7 +112,8 @@ impl Gen<'_> {
         let index = self.tmp();
         self.vshift(0x72, 2, index, a, 23);
         self.v3c(PAND, index, index, splat(2, 0xff));
-        self.look_up(&RECIPROCALS, d, index);
+        let base = self.alloc(Ty::I64);
+        self.look_up(&RECIPROCALS, d, index, base);
         self.vshift(0x72, 6, d, d, 23);
         self.v3c(POR, d, d, splat(2, 1 << 31));
         self.vshift(0x72, 4, XMM14, a, 31);
@@ -132,7 +134,8 @@ impl Gen<'_> {
         self.v3c(PAND, d, d, splat(2, 0xff));
         self.vshift(0x72, 4, XMM14, a, 31);
         self.select(index, index, d, XMM14);
-        self.look_up(&ROOTS, d, index);
+        let base = self.alloc(Ty::I64);
+        self.look_up(&ROOTS, d, index, base);
         self.vshift(0x72, 6, d, d, 23);
         self.v3c(POR, d, d, splat(2, 1 << 31));
         self.v3(p(0xfe), high, a, a);
@@ -142,10 +145,9 @@ impl Gen<'_> {
         self.v3(POR, d, d, high);
     }
 
-    /// `d` = the table's bytes at the indices in the 32-bit lanes of `index`.
-    fn look_up(&mut self, table: &[u128], d: u8, index: u8) {
+    /// `d` = the table's bytes at the indices in the 32-bit lanes of `index`. `base` is a free general register.
+    fn look_up(&mut self, table: &[u128], d: u8, index: u8, base: u8) {
         let label = self.table_label(table);
-        let base = self.alloc(Ty::I64);
         self.lea_label(base, label);
         if self.f.avx2 {
             self.ones(XMM14);
