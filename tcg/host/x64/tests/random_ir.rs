@@ -1,17 +1,18 @@
 //! Random blocks of every IR operation: generated code against the reference interpreter, with few and many registers,
 //! with and without AVX2, including faults at arbitrary sites with exact guest state and sticky flags.
 //!
-//! `X64_SEED` and `X64_COUNT` choose the blocks.
+//! `X64_SEED` and `X64_COUNT` choose the blocks; `X64_ASM` prints the code of one that differs.
 
 mod harness;
 
 use std::collections::BTreeMap;
 
+use harness::ram::Ram;
 use harness::*;
-use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
+use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Outcome};
 use tcg_ir::random::{Config, Prng, block};
 use tcg_ir::{Block, Effects, HelperDef, Inst, Op, Slot, StateLayout, Ty, text, verify};
-use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
+use tcg_mem::{Access, FaultKind};
 use tcg_target::EnvHeader;
 use tcg_x64::{Features, Opts, TooComplex};
 
@@ -105,36 +106,6 @@ impl Helpers for Table {
     }
 }
 
-struct Ram(Vec<u8>);
-
-impl Ram {
-    fn at(&self, va: GuestVa, len: usize, access: Access) -> Result<usize, MemFault> {
-        let kind = FaultKind::Unmapped;
-        let fault = MemFault { va, access, kind };
-        let off = va.0.checked_sub(u64::from(MEM)).ok_or(fault)?;
-        let end = off.checked_add(len as u64).ok_or(fault)?;
-        if end <= MEM_LEN as u64 {
-            Ok(off as usize)
-        } else {
-            Err(fault)
-        }
-    }
-}
-
-impl Memory for Ram {
-    fn load(&mut self, va: GuestVa, bytes: &mut [u8]) -> Result<(), MemFault> {
-        let o = self.at(va, bytes.len(), Access::Read)?;
-        bytes.copy_from_slice(&self.0[o..o + bytes.len()]);
-        Ok(())
-    }
-
-    fn store(&mut self, va: GuestVa, bytes: &[u8]) -> Result<(), MemFault> {
-        let o = self.at(va, bytes.len(), Access::Write)?;
-        self.0[o..o + bytes.len()].copy_from_slice(bytes);
-        Ok(())
-    }
-}
-
 /// Everything that can be seen after a run.
 #[derive(Clone, PartialEq)]
 struct End {
@@ -160,7 +131,10 @@ impl End {
 /// The interpreter's end of a block, and which slots need not be right there.
 fn interpret(block: &Block, state: &[u8], mem: &[u8]) -> (End, u32) {
     let mut state = state.to_vec();
-    let mut ram = Ram(mem.to_vec());
+    let mut ram = Ram {
+        base: MEM,
+        bytes: mem.to_vec(),
+    };
     let mut interp = Interp {
         state: &mut state,
         mem: &mut ram,
@@ -192,7 +166,7 @@ fn interpret(block: &Block, state: &[u8], mem: &[u8]) -> (End, u32) {
         Outcome::Fault { pc, mode, .. } => format!("fault {pc:x} {mode:x}"),
         Outcome::Left { pc, mode } => format!("left {pc:x} {mode:x}"),
     };
-    let mem = ram.0;
+    let mem = ram.bytes;
     let end = End {
         what,
         state,
@@ -325,7 +299,10 @@ fn check(default_count: u64, float: bool) {
         let mut rng = Prng::new(!seed);
         let mut bytes = |n: usize| -> Vec<u8> {
             (0..n / 16)
-                .flat_map(|_| rng.value().to_le_bytes())
+                .flat_map(|_| match float && !rng.one_in(3) {
+                    true => rng.floats().to_le_bytes(),
+                    false => rng.value().to_le_bytes(),
+                })
                 .collect()
         };
         let (mut state, mem) = (bytes(STATE), bytes(MEM_LEN));
@@ -365,6 +342,11 @@ fn check(default_count: u64, float: bool) {
                         let found = shorter.filter_map(|b| Some((differs(&b)??, b))).next();
                         let (what, b) = found.unwrap_or_else(|| panic!("seed {seed}: not again"));
                         let text = text::print(&b, &LAYOUT, &HELPERS);
+                        if std::env::var_os("X64_ASM").is_some()
+                            && let Ok(c) = tcg_x64::compile(&b, &LAYOUT, &HELPERS, &f, &opts)
+                        {
+                            println!("{}", disassemble(&c));
+                        }
                         panic!("seed {seed} regs {max_regs} avx2 {}:\n{text}{what}", f.avx2);
                     }
                 }
