@@ -317,6 +317,12 @@ pub fn force_trap(t: &mut Task, sig: i32, code: i32, addr: u64, trap: [u32; 2]) 
     if t.process.config.strace {
         strace_line(&info);
     }
+    if t.process.config.guest_errors {
+        let (name, pc) = (host::signal_name(sig), t.vcpu.pc());
+        t.log(format_args!(
+            "guest error: {name} (si_code {code}, si_addr {addr:#x}) at {pc:#x}"
+        ));
+    }
     if blocked || action.handler == SIG_IGN || action.handler == SIG_DFL {
         fatal(t, &info);
     } else {
