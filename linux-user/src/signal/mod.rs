@@ -156,7 +156,7 @@ pub fn catch_cores(t: &Task) {
 
 /// The opposite.
 pub fn stop_catching_all(t: &Task) {
-    host::catch_defaults(0);
+    host::catch_defaults(if core::limit() != 0 { core::CORE } else { 0 });
     each_action(t);
 }
 
