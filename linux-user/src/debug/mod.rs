@@ -70,6 +70,8 @@ pub struct Debugger {
 
 /// How long the server waits for threads that cannot be stopped (a vfork parent).
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How often a thread that waits looks whether there still is a debugger.
+const ALONE: Duration = Duration::from_millis(100);
 /// How often it asks them.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -185,7 +187,12 @@ impl Debugger {
             }
             me.parked = true;
             self.changed.notify_all();
-            w = self.changed.wait(w).unwrap_or_else(PoisonError::into_inner);
+            // Signals wait for the debugger, but not for one that does not come.
+            if !w.attached && signal::has_pending() {
+                return w;
+            }
+            let waited = self.changed.wait_timeout(w, ALONE);
+            w = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

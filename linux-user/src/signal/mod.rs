@@ -114,6 +114,11 @@ pub fn get_mask(r: &mut Reader) -> u64 {
     (0..8 / word.max(1)).fold(0, |mask, k| mask | r.uint(word) << (8 * word * k))
 }
 
+/// Whether a signal has arrived for this thread.
+pub fn has_pending() -> bool {
+    host::has_pending()
+}
+
 /// This thread's signals interrupt the task's virtual CPU from now on.
 pub fn attach(t: &Task) {
     host::attach(t.vcpu.interrupt_flag());
