@@ -174,7 +174,7 @@ impl Debugger {
     fn park<'a>(&'a self, mut w: MutexGuard<'a, World>, t: &mut Task) -> MutexGuard<'a, World> {
         note(&mut w, t);
         loop {
-            let stopping = w.stopping;
+            let (stopping, attached) = (w.stopping, w.attached);
             let Some(me) = w.threads.get_mut(&t.tid) else {
                 return w;
             };
@@ -185,12 +185,12 @@ impl Debugger {
                 }
                 return w;
             }
-            me.parked = true;
-            self.changed.notify_all();
             // Signals wait for the debugger, but not for one that does not come.
-            if !w.attached && signal::has_pending() {
+            me.parked = attached || !signal::has_pending();
+            if !me.parked {
                 return w;
             }
+            self.changed.notify_all();
             let waited = self.changed.wait_timeout(w, ALONE);
             w = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -213,7 +213,7 @@ impl Debugger {
     fn checkpoint(&self, t: &mut Task) -> (Run, u64) {
         let w = self.park_while_stopping(t);
         let run = w.threads.get(&t.tid).map_or(Run::Continue, |me| me.run);
-        (run, w.epoch)
+        (if w.stopping { Run::Frozen } else { run }, w.epoch)
     }
 
     /// Notes the registers for threads that cannot be stopped where they are going.
