@@ -76,11 +76,11 @@ const ALONE: Duration = Duration::from_millis(100);
 const AGAIN: Duration = Duration::from_millis(20);
 
 impl Debugger {
-    fn new(events: Sender<Event>) -> Debugger {
+    fn new(events: Sender<Event>, waits: bool) -> Debugger {
         Debugger {
             world: Mutex::new(World {
                 // The first thread waits for the debugger.
-                stopping: true,
+                stopping: waits,
                 attached: false,
                 epoch: 0,
                 threads: BTreeMap::new(),
