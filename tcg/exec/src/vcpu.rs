@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tcg_debug::log_mask;
-use tcg_ir::{FpMode, FpRound};
+use tcg_ir::{Block, FpMode, FpRound};
 use tcg_mem::MemFault;
 use tcg_target::{EnvHeader, StateBlock};
 
