@@ -253,7 +253,7 @@ impl Task {
         let line = format!("emu: {what}\n");
         match self.process.log.get() {
             // A log that cannot be written must not stop the guest.
-            Some(mut file) => drop(file.write_all(line.as_bytes())),
+            Some(file) => drop((&**file).write_all(line.as_bytes())),
             None => eprint!("{line}"),
         }
     }
