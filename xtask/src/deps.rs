@@ -68,6 +68,17 @@ const ALLOWED: &[Row] = &[
         &["tcg-opt", "tcg-x64", "tcg-exec", "tcg-debug"],
     ),
     row(
+        "target-aarch64",
+        &[
+            "tcg-ir",
+            "tcg-mem",
+            "tcg-target",
+            "tcg-softfloat",
+            "tcg-decode",
+        ],
+        &["tcg-opt", "tcg-x64", "tcg-exec", "tcg-debug"],
+    ),
+    row(
         "target-riscv",
         &[
             "tcg-ir",
@@ -91,6 +102,7 @@ const ALLOWED: &[Row] = &[
             "tcg-uspace",
             "tcg-debug",
             "target-arm",
+            "target-aarch64",
             "target-riscv",
         ],
         &[],
