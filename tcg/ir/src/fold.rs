@@ -17,7 +17,6 @@ pub fn fold(block: &Block, inst: &Inst) -> Option<Folded> {
     match inst.op {
         Op::Sel => return fold_sel(block, inst),
         Op::ICmp => return fold_icmp(block, inst),
-        Op::Bitcast => return fold_bitcast(block, inst),
         _ => {}
     }
     if !inst.ty.is_int() {
@@ -125,33 +124,16 @@ fn fold_identity(block: &Block, inst: &Inst, a: Option<u64>, b: Option<u64>) -> 
             args: [x, Value::NONE, Value::NONE],
             ..*inst
         })),
+        (Op::Bitcast, ..) if block.def(x).op == Op::Bitcast => {
+            let inner = block.def(x).args[0];
+            (block.ty(inner) == inst.ty && block.ty(x).bytes() == inst.ty.bytes())
+                .then_some(Folded::Value(inner))
+        }
         (Op::ExtractU, ..) if inst.imm as u32 == (inst.ty.bytes() * 8) << 8 => {
             Some(Folded::Value(x))
         }
         _ => None,
     }
-}
-
-/// The low part of a value that was widened, or of a low part: taken from the first value.
-fn fold_bitcast(block: &Block, inst: &Inst) -> Option<Folded> {
-    let x = block.def(inst.args[0]);
-    if x.op != Op::Bitcast {
-        return None;
-    }
-    let inner = x.args[0];
-    let (from, ty) = (block.ty(inner), inst.ty);
-    if from == ty {
-        return (x.ty.bytes() >= ty.bytes()).then_some(Folded::Value(inner));
-    }
-    // Both steps keep all that the result has; the short way must be a cast that there is.
-    let keeps = x.ty.bytes() >= ty.bytes() && from.bytes() >= ty.bytes();
-    let exists = from.bytes() == ty.bytes() || matches!(from, Ty::F64 | Ty::V64 | Ty::V128);
-    (keeps && exists).then(|| {
-        Folded::Inst(Inst {
-            args: [inner, Value::NONE, Value::NONE],
-            ..*inst
-        })
-    })
 }
 
 fn fold_sel(block: &Block, inst: &Inst) -> Option<Folded> {
