@@ -20,6 +20,7 @@ pub(crate) struct Compiled<'a> {
     pub code: &'a [u8],
     pub maps: &'a [u8],
     pub links: Box<[DirectLink]>,
+    pub loops: bool,
 }
 
 impl Compiler {
@@ -29,12 +30,14 @@ impl Compiler {
         block: &Block,
         isa: &dyn Isa,
         parallel: bool,
+        loops: bool,
     ) -> Option<Compiled<'_>> {
         let compiler = self
             .0
             .get_or_insert_with(|| tcg_x64::Compiler::new(Features::detect()));
         let opts = Opts {
             parallel,
+            loops,
             max_regs: 0,
         };
         let out = compiler
@@ -44,6 +47,7 @@ impl Compiler {
             code: &out.code,
             maps: &out.maps,
             links: direct_links(&out.links),
+            loops: out.loops,
         })
     }
 }

@@ -95,6 +95,7 @@ impl Engine {
         let mut block = TransBlock::bare(source.ir.pc, source.ir.mode);
         block.maps = c.maps.into();
         block.links = c.links;
+        block.loops = c.loops;
         block.pages = source.pages.into();
         let insns = source.ir.guest_insns;
         if source.verify.is_empty() {

@@ -55,6 +55,7 @@ mod enc;
 mod fallback;
 mod features;
 mod link;
+mod loops;
 mod maps;
 mod regalloc;
 
@@ -71,6 +72,8 @@ use tcg_ir::{Block, HelperDef, StateLayout};
 pub struct Opts {
     /// Other threads may run: atomics are locked and barriers real.
     pub parallel: bool,
+    /// A block that jumps to itself may stay inside of its code until the interrupt flag is set.
+    pub loops: bool,
     /// At most this many allocatable registers of each class (tests force spills with it); 0: all.
     pub max_regs: u8,
 }
@@ -79,6 +82,7 @@ impl Default for Opts {
     fn default() -> Opts {
         Opts {
             parallel: true,
+            loops: true,
             max_regs: 0,
         }
     }
@@ -122,6 +126,8 @@ pub struct CompiledBlock {
     pub links: Vec<LinkSite>,
     /// Location maps, for [`restore_state`].
     pub maps: Vec<u8>,
+    /// The code may go round inside, without leaving, until the interrupt flag is set.
+    pub loops: bool,
 }
 
 /// The block needs more spill slots than there are: translate fewer guest instructions.
