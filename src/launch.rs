@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Runs the program; comes back only with a reason why it did not start.
-pub fn run(guest: &Guest, parsed: Parsed) -> Result<ExitCode, Failure> {
+pub fn run(guest: &Guest, parsed: Parsed, program_fd: Option<i32>) -> Result<ExitCode, Failure> {
     let Parsed { options, command } = parsed;
     let mut command = command.into_iter();
     let Some(program) = command.next() else {
@@ -25,7 +25,8 @@ pub fn run(guest: &Guest, parsed: Parsed) -> Result<ExitCode, Failure> {
             big_endian: guest.big_endian,
         },
         program: PathBuf::from(program),
-        argv0: options.argv0.map(OsString::from),
+        program_fd,
+        argv0: options.argv0,
         args: command.collect(),
         env: options
             .environment
@@ -56,7 +57,6 @@ pub fn run(guest: &Guest, parsed: Parsed) -> Result<ExitCode, Failure> {
 /// Options that are understood but do nothing yet are refused, not ignored.
 fn refuse_unimplemented(options: &UserOptions) -> Result<(), Failure> {
     let given = [
-        (options.gdb.is_some(), "-g"),
         (options.perfmap, "-perfmap"),
         (options.stats, "-stats"),
         (!options.log_ranges.is_empty(), "-dfilter"),

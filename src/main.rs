@@ -58,6 +58,9 @@ fn main() -> ExitCode {
 }
 
 fn run_command(name: &str, rest: &[OsString]) -> Result<ExitCode, Failure> {
+    if name == "binfmt" {
+        return cli::binfmt::run(rest);
+    }
     let argument = match rest {
         [] => None,
         [one] => Some(one),
@@ -80,7 +83,12 @@ fn run_command(name: &str, rest: &[OsString]) -> Result<ExitCode, Failure> {
 }
 
 fn run_user(guest: Option<&'static Guest>, words: &[OsString]) -> Result<ExitCode, Failure> {
-    let parsed = user::parse(words, |name| std::env::var_os(name))?;
+    let environment = |name: &str| std::env::var_os(name);
+    let binfmt = linux_user::binfmt_start();
+    let parsed = match binfmt {
+        Some(start) => user::parse_binfmt(words, start.argv0, environment)?,
+        None => user::parse(words, environment)?,
+    };
     let options = &parsed.options;
     let text = if options.show_version {
         Some(help::version() + "\n")
@@ -124,7 +132,7 @@ fn run_user(guest: Option<&'static Guest>, words: &[OsString]) -> Result<ExitCod
     if program.is_none() {
         return Err(Failure::usage("no program given (-h prints the options)"));
     }
-    launch::run(guest, parsed)
+    launch::run(guest, parsed, binfmt.and_then(|b| b.program))
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! The ABIs of the guests: one folder each.
 
 pub mod arm;
+pub mod generic32;
+pub mod generic64;
+pub mod ppc;
 
 use crate::guest::GuestPort;
 

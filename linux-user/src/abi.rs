@@ -4,7 +4,17 @@
 use crate::syscall::table::CallTable;
 pub use tcg_mem::Endian;
 
-/// The properties of a guest's Linux ABI that system calls depend on.
+/// How the numbers of ioctls are put together from direction, size, type and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IoctlCode {
+    /// asm-generic/ioctl.h: two bits of direction, 14 of size.
+    TwoBits,
+    /// Three bits of direction (none, read, write: one each), 13 of size.
+    ThreeBits,
+}
+
+/// The properties of a guest's Linux ABI that system calls depend on. A port writes what differs:
+/// `Abi { endian, ..Abi::generic(word, &CALLS) }`.
 #[derive(Clone, Copy)]
 pub struct Abi {
     /// Byte order.
@@ -25,6 +35,23 @@ pub struct Abi {
     pub open_flags: &'static [(u32, u32)],
     /// ioctl numbers that are not the host's: (guest, host).
     pub ioctls: &'static [(u32, u32)],
+    /// The encoding of all other ioctl numbers.
+    pub ioctl_code: IoctlCode,
+    /// `mmap` flags whose value is not the host's: (guest, host).
+    pub mmap_flags: &'static [(u32, u32)],
+    /// `mlockall` flags: (guest, host).
+    pub mlockall_flags: &'static [(u32, u32)],
+    /// Socket options of SOL_SOCKET: (guest, host).
+    pub socket_options: &'static [(i32, i32)],
+    /// Terminal settings, where they are not as asm-generic has them.
+    pub termios: Option<&'static crate::uapi::termios::TermiosMap>,
+    /// `struct sigaction` has sa_restorer.
+    pub sa_restorer: bool,
+    /// MINSIGSTKSZ.
+    pub min_signal_stack: u64,
+    /// System V IPC structures as asm-generic does not have them: a 32-bit sequence number with 64-bit spares, upper
+    /// halves of times first, the segment's size behind its times.
+    pub ipc_times_first: bool,
     /// `struct stat` of the calls without suffix.
     pub put_stat: fn(&crate::uapi::stat::Stat, &mut Writer) -> Result<(), crate::errno::Errno>,
     /// `struct stat64`.
@@ -36,6 +63,33 @@ pub struct Abi {
 }
 
 impl Abi {
+    /// An ABI with the numbers and structures of asm-generic: little-endian, `word` 4 or 8.
+    pub const fn generic(word: usize, calls: &'static CallTable) -> Abi {
+        Abi {
+            endian: Endian::Little,
+            word,
+            i64_align: 8,
+            pair_aligned: false,
+            epoll_packed: false,
+            restart_syscall: 128,
+            calls,
+            open_flags: &[],
+            ioctls: &[],
+            ioctl_code: IoctlCode::TwoBits,
+            mmap_flags: &[],
+            mlockall_flags: &[],
+            socket_options: &[],
+            termios: None,
+            sa_restorer: false,
+            min_signal_stack: 2048,
+            ipc_times_first: false,
+            put_stat: crate::uapi::stat::put_stat,
+            put_stat64: crate::uapi::stat::put_stat64,
+            statfs64_packed: false,
+            cpuinfo: |_| String::new(),
+        }
+    }
+
     /// Whether `long` has 64 bits.
     pub fn is_64(&self) -> bool {
         self.word == 8
@@ -58,6 +112,45 @@ impl Abi {
     /// The host's open flags as the guest's.
     pub fn open_to_guest(&self, flags: u32) -> u32 {
         swap_bits(flags, self.open_flags.iter().map(|&(g, h)| (h, g)))
+    }
+}
+
+impl Abi {
+    /// A guest's mmap flags as the host's.
+    pub fn mmap_to_host(&self, flags: u32) -> u32 {
+        swap_bits(flags, self.mmap_flags.iter().copied())
+    }
+
+    /// A guest's mlockall flags as the host's.
+    pub fn mlockall_to_host(&self, flags: u32) -> u32 {
+        swap_bits(flags, self.mlockall_flags.iter().copied())
+    }
+
+    /// A guest's option of SOL_SOCKET as the host's.
+    pub fn socket_option_to_host(&self, option: i32) -> i32 {
+        let row = self.socket_options.iter().find(|(g, _)| *g == option);
+        row.map_or(option, |(_, host)| *host)
+    }
+
+    /// A guest's ioctl number in the host's encoding.
+    pub fn ioctl_to_host(&self, request: u32) -> u32 {
+        if let Some((_, host)) = self.ioctls.iter().find(|(guest, _)| *guest == request) {
+            return *host;
+        }
+        match self.ioctl_code {
+            IoctlCode::TwoBits => request,
+            IoctlCode::ThreeBits => {
+                let (none, read, write) = (1 << 29, 1 << 30, 1 << 31);
+                let mut host = request & !(none | read | write);
+                if request & read != 0 {
+                    host |= 1 << 31;
+                }
+                if request & write != 0 {
+                    host |= 1 << 30;
+                }
+                host
+            }
+        }
     }
 }
 
@@ -318,18 +411,10 @@ macro_rules! layout {
 pub fn host() -> Abi {
     static NONE: CallTable = CallTable::parse("", &[]);
     Abi {
-        endian: Endian::Little,
-        word: 8,
-        i64_align: 8,
-        pair_aligned: false,
         epoll_packed: true,
-        restart_syscall: 0,
-        calls: &NONE,
-        open_flags: &[],
-        ioctls: &[],
+        sa_restorer: true,
         put_stat: |_, _| Err(crate::errno::Errno::ENOSYS),
         put_stat64: |_, _| Err(crate::errno::Errno::ENOSYS),
-        statfs64_packed: false,
-        cpuinfo: |_| String::new(),
+        ..Abi::generic(8, &NONE)
     }
 }

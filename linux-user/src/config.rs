@@ -23,6 +23,8 @@ pub struct RunConfig {
     pub guest: GuestId,
     /// The program's path as given.
     pub program: PathBuf,
+    /// The program, already open: the descriptor that binfmt_misc passed. Given up once the program is loaded.
+    pub program_fd: Option<i32>,
     /// `argv[0]` if it is not the program's path (`-0`).
     pub argv0: Option<OsString>,
     /// Arguments after the program.

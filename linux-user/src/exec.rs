@@ -69,7 +69,8 @@ fn classify(host_path: &CString) -> Result<Kind, Errno> {
         } else {
             u16::from_le_bytes(raw)
         };
-        if let Some(port) = guest::port_for_machine(machine) {
+        let class = if head[4] == 2 { 64 } else { 32 };
+        if let Some(port) = guest::port_for_machine(machine, class) {
             return Ok(Kind::Guest(port));
         }
     }

@@ -27,7 +27,7 @@ pub enum TrapAction {
     },
 }
 
-/// Facts for the auxiliary vector.
+/// Facts for the auxiliary vector and `uname`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AuxFacts {
     /// AT_HWCAP.
@@ -38,6 +38,23 @@ pub struct AuxFacts {
     pub platform: &'static str,
     /// `utsname.machine`.
     pub machine: &'static str,
+    /// AT_BASE_PLATFORM, unless empty.
+    pub base_platform: &'static str,
+    /// Further entries: (type, value).
+    pub more: &'static [(u64, u64)],
+}
+
+/// What a new program starts with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StartFacts {
+    /// Where the first instruction is (in the interpreter, if there is one), as the ELF header says.
+    pub entry: u64,
+    /// What was added to the addresses in that file.
+    pub bias: u64,
+    /// `e_flags` of that file.
+    pub flags: u32,
+    /// The stack pointer: argc lies there.
+    pub sp: u64,
 }
 
 /// A guest ISA's Linux port.
@@ -48,6 +65,10 @@ pub trait GuestPort: Sync {
     /// `e_machine` of its programs.
     fn elf_machine(&self) -> u16;
 
+    /// The class of its programs: 32 or 64. A 64-bit guest shares the host's address space, a 32-bit guest has 4 GiB of
+    /// its own.
+    fn elf_class(&self) -> u8;
+
     /// The ISA with a CPU model (`None`: the default) and a byte order.
     fn isa(&self, cpu: Option<&str>, big_endian: bool) -> Result<&'static dyn Isa, String>;
 
@@ -55,9 +76,9 @@ pub trait GuestPort: Sync {
     fn abi(&self, big_endian: bool) -> Abi;
 
     /// Facts that depend on the CPU model.
-    fn aux(&self, cpu: Option<&str>) -> AuxFacts;
+    fn aux(&self, cpu: Option<&str>, big_endian: bool) -> AuxFacts;
 
-    /// Where things go in the address space.
+    /// Where things go in the address space ([`Geometry::wide`] for 64-bit guests).
     fn geometry(&self) -> Geometry;
 
     /// The thread pointer.
@@ -76,16 +97,18 @@ pub trait GuestPort: Sync {
     fn pop_frame(&self, t: &mut Task, rt: bool) -> Result<u64, Errno>;
 
     /// Makes the pages that the kernel provides at fixed addresses.
-    fn map_kernel_pages(&self, t: &mut Task) -> Result<(), Errno>;
+    fn map_kernel_pages(&self, _t: &mut Task) -> Result<(), Errno> {
+        Ok(())
+    }
 
-    /// Sets the registers that a new program starts with.
-    fn start(&self, cpu: &mut Vcpu, entry: u64, sp: u64);
+    /// Sets the registers that a new program starts with. Its image and stack are in memory.
+    fn start(&self, t: &mut Task, facts: &StartFacts) -> Result<(), Errno>;
 
     /// Number and arguments of the system call that the program asks for.
     fn syscall(&self, cpu: &Vcpu) -> (u32, [u64; 7]);
 
-    /// Puts a system call's result (negative: error number) into its register.
-    fn set_result(&self, cpu: &mut Vcpu, value: u64);
+    /// Puts a system call's result into the registers, as a value or an error.
+    fn set_result(&self, cpu: &mut Vcpu, result: Result<u64, Errno>);
 
     /// Sets the program counter back to the system call instruction, to run it again with its first argument
     /// restored.
@@ -104,10 +127,10 @@ pub trait GuestPort: Sync {
     fn trap(&self, cpu: &mut Vcpu, code: u32, info: u64) -> TrapAction;
 }
 
-/// The port for an ELF machine number.
-pub fn port_for_machine(machine: u16) -> Option<&'static dyn GuestPort> {
+/// The port for an ELF machine number and class (32 or 64).
+pub fn port_for_machine(machine: u16, class: u8) -> Option<&'static dyn GuestPort> {
     crate::guests::PORTS
         .iter()
         .copied()
-        .find(|p| p.elf_machine() == machine)
+        .find(|p| p.elf_machine() == machine && p.elf_class() == class)
 }

@@ -2,6 +2,7 @@
 
 pub mod abi;
 pub mod config;
+pub mod debug;
 pub mod errno;
 mod exec;
 pub mod guest;
@@ -21,6 +22,7 @@ pub mod task;
 pub mod uapi;
 
 pub use config::{GuestId, RunConfig};
+pub use sys::{BinfmtStart, binfmt_start};
 
 /// Why a program did not start: one line for the user and the exit status that a shell expects.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -41,6 +43,7 @@ pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
         status: 1,
     })?;
     sys::enter_thread();
+    debug::start(&t, cfg)?;
     let status = run::run(&mut t);
     process::exit_thread(&mut t, status);
     sys::exit_group(status)

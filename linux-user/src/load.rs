@@ -2,7 +2,7 @@
 
 use crate::StartError;
 use crate::config::RunConfig;
-use crate::guest::{self, GuestPort};
+use crate::guest::{self, GuestPort, StartFacts};
 use crate::start::{self, ImageFacts, StackImage};
 use crate::task::{Config, Process, Task};
 use std::ffi::{OsStr, OsString};
@@ -32,19 +32,34 @@ fn fail(what: impl Into<String>, status: u8) -> StartError {
 }
 
 fn open(path: &Path) -> Result<Program, StartError> {
-    let say = |what: String, status| fail(format!("{}: {what}", path.display()), status);
     let file = File::open(path).map_err(|e| {
         let status = if e.kind() == std::io::ErrorKind::NotFound {
             127
         } else {
             126
         };
-        say(io_text(&e), status)
+        say(path, io_text(&e), status)
     })?;
-    if file.metadata().is_ok_and(|m| m.is_dir()) {
-        return Err(say("Is a directory".into(), 126));
+    inspect(path, file)
+}
+
+fn say(path: &Path, what: String, status: u8) -> StartError {
+    fail(format!("{}: {what}", path.display()), status)
+}
+
+/// The program itself, which binfmt_misc may have opened already.
+fn open_program(cfg: &RunConfig) -> Result<Program, StartError> {
+    match cfg.program_fd {
+        Some(fd) => inspect(&cfg.program, crate::sys::take_fd(fd)),
+        None => open(&cfg.program),
     }
-    let head = read_header(&file).map_err(|e| say(e.to_string(), 126))?;
+}
+
+fn inspect(path: &Path, file: File) -> Result<Program, StartError> {
+    if file.metadata().is_ok_and(|m| m.is_dir()) {
+        return Err(say(path, "Is a directory".into(), 126));
+    }
+    let head = read_header(&file).map_err(|e| say(path, e.to_string(), 126))?;
     Ok(Program {
         path: path.to_path_buf(),
         file,
@@ -92,11 +107,12 @@ fn open_interpreter(cfg: &RunConfig, name: &[u8]) -> Result<Program, StartError>
 /// Checks that a file is for this guest.
 fn check(cfg: &RunConfig, p: &Program) -> Result<(), StartError> {
     let (machine, big) = (p.head.machine, p.head.big_endian);
-    if machine == cfg.guest.machine && big == cfg.guest.big_endian {
+    let class = if p.head.is_64 { 64 } else { 32 };
+    if machine == cfg.guest.machine && big == cfg.guest.big_endian && class == cfg.guest.class {
         return Ok(());
     }
     let order = if big { "big-endian" } else { "little-endian" };
-    let what = guest::port_for_machine(machine).map_or_else(
+    let what = guest::port_for_machine(machine, class).map_or_else(
         || format!("ELF machine {machine}"),
         |p| format!("{order} {}", p.name()),
     );
@@ -131,14 +147,18 @@ fn map_image(
     load_image(space, &p.file, &p.head, plan, &backing, rie).map_err(error)
 }
 
-/// The stack's size: -s, or the soft limit, within reason for a 32-bit guest.
+/// The stack's size: -s, or the soft limit, within reason for the guest's address space.
 fn stack_size(cfg: &RunConfig) -> u64 {
     const DEFAULT: u64 = 8 << 20;
-    const MOST: u64 = 256 << 20;
+    let most: u64 = if cfg.guest.class == 64 {
+        64 << 30
+    } else {
+        256 << 20
+    };
     let limit = crate::sys::stack_limit().unwrap_or(DEFAULT);
     cfg.stack_size
         .unwrap_or(limit)
-        .clamp(128 << 10, MOST)
+        .clamp(128 << 10, most)
         .next_multiple_of(4096)
 }
 
@@ -167,7 +187,7 @@ fn environment(cfg: &RunConfig) -> Vec<Vec<u8>> {
 
 /// Builds the process; gives its first task.
 pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
-    let program = open(&cfg.program)?;
+    let program = open_program(cfg)?;
     let no_port = || {
         fail(
             format!(
@@ -178,7 +198,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
             126,
         )
     };
-    let port = guest::port_for_machine(cfg.guest.machine).ok_or_else(no_port)?;
+    let port = guest::port_for_machine(cfg.guest.machine, cfg.guest.class).ok_or_else(no_port)?;
     check(cfg, &program)?;
     let interpreter = match &program.head.interp {
         Some(name) => Some(open_interpreter(cfg, name)?),
@@ -204,11 +224,11 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
         base: 0,
         entry: main.entry.0,
     };
-    let mut entry = main.entry.0;
+    let mut started = (main, program.head.flags);
     if let Some(i) = &interpreter {
         let loaded = map_image(&space, i, LoadPlan::Anywhere, rie)?;
         image.base = loaded.start.0;
-        entry = loaded.entry.0;
+        started = (loaded, i.head.flags);
     }
     let no_stack = |e: tcg_uspace::Errno| fail(format!("cannot map the stack: error {}", e.0), 1);
     let low = space.map_stack(stack_size(cfg)).map_err(no_stack)?;
@@ -219,7 +239,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
             .mprotect(low, len, tcg_uspace::Prot(7))
             .map_err(no_stack)?;
     }
-    let aux = port.aux(cfg.cpu.as_deref());
+    let aux = port.aux(cfg.cpu.as_deref(), cfg.guest.big_endian);
     let mut process = Process::new(
         config(cfg, aux.machine),
         exe_path(&cfg.program),
@@ -264,7 +284,14 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let built = start::build(&t, geometry.stack_top, &stack).map_err(too_long)?;
     port.map_kernel_pages(&mut t)
         .map_err(|_| fail("cannot map the kernel's helper page", 1))?;
-    port.start(&mut t.vcpu, entry, built.sp);
+    let facts = StartFacts {
+        entry: started.0.entry.0,
+        bias: started.0.bias,
+        flags: started.1,
+        sp: built.sp,
+    };
+    let bad_entry = |_| fail(format!("{}: bad entry point", cfg.program.display()), 126);
+    port.start(&mut t, &facts).map_err(bad_entry)?;
     let _ = t.process.stack.set(built);
     Ok(t)
 }
@@ -327,7 +354,10 @@ fn machine(cfg: &RunConfig, port: &dyn GuestPort) -> Result<Machine, StartError>
     let isa = port
         .isa(cfg.cpu.as_deref(), cfg.guest.big_endian)
         .map_err(|e| fail(e, 1))?;
-    let mem = UserMem::reserve_32().map_err(|e| fail(e.to_string(), 1))?;
+    let mem = match port.elf_class() {
+        64 => UserMem::identity(),
+        _ => UserMem::reserve_32().map_err(|e| fail(e.to_string(), 1))?,
+    };
     let space = Arc::new(AddressSpace::new(mem, port.geometry(), stack_size(cfg)));
     let backend = if std::env::var_os("EMU_INTERP").is_some() {
         Backend::Interp
@@ -337,6 +367,8 @@ fn machine(cfg: &RunConfig, port: &dyn GuestPort) -> Result<Machine, StartError>
     let engine_config = EngineConfig {
         backend,
         one_insn_per_tb: cfg.one_insn_per_tb,
+        baseline_host: std::env::var("EMU_HOST_FEATURES").is_ok_and(|v| v == "baseline"),
+        verify_ir: std::env::var_os("EMU_VERIFY_IR").is_some(),
         ..EngineConfig::default()
     };
     let code: Arc<dyn tcg_target::CodeMemory> = space.clone();

@@ -74,7 +74,7 @@ pub fn clone(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
 /// Registers of the child: result 0, its stack and thread pointer.
 fn child_registers(child: &mut Task, a: &CloneArgs) {
     let port = child.port;
-    port.set_result(&mut child.vcpu, 0);
+    port.set_result(&mut child.vcpu, Ok(0));
     if a.sp != 0 {
         port.set_sp(&mut child.vcpu, a.sp);
     }
@@ -157,6 +157,9 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
         0 => {
             t.tid = sys::gettid() as u32;
             t.is_leader = true;
+            if let Some(d) = process.debug.get() {
+                d.forked_child(t);
+            }
             child_registers(t, &a);
             if a.flags & CHILD_SETTID != 0 {
                 store_tid(t, a.child_tid, sys::gettid());
@@ -213,4 +216,12 @@ pub fn exit_thread(t: &mut Task, status: i32) {
         // Other threads may live on: the host's leader waits for them in the same way as the guest's.
         sys::exit_thread(status);
     }
+}
+
+/// The end of the process.
+pub fn end(t: &mut Task, status: i32) -> ! {
+    if let Some(d) = t.process.debug.get().cloned() {
+        d.exited(t, status);
+    }
+    sys::exit_group(status)
 }

@@ -23,6 +23,11 @@ pub fn thread_main(mut t: Task) {
 /// Runs until the thread exits; gives its exit status.
 pub fn run(t: &mut Task) -> i32 {
     signal::attach(t);
+    if let Some(d) = t.process.debug.get().cloned()
+        && let Some(status) = crate::debug::run(t, &d)
+    {
+        return status;
+    }
     loop {
         if let Some(status) = t.exiting {
             return status;
@@ -31,12 +36,33 @@ pub fn run(t: &mut Task) -> i32 {
         if t.exiting.is_some() {
             continue;
         }
-        match t.vcpu.run() {
-            Exit::Trap { code, info } => trap(t, code, info),
-            Exit::Fault(fault) => memory_fault(t, fault),
-            Exit::Interrupt | Exit::Step => {}
+        let exit = t.vcpu.run();
+        serve(t, exit);
+    }
+}
+
+/// Does what guest code came back for.
+pub fn serve(t: &mut Task, exit: Exit) {
+    match exit {
+        Exit::Trap { code, info } => trap(t, code, info),
+        Exit::Fault(fault) => memory_fault(t, fault),
+        Exit::Interrupt | Exit::Step => {}
+        // A child that shares its memory with a process under a debugger: these are not for it.
+        Exit::Break | Exit::Watch(_) => {
+            let exit = t.vcpu.step_through();
+            serve(t, exit);
         }
     }
+}
+
+/// The number of the system call that guest code came back for.
+pub fn system_call_number(t: &mut Task, exit: &Exit) -> Option<u32> {
+    let Exit::Trap { code, info } = *exit else {
+        return None;
+    };
+    let port = t.port;
+    let is_call = matches!(port.trap(&mut t.vcpu, code, info), TrapAction::Syscall);
+    is_call.then(|| port.syscall(&t.vcpu).0)
 }
 
 fn trap(t: &mut Task, code: u32, info: u64) {
@@ -52,9 +78,9 @@ fn system_call(t: &mut Task) {
     let port = t.port;
     let (nr, args) = port.syscall(&t.vcpu);
     match syscall::dispatch(t, nr, args) {
-        SysExit::Return(value) => port.set_result(&mut t.vcpu, value),
+        SysExit::Return(value) => port.set_result(&mut t.vcpu, Ok(value)),
         SysExit::Error(errno) if errno.0 >= 512 => signal::restart(t, errno, args[0]),
-        SysExit::Error(errno) => port.set_result(&mut t.vcpu, (-i64::from(errno.0)) as u64),
+        SysExit::Error(errno) => port.set_result(&mut t.vcpu, Err(errno)),
         SysExit::KeepRegs => {}
     }
 }

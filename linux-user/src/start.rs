@@ -26,6 +26,7 @@ pub mod at {
     pub const SECURE: u64 = 23;
     pub const RANDOM: u64 = 25;
     pub const HWCAP2: u64 = 26;
+    pub const BASE_PLATFORM: u64 = 24;
     pub const EXECFN: u64 = 31;
 }
 
@@ -111,12 +112,20 @@ pub fn build(t: &Task, top: u64, s: &StackImage) -> Result<StackFacts, Errno> {
     argv.reverse();
     facts.arg_start = at;
     let platform = put(&mut at, s.cpu.platform.as_bytes())?;
+    let base_platform = put(&mut at, s.cpu.base_platform.as_bytes())?;
     at = (at - 16) & !15;
     let random = at;
     t.mem
         .write(GuestVa(random), &s.random)
         .map_err(|_| Errno::E2BIG)?;
-    let aux = aux_vector(s, execfn, platform, random);
+    let mut aux = aux_vector(s, execfn, random);
+    if !s.cpu.platform.is_empty() {
+        aux.push((at::PLATFORM, platform));
+    }
+    if !s.cpu.base_platform.is_empty() {
+        aux.push((at::BASE_PLATFORM, base_platform));
+    }
+    aux.push((at::NULL, 0));
     let words = 1 + argv.len() + 1 + envp.len() + 1 + 2 * aux.len();
     let sp = at.checked_sub(words as u64 * word).ok_or(Errno::E2BIG)? & !15;
     let all = std::iter::once(argv.len() as u64)
@@ -141,7 +150,7 @@ fn put_word(t: &Task, out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(w.done());
 }
 
-fn aux_vector(s: &StackImage, execfn: u64, platform: u64, random: u64) -> Vec<(u64, u64)> {
+fn aux_vector(s: &StackImage, execfn: u64, random: u64) -> Vec<(u64, u64)> {
     let ids = crate::sys::ids();
     let mut v = vec![
         (at::PHDR, s.image.phdr),
@@ -162,9 +171,6 @@ fn aux_vector(s: &StackImage, execfn: u64, platform: u64, random: u64) -> Vec<(u
         (at::SECURE, u64::from(ids[0] != ids[1] || ids[2] != ids[3])),
         (at::EXECFN, execfn),
     ];
-    if !s.cpu.platform.is_empty() {
-        v.push((at::PLATFORM, platform));
-    }
-    v.push((at::NULL, 0));
+    v.extend_from_slice(s.cpu.more);
     v
 }

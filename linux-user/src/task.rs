@@ -53,6 +53,8 @@ pub struct Process {
     pub actions: Actions,
     /// Resource limits that are kept for the guest instead of being passed on.
     pub limits: Mutex<HashMap<i32, [u64; 2]>>,
+    /// The gdb server (`-g`).
+    pub debug: OnceLock<Arc<crate::debug::Debugger>>,
 }
 
 /// One guest thread.
@@ -102,6 +104,7 @@ impl Process {
             engine,
             actions: Actions::inherited(),
             limits: Mutex::default(),
+            debug: OnceLock::new(),
         }
     }
 
@@ -137,6 +140,7 @@ impl Process {
                     .unwrap_or_else(|e| e.into_inner())
                     .clone(),
             ),
+            debug: OnceLock::new(),
         }
     }
 }

@@ -72,6 +72,10 @@ fn top() -> Command {
         .about("Run programs for other processors")
         .disable_help_subcommand(true);
     for (name, argument, what) in COMMANDS {
+        if *name == "binfmt" {
+            command = command.subcommand(super::binfmt::command());
+            continue;
+        }
         let mut sub = Command::new(*name).about(*what);
         if !argument.is_empty() {
             sub = sub.arg(Arg::new(*argument).value_hint(ValueHint::DirPath));

@@ -12,6 +12,11 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
         "make a hard link to this executable for every name (emu-arm, ...)",
     ),
     (
+        "binfmt",
+        "COMMAND",
+        "register guests with the kernel (install, remove, status, print, doctor)",
+    ),
+    (
         "completions",
         "SHELL",
         "print completions for bash, zsh, fish, elvish or powershell",

@@ -1,6 +1,7 @@
 //! The command line: which applet was called, what its options mean, help, links, completions.
 //! No emulation happens here.
 
+pub mod binfmt;
 pub mod describe;
 pub mod detect;
 pub mod help;

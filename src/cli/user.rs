@@ -23,7 +23,7 @@ pub struct UserOptions {
     /// `-E` and `-U` in their order: a name, and a value or none to remove it.
     pub environment: Vec<(String, Option<String>)>,
     /// `-0`.
-    pub argv0: Option<String>,
+    pub argv0: Option<OsString>,
     /// `-cpu`.
     pub cpu: Option<String>,
     /// `-g`.
@@ -67,11 +67,8 @@ pub struct Parsed {
     pub command: Vec<OsString>,
 }
 
-/// Reads the environment (through `env`), then `words`, the command line after the applet's name.
-pub fn parse(
-    words: &[OsString],
-    env: impl Fn(&str) -> Option<OsString>,
-) -> Result<Parsed, Failure> {
+/// The options that the environment sets.
+fn from_environment(env: impl Fn(&str) -> Option<OsString>) -> Result<UserOptions, Failure> {
     let mut options = UserOptions::default();
     for option in OPTIONS {
         let Some(name) = option.env else { continue };
@@ -86,6 +83,30 @@ pub fn parse(
             })?;
         }
     }
+    Ok(options)
+}
+
+/// What binfmt_misc passes: the program's path, its own argv[0] if `argv0`, then its arguments. Options can only come
+/// from the environment.
+pub fn parse_binfmt(
+    words: &[OsString],
+    argv0: bool,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<Parsed, Failure> {
+    let mut options = from_environment(env)?;
+    let mut command = words.to_vec();
+    if argv0 && command.len() > 1 {
+        options.argv0 = Some(command.remove(1));
+    }
+    Ok(Parsed { options, command })
+}
+
+/// Reads the environment (through `env`), then `words`, the command line after the applet's name.
+pub fn parse(
+    words: &[OsString],
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<Parsed, Failure> {
+    let mut options = from_environment(env)?;
     let mut rest = words.iter();
     let mut command = Vec::new();
     while let Some(word) = rest.next() {
@@ -118,6 +139,7 @@ pub fn parse(
 fn apply(option: &Opt, options: &mut UserOptions, value: &OsStr) -> Result<(), Failure> {
     match (option.names[0], value.to_str()) {
         ("L", None) => options.ld_prefix = Some(value.into()),
+        ("0", None) => options.argv0 = Some(value.into()),
         ("D", None) => options.log_file = Some(value.into()),
         (name, None) => {
             return Err(Failure::usage(format!(
@@ -151,6 +173,16 @@ mod tests {
         assert_eq!(p.options.ld_prefix.as_deref(), Some("/r".as_ref()));
         assert!(p.options.strace);
         assert_eq!(p.options.cpu.as_deref(), Some("max"));
+    }
+
+    #[test]
+    fn binfmt_passes_no_options() {
+        let binfmt = |line: &str, argv0| parse_binfmt(&words(line), argv0, |_| None).unwrap();
+        let p = binfmt("/bin/x -sh -L y", true);
+        assert_eq!(p.options.argv0.as_deref(), Some("-sh".as_ref()));
+        assert_eq!(p.command, words("/bin/x -L y"));
+        let p = binfmt("-x -L y", false);
+        assert_eq!((p.options.argv0, p.command), (None, words("-x -L y")));
     }
 
     #[test]

@@ -33,17 +33,15 @@ const IOCTLS: &[(u32, u32)] = &[(0x545e, 0x5460)];
 pub fn abi(endian: Endian) -> Abi {
     Abi {
         endian,
-        word: 4,
-        i64_align: 8,
         pair_aligned: true,
-        epoll_packed: false,
         restart_syscall: 0,
-        calls: &CALLS,
+        sa_restorer: true,
         open_flags: OPEN_FLAGS,
         ioctls: IOCTLS,
         put_stat: structs::put_stat,
         put_stat64: structs::put_stat64,
         statfs64_packed: true,
         cpuinfo: cpuinfo::text,
+        ..Abi::generic(4, &CALLS)
     }
 }

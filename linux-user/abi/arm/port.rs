@@ -2,7 +2,7 @@
 
 use crate::abi::{Abi, Endian};
 use crate::errno::Errno;
-use crate::guest::{AuxFacts, GuestPort, TrapAction};
+use crate::guest::{AuxFacts, GuestPort, StartFacts, TrapAction};
 use crate::signal::{Action, SigInfo};
 use crate::task::Task;
 use target_arm::ArmState;
@@ -34,6 +34,10 @@ impl GuestPort for ArmPort {
         40
     }
 
+    fn elf_class(&self) -> u8 {
+        32
+    }
+
     fn isa(&self, cpu: Option<&str>, big_endian: bool) -> Result<&'static dyn Isa, String> {
         let name = cpu.unwrap_or("max");
         let model = CpuModel::find(name)
@@ -55,7 +59,7 @@ impl GuestPort for ArmPort {
         })
     }
 
-    fn aux(&self, cpu: Option<&str>) -> AuxFacts {
+    fn aux(&self, cpu: Option<&str>, _big_endian: bool) -> AuxFacts {
         let model = cpu.and_then(CpuModel::find).unwrap_or(&MODELS[0]);
         let [hwcap, hwcap2] = model.hwcap();
         let names = match model.platform {
@@ -69,6 +73,7 @@ impl GuestPort for ArmPort {
             hwcap2: u64::from(hwcap2),
             platform: names.0,
             machine: names.1,
+            ..AuxFacts::default()
         }
     }
 
@@ -103,11 +108,12 @@ impl GuestPort for ArmPort {
         super::kuser::map(t)
     }
 
-    fn start(&self, cpu: &mut Vcpu, entry: u64, sp: u64) {
-        let s = cpu.state_mut::<ArmState>();
+    fn start(&self, t: &mut Task, facts: &StartFacts) -> Result<(), Errno> {
+        let s = t.vcpu.state_mut::<ArmState>();
         s.r = [0; 15];
-        s.r[SP] = sp as u32;
-        cpu.set_pc(entry);
+        s.r[SP] = facts.sp as u32;
+        t.vcpu.set_pc(facts.entry);
+        Ok(())
     }
 
     fn syscall(&self, cpu: &Vcpu) -> (u32, [u64; 7]) {
@@ -115,8 +121,9 @@ impl GuestPort for ArmPort {
         (r[R7], std::array::from_fn(|k| u64::from(r[k])))
     }
 
-    fn set_result(&self, cpu: &mut Vcpu, value: u64) {
-        cpu.state_mut::<ArmState>().r[0] = value as u32;
+    fn set_result(&self, cpu: &mut Vcpu, result: Result<u64, Errno>) {
+        let value = result.map_or_else(|e| e.0.wrapping_neg() as u32, |v| v as u32);
+        cpu.state_mut::<ArmState>().r[0] = value;
     }
 
     fn restart(&self, cpu: &mut Vcpu, first_arg: u64, nr: Option<u32>) {

@@ -4,12 +4,13 @@ use crate::abi::{Abi, Endian, Layout, Reader, ULong, Writer, host};
 use crate::syscall::args::Regs;
 use crate::uapi::fs::{Flock, Flock64, Iovec, Statfs};
 use crate::uapi::ioctl::{
-    HdGeometry, IfreqAddr, IfreqInt, IfreqShort, LoopInfo64, Serial, Termio, Termios, Termios2,
+    HdGeometry, IfreqAddr, IfreqInt, IfreqShort, LoopInfo64, Serial, Termio, Termios2,
 };
 use crate::uapi::poll::{EpollEvent, Pollfd};
 use crate::uapi::signal::Sigevent;
 use crate::uapi::stat::{Stat, Statx};
 use crate::uapi::system::{Rusage, Sysinfo, Utsname};
+use crate::uapi::termios::Termios;
 use crate::uapi::time::{Itimerspec, Itimerspec64, Timespec64, Timex, Timex64, Tms};
 
 fn le() -> Abi {

@@ -4,9 +4,6 @@ use crate::abi::{Abi, Layout, Reader, ULong, Writer};
 use crate::layout;
 
 layout! {
-    /// `struct termios` of the kernel.
-    pub struct Termios { iflag: u32, oflag: u32, cflag: u32, lflag: u32, line: u8, cc: [u8; 19] }
-
     /// `struct termios2`.
     pub struct Termios2 {
         iflag: u32, oflag: u32, cflag: u32, lflag: u32, line: u8, cc: [u8; 19], ispeed: u32, ospeed: u32,

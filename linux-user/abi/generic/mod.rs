@@ -9,4 +9,5 @@ pub mod signal;
 pub mod signals;
 pub mod stat;
 pub mod system;
+pub mod termios;
 pub mod time;

@@ -9,11 +9,55 @@ layout! {
     /// `stack_t`.
     pub struct StackT { sp: ULong, flags: i32, size: ULong }
 
-    /// `struct sigaction` of rt_sigaction, in ABIs with sa_restorer.
-    pub struct Sigaction { handler: ULong, flags: ULong, restorer: ULong, mask: Sigset }
-
     /// `struct old_sigaction`: a mask of one word.
     pub struct OldSigaction { handler: ULong, mask: ULong, flags: ULong, restorer: ULong }
+}
+
+/// `struct sigaction` of rt_sigaction: some ABIs have no sa_restorer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Sigaction {
+    pub handler: ULong,
+    pub flags: ULong,
+    pub restorer: ULong,
+    pub mask: Sigset,
+}
+
+impl Layout for Sigaction {
+    fn align(abi: &Abi) -> usize {
+        abi.word
+    }
+    fn size(abi: &Abi) -> usize {
+        let words = if abi.sa_restorer { 3 } else { 2 };
+        words * abi.word + Sigset::size(abi)
+    }
+    fn get(r: &mut Reader) -> Self {
+        let (handler, flags) = (ULong::get(r), ULong::get(r));
+        let restorer = match r.abi().sa_restorer {
+            true => ULong::get(r),
+            false => ULong(0),
+        };
+        Sigaction {
+            handler,
+            flags,
+            restorer,
+            mask: Sigset::get(r),
+        }
+    }
+    fn put(&self, w: &mut Writer) {
+        self.handler.put(w);
+        self.flags.put(w);
+        if w.abi().sa_restorer {
+            self.restorer.put(w);
+        }
+        self.mask.put(w);
+    }
+    fn show(&self, out: &mut String) {
+        let (handler, flags) = (self.handler.0, self.flags.0);
+        out.push_str(&format!("{{handler={handler:#x}, flags={flags:#x}, mask="));
+        self.mask.show(out);
+        out.push('}');
+    }
 }
 
 /// `sigset_t` of 64 signals: words in order.

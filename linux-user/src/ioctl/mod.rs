@@ -97,11 +97,7 @@ static TABLES: &[&[Ioctl]] = &[tty::TTY, file::FILE, net::NET, block::BLOCK];
 
 /// The row of a guest's number.
 pub fn find(abi: &Abi, request: u32) -> Option<&'static Ioctl> {
-    let request = abi
-        .ioctls
-        .iter()
-        .find(|(guest, _)| *guest == request)
-        .map_or(request, |(_, host)| *host);
+    let request = abi.ioctl_to_host(request);
     TABLES
         .iter()
         .flat_map(|t| t.iter())

@@ -3,7 +3,8 @@
 use super::{Convert, Fd, GuestVa, ioctls};
 use crate::syscall::SysResult;
 use crate::task::Task;
-use crate::uapi::ioctl::{Serial, Termio, Termios, Termios2, VtMode, Winsize};
+use crate::uapi::ioctl::{Serial, Termio, Termios2, VtMode, Winsize};
+use crate::uapi::termios::Termios;
 
 const INT: Convert = Convert::of::<i32>();
 const TERMIOS: Convert = Convert::of::<Termios>();

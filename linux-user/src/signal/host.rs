@@ -130,6 +130,10 @@ extern "C" fn handler(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::uco
         }
         emulator_fault(sig, info, uc);
     }
+    // SAFETY: as above.
+    if unsafe { sys::is_kick(info) } {
+        return kicked(uc);
+    }
     INBOX.with(|inbox| {
         let k = place(sig);
         if inbox.full.get() & (1 << k) != 0 {
@@ -164,6 +168,18 @@ extern "C" fn handler(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::uco
         (&raw mut (*uc).uc_sigmask)
             .cast::<u64>()
             .write(!SYNCHRONOUS);
+    }
+}
+
+/// A debugger wants the thread back from where it is. No signal: the mask stays as it is.
+fn kicked(uc: *mut libc::ucontext_t) {
+    let flag = INBOX.with(|inbox| inbox.interrupt.get());
+    // SAFETY: the flag points into the thread's virtual CPU while it is attached; the context is the kernel's.
+    unsafe {
+        if let Some(flag) = flag.as_ref() {
+            flag.store(1, Ordering::SeqCst);
+        }
+        sys::leave_window(uc);
     }
 }
 
@@ -216,6 +232,7 @@ pub fn set_host_action(sig: i32, action: &Action) {
     }
     let flags = action.flags & PASSED_ON;
     let host = match action.handler {
+        SIG_DFL if CATCH_DEFAULTS.load(Ordering::Relaxed) => ours(flags),
         SIG_DFL | SIG_IGN => KernelAction {
             handler: action.handler as usize,
             flags,
@@ -270,6 +287,14 @@ pub fn install() -> std::io::Result<()> {
         set_host_action(libc::SIGPIPE, &Action::default());
     }
     Ok(())
+}
+
+/// Signals with the default action come through the handler, too.
+static CATCH_DEFAULTS: AtomicBool = AtomicBool::new(false);
+
+/// Whether actions set from now on leave signals with the default action to the kernel.
+pub fn catch_defaults(on: bool) {
+    CATCH_DEFAULTS.store(on, Ordering::Relaxed);
 }
 
 /// Whether SIGPIPE was ignored when this process started, before Rust's start-up ignored it.

@@ -55,6 +55,8 @@ pub struct ThreadSignals {
     pub interrupted: Option<(Errno, u64)>,
     /// What restart_syscall sleeps for: clock and time left.
     pub sleep: Option<(i32, [i64; 2])>,
+    /// How many handlers were begun.
+    pub delivered: u64,
     /// Signals that arrived while the guest blocks them but the host cannot (synchronous numbers sent by kill).
     pub held: Vec<SigInfo>,
 }
@@ -136,6 +138,24 @@ pub fn enter_vfork_child(t: &Task, mask: sys::HostMask) {
     Parked::enter_child(mask, t.vcpu.interrupt_flag());
 }
 
+/// From now on every signal that is not ignored comes through this module, for a debugger to see.
+pub fn catch_all(t: &Task) {
+    host::catch_defaults(true);
+    each_action(t);
+}
+
+/// The opposite.
+pub fn stop_catching_all(t: &Task) {
+    host::catch_defaults(false);
+    each_action(t);
+}
+
+fn each_action(t: &Task) {
+    for sig in (1..=64).filter(|sig| SYNCHRONOUS & bit(*sig) == 0) {
+        host::set_host_action(sig, &t.process.actions.get(sig));
+    }
+}
+
 /// Changes the thread's mask, on the host too.
 pub fn set_mask(t: &mut Task, mask: u64) {
     t.signals.mask = mask & !UNSTOPPABLE;
@@ -213,7 +233,7 @@ fn settle_interrupted(t: &mut Task, handler: Option<u64>) {
             .flatten();
         port.restart(&mut t.vcpu, first_arg, nr);
     } else {
-        port.set_result(&mut t.vcpu, (-i64::from(libc::EINTR)) as u64);
+        port.set_result(&mut t.vcpu, Err(Errno::EINTR));
     }
 }
 
@@ -223,6 +243,9 @@ fn restart_syscall_number(t: &Task) -> Option<u32> {
 
 /// Delivers one signal according to its action.
 fn deliver(t: &mut Task, info: SigInfo) {
+    let Some(info) = crate::debug::signal_stop(t, info) else {
+        return;
+    };
     let action = t.process.actions.get(info.signo);
     match action.handler {
         SIG_IGN => {}
@@ -241,6 +264,7 @@ fn run_handler(t: &mut Task, info: SigInfo, action: Action) {
     if port.push_frame(t, &info, &action, old_mask).is_err() {
         return frame_failed(t, info.signo);
     }
+    t.signals.delivered += 1;
     t.signals.alt_stack.disarm_for_handler();
     let mut mask = t.signals.mask | action.mask;
     if action.flags & SA_NODEFER == 0 {
@@ -274,6 +298,10 @@ pub fn force_trap(t: &mut Task, sig: i32, code: i32, addr: u64, trap: [u32; 2]) 
         trap,
         ..SigInfo::fault(sig, code, addr)
     };
+    let Some(info) = crate::debug::signal_stop(t, info) else {
+        return;
+    };
+    let sig = info.signo;
     let action = t.process.actions.get(sig);
     let blocked = t.signals.mask & bit(sig) != 0;
     if t.process.config.strace {
@@ -305,6 +333,9 @@ fn default_action(t: &mut Task, info: &SigInfo) {
 
 /// The process dies by a signal: says so when a fault is the reason, and dies on the host by the same signal.
 fn fatal(t: &mut Task, info: &SigInfo) -> ! {
+    if let Some(d) = t.process.debug.get().cloned() {
+        d.killed(t, info.signo);
+    }
     if SYNCHRONOUS & bit(info.signo) != 0 {
         report::report(t, info);
     }

@@ -7,9 +7,11 @@
 use crate::errno::Errno;
 use std::arch::asm;
 
+mod fd;
 mod process;
 mod window;
 
+pub use fd::{close_hidden_sockets, hide, hide_socket};
 pub use process::*;
 pub use window::{blocking, leave_window};
 

@@ -151,6 +151,65 @@ pub fn stop_self() {
     );
 }
 
+/// Kills this process.
+pub fn kill_self() {
+    let pid = u64::from(std::process::id());
+    let _ = call(libc::SYS_kill, [pid, libc::SIGKILL as u64]);
+}
+
+/// Lets this thread have the signals of faults, its own among them, and no others.
+pub fn open_fault_signals() {
+    let faults = [libc::SIGSEGV, libc::SIGBUS];
+    let mask = faults.iter().fold(u64::MAX, |m, s| m & !(1 << (s - 1)));
+    restore_signals(&HostMask(mask));
+}
+
+/// What distinguishes a kick from a signal of the guest's: its address.
+static KICK: u8 = 0;
+
+/// The raw siginfo of a signal that was queued: number, errno, code, padding, pid and uid, value.
+#[repr(C)]
+struct Queued {
+    signo: i32,
+    errno: i32,
+    code: i32,
+    pad: i32,
+    pid: i32,
+    uid: u32,
+    value: u64,
+    rest: [u64; 12],
+}
+
+/// Makes another thread of this process come back from guest code or a waiting system call.
+pub fn kick(tid: u32) {
+    let pid = std::process::id();
+    let info = Queued {
+        signo: libc::SIGTRAP,
+        errno: 0,
+        code: libc::SI_QUEUE,
+        pad: 0,
+        pid: pid as i32,
+        uid: 0,
+        value: &raw const KICK as u64,
+        rest: [0; 12],
+    };
+    let args = [pid.into(), tid.into(), libc::SIGTRAP as u64, addr(&info)];
+    // The thread may have ended.
+    let _ = call(libc::SYS_rt_tgsigqueueinfo, args);
+}
+
+/// Whether a signal is a [`kick`].
+///
+/// # Safety
+/// `info` is what the kernel gave a signal handler.
+pub unsafe fn is_kick(info: *const libc::siginfo_t) -> bool {
+    // SAFETY: as promised; the structure has 128 bytes, as `Queued` has.
+    let info = unsafe { &*info.cast::<Queued>() };
+    info.signo == libc::SIGTRAP
+        && info.code == libc::SI_QUEUE
+        && info.value == &raw const KICK as u64
+}
+
 /// Fills `out` with random bytes, or with bytes that follow from the seed.
 pub fn random(seed: Option<u64>, out: &mut [u8]) {
     match seed {
@@ -205,23 +264,8 @@ pub fn open_self(inherited: Option<i32>) {
             .or_else(open_by_auxv)
             .map(|fd| fd as i32)
     });
-    let Some(fd) = fd else { return };
-    // Out of the way of the guest, which expects the lowest free number.
-    let mut limit = [0u64; 2];
-    let _ = call(
-        libc::SYS_prlimit64,
-        [0, u64::from(libc::RLIMIT_NOFILE), 0, addr_mut(&mut limit)],
-    );
-    let high = limit[0].clamp(64, 1 << 20) - 8;
-    match call(
-        libc::SYS_fcntl,
-        [fd as u64, libc::F_DUPFD_CLOEXEC as u64, high],
-    ) {
-        Ok(moved) => {
-            let _ = call(libc::SYS_close, [fd as u64]);
-            EXEC_FD.store(moved as i32, Ordering::Relaxed);
-        }
-        Err(_) => EXEC_FD.store(fd, Ordering::Relaxed),
+    if let Some(fd) = fd {
+        EXEC_FD.store(super::fd::out_of_the_way(fd), Ordering::Relaxed);
     }
 }
 
@@ -246,7 +290,13 @@ fn open_by_auxv() -> Option<u64> {
 
 /// Whether the guest must not see this descriptor.
 pub fn is_hidden(fd: i32) -> bool {
-    fd >= 0 && fd == EXEC_FD.load(Ordering::Relaxed)
+    hidden_fds().any(|h| h == fd)
+}
+
+/// All descriptors of the emulator's own.
+pub fn hidden_fds() -> impl Iterator<Item = i32> {
+    let exec = Some(exec_fd()).filter(|fd| *fd >= 0);
+    exec.into_iter().chain(super::fd::hidden())
 }
 
 /// The hidden descriptor, to be named to the next emulator.
@@ -304,4 +354,38 @@ pub fn fstat(fd: i32) -> Result<(u64, u64), Errno> {
     // SAFETY: the call succeeded, so the kernel has filled it.
     let st = unsafe { st.assume_init() };
     Ok((st.st_dev, st.st_ino))
+}
+
+/// How binfmt_misc started this process. [Linux fs/binfmt_misc.c, Documentation/admin-guide/binfmt-misc.rst]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BinfmtStart {
+    /// The program, open (flag O).
+    pub program: Option<i32>,
+    /// The program's own argv[0] follows its path (flag P).
+    pub argv0: bool,
+}
+
+/// Whether binfmt_misc started this process: as the auxiliary vector tells, not the arguments.
+pub fn binfmt_start() -> Option<BinfmtStart> {
+    const AT_EXECFD: u64 = 2;
+    const AT_FLAGS: u64 = 8;
+    const PRESERVE_ARGV0: u64 = 1;
+    // SAFETY: reads the process's own auxiliary vector; an absent entry is 0 and ENOENT.
+    let get = |kind: u64| unsafe {
+        *libc::__errno_location() = 0;
+        let value = libc::getauxval(kind);
+        (*libc::__errno_location() == 0).then_some(value)
+    };
+    let start = BinfmtStart {
+        program: get(AT_EXECFD).and_then(|fd| i32::try_from(fd).ok()),
+        argv0: get(AT_FLAGS).unwrap_or(0) & PRESERVE_ARGV0 != 0,
+    };
+    (start.argv0 || start.program.is_some()).then_some(start)
+}
+
+/// Takes over a descriptor that the kernel opened for this process.
+pub fn take_fd(fd: i32) -> std::fs::File {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the descriptor of AT_EXECFD belongs to nobody else in this process.
+    unsafe { std::fs::File::from_raw_fd(fd) }
 }

@@ -229,20 +229,23 @@ fn close_range(_: &mut Task, first: u32, last: u32, flags: u32) -> SysResult {
             [first.into(), last.into(), flags.into()],
         )
     };
-    let hidden = crate::sys::exec_fd();
-    let Ok(own) = u32::try_from(hidden) else {
-        return close(first, last);
-    };
-    if !(first..=last).contains(&own) {
+    if first > last {
         return close(first, last);
     }
-    if first < own {
-        close(first, own - 1)?;
+    let mut own: Vec<u32> = crate::sys::hidden_fds()
+        .filter_map(|fd| u32::try_from(fd).ok())
+        .filter(|fd| (first..=last).contains(fd))
+        .collect();
+    own.sort_unstable();
+    own.dedup();
+    let mut from = Some(first);
+    for fd in own {
+        if let Some(from) = from.filter(|from| *from < fd) {
+            close(from, fd - 1)?;
+        }
+        from = fd.checked_add(1).filter(|next| *next <= last);
     }
-    if last > own {
-        close(own + 1, last)?;
-    }
-    Ok(0)
+    from.map_or(Ok(0), |from| close(from, last))
 }
 
 fn dup(_: &mut Task, fd: Fd) -> SysResult {

@@ -59,6 +59,7 @@ fn map(
     fd: Fd,
     offset: u64,
 ) -> SysResult {
+    let flags = u64::from(t.abi.mmap_to_host(flags as u32));
     let anonymous = flags as i32 & libc::MAP_ANONYMOUS != 0;
     let file = if anonymous {
         None
@@ -175,7 +176,8 @@ fn munlock(t: &mut Task, addr: Ptr, len: Hex) -> SysResult {
 
 /// Locking everything would lock the emulator's reservation, too; it is allowed or refused as the kernel would, and
 /// present mappings stay as they are.
-fn mlockall(_: &mut Task, flags: i32) -> SysResult {
+fn mlockall(t: &mut Task, flags: i32) -> SysResult {
+    let flags = t.abi.mlockall_to_host(flags as u32) as i32;
     const KNOWN: i32 = libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT;
     if flags == 0 || flags & !KNOWN != 0 || flags == libc::MCL_ONFAULT {
         return Err(Errno::EINVAL);

@@ -142,6 +142,13 @@ const OPTIONS: &[(i32, i32, i32, Form)] = &[
     (libc::SOL_TIPC, 127, 137, INT),
 ];
 
+fn host_option(t: &Task, level: i32, option: i32) -> i32 {
+    match level {
+        libc::SOL_SOCKET => t.abi.socket_option_to_host(option),
+        _ => option,
+    }
+}
+
 fn form(t: &Task, level: i32, option: i32) -> Result<Form, Errno> {
     let row = OPTIONS
         .iter()
@@ -179,6 +186,7 @@ fn set(t: &mut Task, fd: Fd, level: i32, option: i32, value: u64, len: usize) ->
 
 fn setsockopt(t: &mut Task, fd: Fd, level: i32, option: i32, value: Ptr, len: i32) -> SysResult {
     let len = length(len)?;
+    let option = host_option(t, level, option);
     let (abi, host) = (t.abi, host());
     match form(t, level, option)? {
         Form::Data(_) if value.0.0 == 0 => set(t, fd, level, option, 0, len as usize),
@@ -243,6 +251,7 @@ fn attach_filter(
 
 fn getsockopt(t: &mut Task, fd: Fd, level: i32, option: i32, value: Ptr, len: Ptr) -> SysResult {
     let room = length(t.get::<i32>(len.0)?)?;
+    let option = host_option(t, level, option);
     let shape = match form(t, level, option)? {
         Form::Data(shape) => shape,
         Form::Filter | Form::Group => {

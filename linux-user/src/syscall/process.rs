@@ -67,8 +67,8 @@ fn exit(t: &mut Task, status: i32) -> SysResult {
     Err(Errno::KEEP_REGS)
 }
 
-fn exit_group(_: &mut Task, status: i32) -> SysResult {
-    sys::exit_group(status)
+fn exit_group(t: &mut Task, status: i32) -> SysResult {
+    process::end(t, status)
 }
 
 fn fork(t: &mut Task) -> SysResult {

@@ -303,9 +303,6 @@ fn tgkill(_: &mut Task, tgid: i32, tid: i32, sig: i32) -> SysResult {
     call(libc::SYS_tgkill, [tgid as u64, tid as u64, sig as u64])
 }
 
-/// MINSIGSTKSZ of most architectures.
-const MIN_STACK: u64 = 2048;
-
 fn sigaltstack(t: &mut Task, new: In<StackT>, old: Out<StackT>) -> SysResult {
     let new = new.opt(t)?;
     let port = t.port;
@@ -317,7 +314,7 @@ fn sigaltstack(t: &mut Task, new: In<StackT>, old: Out<StackT>) -> SysResult {
             flags: n.flags as u32,
             size: n.size.0,
         };
-        t.signals.alt_stack.set(stack, sp, MIN_STACK)?;
+        t.signals.alt_stack.set(stack, sp, t.abi.min_signal_stack)?;
     }
     let was = StackT {
         sp: ULong(was.sp),

@@ -55,12 +55,25 @@ impl CallTable {
 
     /// Reads the table's text; malformed text does not compile.
     pub const fn parse(text: &'static str, families: &'static [&'static [SysDesc]]) -> CallTable {
-        let mut table = CallTable {
+        let table = CallTable {
             low: [FREE; LOW],
             high: [FREE; HIGH],
         };
+        table.with(text, families)
+    }
+
+    /// The same table with more rows: those that an architecture adds to the generic ones.
+    pub const fn with(
+        self,
+        text: &'static str,
+        families: &'static [&'static [SysDesc]],
+    ) -> CallTable {
+        let mut table = self;
         let mut rest = text.as_bytes();
         let mut highs = 0;
+        while highs < HIGH && !table.high[highs].name.is_empty() {
+            highs += 1;
+        }
         while !rest.is_empty() {
             let (line, tail) = cut(rest, b'\n');
             rest = tail;

@@ -81,6 +81,7 @@ fn main() {
     let opts = Opts {
         parallel: false,
         max_regs: 0,
+        ..Opts::default()
     };
     for _ in 0..number(3, 1) {
         let (mut front, mut back) = (Duration::ZERO, Duration::ZERO);

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use tcg_ir::{Block, FpMode, HelperDef, StateLayout};
 use tcg_mem::MemFault;
+use tcg_target::gdb::GdbDescription;
 use tcg_target::{Isa, TranslateCtx};
 
 use crate::disasm::{self, Context};
@@ -111,5 +112,9 @@ impl Isa for Arm {
             if pc & 1 != 0 { 'T' } else { 'A' },
         );
         out
+    }
+
+    fn gdb(&self) -> Option<GdbDescription> {
+        Some(crate::gdb::describe(self.model, self.big_endian))
     }
 }

@@ -1,8 +1,9 @@
 //! Looking inside a running guest: what the engine reports, and the text log of the `-d` words.
 //!
-//! To come: gdb server glue, perf map, coverage.
+//! To come: coverage.
 #![forbid(unsafe_code)]
 
+pub mod gdb;
 mod hostasm;
 pub mod log_mask;
 mod text;

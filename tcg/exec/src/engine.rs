@@ -3,10 +3,11 @@
 use crate::block::{PAGE_BITS, PageIndex, TransBlock};
 use crate::codebuf::{CodeBuffer, CodeMap};
 use crate::fault;
-use crate::lock::Lock;
+use crate::lock::{Guard, Lock};
 use crate::observe::Hooks;
 use crate::safepoint::Safepoint;
 use crate::stats::{Counters, Stats};
+use crate::stops::Stops;
 use crate::table::{Table, Writer};
 use std::io;
 use std::sync::Arc;
@@ -37,6 +38,10 @@ pub struct EngineConfig {
     pub code_bytes: usize,
     /// Size of a thread's paired-return stack.
     pub return_stack_bytes: usize,
+    /// Generate code for the least host that is supported, whatever this one has.
+    pub baseline_host: bool,
+    /// Check every block's IR; a broken one ends the emulator.
+    pub verify_ir: bool,
 }
 
 impl Default for EngineConfig {
@@ -47,6 +52,8 @@ impl Default for EngineConfig {
             max_insns: 64,
             code_bytes: 256 << 20,
             return_stack_bytes: 256 << 10,
+            baseline_host: false,
+            verify_ir: false,
         }
     }
 }
@@ -62,6 +69,8 @@ pub(crate) struct Inner {
     pub blocks: Vec<*mut TransBlock>,
     /// The page ranges of the last invalidations; number n is at n % RECENT.
     recent: [(u64, u64); RECENT],
+    /// A block that goes round inside has become invalid.
+    stale_loops: bool,
 }
 
 impl Inner {
@@ -94,6 +103,7 @@ pub struct Engine {
     pub(crate) safepoint: Safepoint,
     pub(crate) counters: Counters,
     pub(crate) hooks: Hooks,
+    pub(crate) stops: Stops,
     pub(crate) helpers: Box<[tcg_ir::HelperFn]>,
     /// Number of invalidations so far.
     pub(crate) invalidations: AtomicU64,
@@ -136,11 +146,13 @@ impl Engine {
                 pages: PageIndex::default(),
                 blocks: Vec::new(),
                 recent: [(0, 0); RECENT],
+                stale_loops: false,
             }),
             inline_caches: Lock::new(()),
             safepoint: Safepoint::new(),
             counters: Counters::default(),
             hooks: Hooks::default(),
+            stops: Stops::default(),
             helpers: crate::jit::helper_table(isa),
             invalidations: AtomicU64::new(0),
             ir_bytes: AtomicUsize::new(0),
@@ -174,6 +186,16 @@ impl Engine {
             let mut inner = self.inner.lock();
             self.drop_pages(&mut inner, start.0 >> PAGE_BITS, last);
             inner.pages.forget_faults(start.0 >> PAGE_BITS, last);
+            self.unlock(inner);
+        }
+    }
+
+    /// Frees the lock; whoever may be going round in code that has become invalid comes out.
+    fn unlock(&self, mut inner: Guard<'_, Inner>) {
+        let stale = std::mem::take(&mut inner.stale_loops);
+        drop(inner);
+        if stale {
+            self.safepoint.call();
         }
     }
 
@@ -191,6 +213,7 @@ impl Engine {
                 inner.pages.note_fault(first);
             }
         });
+        self.unlock(inner);
     }
 
     /// Invalidates the blocks of some pages.
@@ -221,11 +244,13 @@ impl Engine {
                 inner.pages.remove(block, *page);
             }
         }
+        self.unlock(inner);
     }
 
     /// Makes an invalid block unreachable: out of the table, and its entry leads to a lookup.
     fn unlink(&self, block: &TransBlock, inner: &mut Inner) {
         self.table.remove(block);
+        inner.stale_loops |= block.loops;
         if block.entry != 0 {
             self.detour(block, inner);
         }

@@ -22,4 +22,8 @@ pub enum Exit {
     Interrupt,
     /// The one-instruction step that was asked for is done.
     Step,
+    /// The next instruction has a breakpoint ([`crate::Engine::set_breakpoints`]); it has not run.
+    Break,
+    /// A watched access. Whether the instruction has run is what [`crate::Engine::set_watchpoints`] was told.
+    Watch(crate::WatchHit),
 }

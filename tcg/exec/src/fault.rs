@@ -61,7 +61,7 @@ pub(crate) fn register(engine: &Arc<Engine>) -> io::Result<()> {
             set(&e.code, engine.code.base(), engine.code.end());
             let base = engine.mem.base();
             let end = base + engine.mem.limit() as usize + GUARD;
-            set(&e.memory, base - GUARD, end);
+            set(&e.memory, base.saturating_sub(GUARD), end);
             return Ok(());
         }
     }
@@ -105,6 +105,8 @@ struct HostFault {
     addr: usize,
     access: Access,
     bus: bool,
+    /// The address is not canonical, so the host does not tell it.
+    nowhere: bool,
 }
 
 /// What to do about an access.
@@ -134,8 +136,10 @@ pub unsafe fn handle_host_fault(
         return false;
     }
     // SAFETY: the arguments are those of the handler.
-    let (uc, addr) = unsafe { (&mut *uc, (*info).si_addr() as usize) };
+    let (uc, addr, code) = unsafe { (&mut *uc, (*info).si_addr() as usize, (*info).si_code) };
     const WRITE: i64 = 2;
+    /// si_code of a general protection fault.
+    const SI_KERNEL: i32 = 128;
     let err = uc.uc_mcontext.gregs[libc::REG_ERR as usize];
     let fault = HostFault {
         addr,
@@ -144,6 +148,7 @@ pub unsafe fn handle_host_fault(
             _ => Access::Write,
         },
         bus: sig == libc::SIGBUS,
+        nowhere: sig == libc::SIGSEGV && code == SI_KERNEL,
     };
     let rip = uc.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
     match engine_at(rip, |e| &e.code) {
@@ -229,7 +234,11 @@ fn in_code(engine: &Engine, rip: usize, fault: &HostFault, uc: &mut libc::uconte
     let Some(block) = engine.block_at(rip) else {
         return false;
     };
-    let verdict = engine.judge(fault);
+    let verdict = match fault.nowhere {
+        // The interpreter runs the instruction again and finds the address out: its accessors compare with the limit.
+        true => Verdict::CodeWritten,
+        false => engine.judge(fault),
+    };
     if rip - block.entry < block.body {
         // The comparison at entry could not read the code: let the dispatch loop find out why.
         cpu.set_pc(block.pc);
@@ -239,7 +248,7 @@ fn in_code(engine: &Engine, rip: usize, fault: &HostFault, uc: &mut libc::uconte
     }
     let exit = match verdict {
         // Whoever released the page, this thread or another, may have invalidated this very block.
-        Verdict::Retry | Verdict::CodeWritten if block.is_valid() => return true,
+        Verdict::Retry | Verdict::CodeWritten if block.is_valid() && !fault.nowhere => return true,
         Verdict::Retry | Verdict::CodeWritten => None,
         Verdict::Guest(f) => Some(f),
     };

@@ -4,13 +4,14 @@
 use crate::Exit;
 use crate::block::Piece;
 use crate::env::{header_of, kind};
+use crate::stops;
 use crate::translate::Failed;
 use crate::vcpu::{Cpu, Next};
 use std::sync::atomic::Ordering;
 use tcg_debug::log_mask;
 use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
 use tcg_ir::{Block, Ty};
-use tcg_mem::{Endian, GuestVa, MemFault, UserMem};
+use tcg_mem::{Access, Endian, GuestVa, MemFault, UserMem};
 
 /// Guest memory through the recovering accessors.
 struct GuestMemory<'a>(&'a Cpu);
@@ -28,6 +29,7 @@ impl GuestMemory<'_> {
 
 impl Memory for GuestMemory<'_> {
     fn load(&mut self, va: GuestVa, bytes: &mut [u8]) -> Result<(), MemFault> {
+        self.0.watch(va, bytes.len(), Access::Read)?;
         let mem = self.mem();
         let r = match bytes.len() {
             1 | 2 | 4 | 8 => mem.load(va, bytes.len() as u32, Endian::Little).map(|v| {
@@ -40,6 +42,7 @@ impl Memory for GuestMemory<'_> {
     }
 
     fn store(&mut self, va: GuestVa, bytes: &[u8]) -> Result<(), MemFault> {
+        self.0.watch(va, bytes.len(), Access::Write)?;
         let mut word = [0; 8];
         let r = match bytes.len() {
             1 | 2 | 4 | 8 => {
@@ -66,6 +69,7 @@ impl Memory for GuestMemory<'_> {
         bytes: &mut [u8],
         f: &mut dyn FnMut(&mut [u8]),
     ) -> Result<(), MemFault> {
+        self.0.watch(va, bytes.len(), Access::Write)?;
         let r = update(self.mem(), va, bytes, f);
         self.refine(r)
     }
@@ -237,6 +241,9 @@ impl Cpu {
             } => {
                 if ir.exits[exit].mode_dynamic {
                     self.update_mode();
+                }
+                if code == stops::BREAK {
+                    return Next::Leave(Exit::Break);
                 }
                 Next::Leave(Exit::Trap { code, info })
             }

@@ -1,6 +1,7 @@
 //! The seam to the code generator, tcg-x64.
 
 use crate::block::DirectLink;
+use crate::engine::EngineConfig;
 use tcg_ir::{Block, HelperFn};
 use tcg_target::{EnvHeader, Isa};
 use tcg_x64::{Features, LinkKind, LinkSite, Opts};
@@ -14,6 +15,13 @@ pub(crate) fn helper_table(isa: &dyn Isa) -> Box<[HelperFn]> {
 /// A thread's compiler: made when it is first needed.
 #[derive(Default)]
 pub(crate) struct Compiler(Option<tcg_x64::Compiler>);
+
+fn host_features(cfg: &EngineConfig) -> Features {
+    match cfg.baseline_host {
+        true => Features::baseline(),
+        false => Features::detect(),
+    }
+}
 
 /// Host code of a block.
 pub(crate) struct Compiled<'a> {
@@ -29,17 +37,12 @@ impl Compiler {
         &mut self,
         block: &Block,
         isa: &dyn Isa,
-        parallel: bool,
-        loops: bool,
+        cfg: &EngineConfig,
+        opts: Opts,
     ) -> Option<Compiled<'_>> {
         let compiler = self
             .0
-            .get_or_insert_with(|| tcg_x64::Compiler::new(Features::detect()));
-        let opts = Opts {
-            parallel,
-            loops,
-            max_regs: 0,
-        };
+            .get_or_insert_with(|| tcg_x64::Compiler::new(host_features(cfg)));
         let out = compiler
             .compile(block, isa.layout(), isa.helpers(), &opts)
             .ok()?;

@@ -63,6 +63,8 @@ counters! {
     exits_interrupt,
     /// Single steps.
     steps,
+    /// Breakpoints and watchpoints.
+    stops,
     /// Stores of a block to itself.
     self_modified,
     /// Overflows of the paired-return stack.

@@ -14,6 +14,7 @@ use std::time::Instant;
 use tcg_debug::log_mask;
 use tcg_ir::Block;
 use tcg_mem::{GuestVa, MemFault};
+use tcg_x64::Opts;
 
 /// Why there is no block.
 pub(crate) enum Failed {
@@ -44,12 +45,17 @@ impl Engine {
         };
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
-            let source = self
-                .source(pc, mode, max_insns, Guarded::Yes)
-                .map_err(Failed::Fetch)?;
+            let source = match self.stops.breaking() {
+                false => self.source(pc, mode, max_insns, Guarded::Yes),
+                true => self.source_to_stop(pc, mode, max_insns),
+            };
+            let source = source.map_err(Failed::Fetch)?;
+            if self.cfg.verify_ir {
+                self.check(&source.ir);
+            }
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(source, since),
-                Backend::Jit => match compiler.compile(&source.ir, self.isa, self.is_parallel()) {
+                Backend::Jit => match self.compile(compiler, &source) {
                     Some(c) => {
                         self.report(&source.ir, c.code);
                         self.publish_code(source, c, since)
@@ -70,6 +76,28 @@ impl Engine {
         let ns = start.elapsed().as_nanos() as u64;
         self.counters.translate_ns.fetch_add(ns, Ordering::Relaxed);
         Ok(block)
+    }
+
+    fn compile<'a>(&self, compiler: &'a mut Compiler, source: &Source) -> Option<Compiled<'a>> {
+        // Code that is verified at entry has to come back to the entry, and reports want to see every round.
+        let loops = source.verify.is_empty() && !self.stops.breaking() && !self.no_chain();
+        let opts = Opts {
+            parallel: self.is_parallel(),
+            window: !self.mem.is_identity(),
+            loops: loops && self.cfg.max_insns > 1 && !self.cfg.one_insn_per_tb,
+            max_regs: 0,
+        };
+        compiler.compile(&source.ir, self.isa, &self.cfg, opts)
+    }
+
+    /// Ends the emulator if a block breaks the rules of the IR.
+    fn check(&self, ir: &Block) {
+        if let Err(broken) = tcg_ir::verify(ir, self.isa.layout(), self.isa.helpers()) {
+            panic!(
+                "broken IR: {broken:?}\n{}",
+                tcg_ir::text::print(ir, self.isa.layout(), self.isa.helpers())
+            );
+        }
     }
 
     fn publish_ir(&self, source: Source, since: u64) -> Result<Option<&TransBlock>, Failed> {

@@ -7,6 +7,7 @@ use crate::jit::Compiler;
 use crate::retstack::ReturnStack;
 use crate::safepoint::{ENGINE_ASKS, Seat};
 use crate::stats::Stats;
+use crate::stops::{self, WatchHit};
 use crate::translate::Failed;
 use crate::{Exit, asm, fault};
 use std::cell::{Cell, RefCell};
@@ -35,6 +36,10 @@ pub(crate) struct Cpu {
     pub alone: Cell<bool>,
     /// What the last access by Rust code failed with, as the fault handler saw it.
     pub host_fault: Cell<Option<MemFault>>,
+    /// A watched access of the instruction that is being run alone.
+    pub watch_hit: Cell<Option<WatchHit>>,
+    /// That instruction may do what it likes.
+    pub unwatched: Cell<bool>,
 }
 
 /// What the loop does after a piece of guest code.
@@ -180,6 +185,9 @@ impl Cpu {
             return Next::Again;
         }
         self.prepare_mxcsr();
+        if self.engine.stops.watching() {
+            return self.run_watched();
+        }
         match self.engine.cfg.backend {
             Backend::Interp => self.interpret(),
             Backend::Jit => self.run_code(),
@@ -212,6 +220,7 @@ impl Cpu {
             return Next::OneInsn;
         }
         match kind {
+            kind::TRAP if code == stops::BREAK => Next::Leave(Exit::Break),
             kind::TRAP => Next::Leave(Exit::Trap { code, info }),
             kind::FAULT => Next::Leave(Exit::Fault(fault_of(code, info))),
             kind::ONE_INSN => Next::OneInsn,
@@ -242,13 +251,16 @@ impl Cpu {
             let next = self.run_some();
             self.engine.safepoint.leave(&self.seat);
             match next {
+                Next::Leave(Exit::Fault(f)) if self.retry_in_other_mode(&f) => {}
                 Next::Leave(exit) => break exit,
                 Next::Again => {}
                 Next::Flush => self.engine.flush_since(self.generation.get()),
                 Next::OneInsn => {
                     self.count(|s| s.self_modified += 1);
-                    if let Some(exit) = self.one_insn() {
-                        break exit;
+                    match self.one_insn() {
+                        Some(Exit::Fault(f)) if self.retry_in_other_mode(&f) => {}
+                        Some(exit) => break exit,
+                        None => {}
                     }
                 }
             }
@@ -258,8 +270,22 @@ impl Cpu {
         exit
     }
 
+    /// Whether the ISA wants the faulting instruction to run again in another mode, which is set then.
+    fn retry_in_other_mode(&self, fault: &MemFault) -> bool {
+        if fault.va.0 < self.engine.mem.limit() {
+            return false;
+        }
+        match self.engine.isa.retry_fault(self.mode(), fault) {
+            Some(mode) if mode != self.mode() => {
+                self.set_mode(mode);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Runs exactly one instruction; an exit other than having done so.
-    fn one_insn(&self) -> Option<Exit> {
+    pub(crate) fn one_insn(&self) -> Option<Exit> {
         let ir = match self.engine.one_insn(self.pc(), self.mode()) {
             Ok(ir) => ir,
             Err(fault) => return Some(Exit::Fault(fault)),
@@ -267,16 +293,22 @@ impl Cpu {
         self.alone.set(true);
         let next = self.interpret_block(&ir);
         self.alone.set(false);
-        match next {
+        let exit = match next {
             Next::Leave(exit) => Some(exit),
             _ => None,
-        }
+        };
+        self.watch_exit(exit)
     }
 
     fn step(&self) -> Exit {
         let before = fault::set_current(self);
         self.update_mode();
-        let exit = self.one_insn().unwrap_or(Exit::Step);
+        let exit = loop {
+            match self.one_insn() {
+                Some(Exit::Fault(f)) if self.retry_in_other_mode(&f) => {}
+                exit => break exit.unwrap_or(Exit::Step),
+            }
+        };
         fault::restore_current(before);
         self.account(&exit);
         exit
@@ -288,6 +320,7 @@ impl Cpu {
             Exit::Fault(_) => s.exits_fault += 1,
             Exit::Interrupt => s.exits_interrupt += 1,
             Exit::Step => s.steps += 1,
+            Exit::Break | Exit::Watch(_) => s.stops += 1,
         });
         if let Some(o) = self.engine.hooks.on(log_mask::INT) {
             let isa = self.engine.isa;
@@ -348,6 +381,8 @@ impl Vcpu {
             self_modified: Cell::new(false),
             alone: Cell::new(false),
             host_fault: Cell::new(None),
+            watch_hit: Cell::new(None),
+            unwatched: Cell::new(false),
             engine,
         });
         // SAFETY: the header is zeroed memory of ours, and zero is a valid value of every field.
@@ -388,6 +423,14 @@ impl Vcpu {
     /// Runs exactly one guest instruction.
     pub fn step(&mut self) -> Exit {
         self.cpu.step()
+    }
+
+    /// The same, whatever breakpoints and watchpoints there are.
+    pub fn step_through(&mut self) -> Exit {
+        self.cpu.unwatched.set(true);
+        let exit = self.cpu.step();
+        self.cpu.unwatched.set(false);
+        exit
     }
 
     /// The program counter, with the ISA's tag bits.
@@ -443,6 +486,11 @@ impl Vcpu {
 
     /// The whole state block as bytes.
     pub fn state_bytes(&self) -> &[u8] {
+        self.cpu.state()
+    }
+
+    /// The same, to change.
+    pub fn state_bytes_mut(&mut self) -> &mut [u8] {
         self.cpu.state()
     }
 

@@ -231,7 +231,7 @@ ops! {
     FMin = "fmin" Fp;
     /// Arm FMAX.
     FMax = "fmax" Fp;
-    /// IEEE 754-2008 minNum: a quiet NaN loses to a number.
+    /// IEEE 754-2008 minNum: a quiet NaN loses to a number. `imm` 1: IEEE 754-2019 minimumNumber: any NaN does.
     FMinNum = "fminnum" Fp;
     /// IEEE 754-2008 maxNum.
     FMaxNum = "fmaxnum" Fp;
@@ -244,7 +244,7 @@ ops! {
     /// F32 or F64 → half precision in the low 16 bits of an I32.
     FToHalf = "tohalf" Fp;
     /// Float → integer, saturating, NaN gives 0 (Arm rule). `lane`: rounding mode (`FpRound`); `imm` low 8 bits: fraction bits;
-    /// bit 8: signed; bits 16..: width in bits of the integer (16, 32, 64), extended to the result type by signedness.
+    /// bit 8: signed; bit 9: a NaN gives the largest number instead; bits 16..: width in bits of the integer (16, 32, 64), extended to the result type by signedness.
     FToI = "ftoi" Fp;
     /// Integer → float; `imm` low 8 bits: fraction bits; bit 8: signed. Rounding: `lane` (`FpRound`).
     FFromI = "fromi" Fp;

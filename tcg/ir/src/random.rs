@@ -416,7 +416,7 @@ impl Generator<'_> {
             Imm::Below(n) => self.rng.below(n as u32),
             Imm::ToInt => {
                 let width = self.pick(&[16, 32, 64]);
-                self.fraction(width) | sign | width << 16
+                self.fraction(width) | sign | self.rng.below(2) << 9 | width << 16
             }
             Imm::FromInt => self.fraction(32) | sign,
             Imm::Lanes => self.fraction(element) | sign | self.rng.below(6) << 12,

@@ -101,7 +101,7 @@ pub enum Imm {
     Group,
     /// Below this number.
     Below(i64),
-    /// Fraction bits, signedness and width of `FToI`.
+    /// Fraction bits, signedness, NaN rule and width of `FToI`.
     ToInt,
     /// Fraction bits and signedness of `FFromI`.
     FromInt,
@@ -266,7 +266,7 @@ impl Sig {
             Imm::Below(n) => (0..n).contains(&imm),
             Imm::ToInt => {
                 let width = imm >> 16;
-                imm & 0xfe00 == 0
+                imm & 0xfc00 == 0
                     && matches!(width, 16 | 32 | 64)
                     && width <= result * 8
                     && fraction <= width
@@ -326,7 +326,8 @@ const fn integer(op: Op) -> Option<Sig> {
 const fn float(op: Op) -> Option<Sig> {
     Some(match op {
         Op::FAdd | Op::FSub | Op::FMul | Op::FDiv => plain(FLOAT, [R, R, N]).aux(1),
-        Op::FMin | Op::FMax | Op::FMinNum | Op::FMaxNum => plain(FLOAT, [R, R, N]).aux(1),
+        Op::FMin | Op::FMax => plain(FLOAT, [R, R, N]).aux(1),
+        Op::FMinNum | Op::FMaxNum => plain(FLOAT, [R, R, N]).aux(1).imm(Imm::Below(2)),
         Op::FSqrt | Op::FNeg | Op::FAbs => plain(FLOAT, [R, N, N]).aux(1),
         Op::FMulAdd => plain(FLOAT, [R, R, R]).aux(1),
         Op::FRound => sig(FLOAT, [R, N, N], Lane::Round, 1, Imm::Below(2)),

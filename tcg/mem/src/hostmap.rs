@@ -2,6 +2,9 @@
 //!
 //! Every function checks that the range is page-aligned and inside the window, so that no call can touch the
 //! emulator's own memory. What is "unmapped" for the guest stays reserved here (PROT_NONE).
+//!
+//! Where guest and host share one address space ([`UserMem::identity`]), the caller's map tells what is the guest's:
+//! only that may be replaced, protected or unmapped, and what is free is claimed without replacing anything.
 
 use crate::{GuestVa, PAGE, UserMem};
 use std::io;
@@ -62,7 +65,8 @@ impl UserMem {
     }
 
     /// Maps `len` bytes at `va`, replacing what was there. `extra` are further host MAP_ flags (MAP_NORESERVE,
-    /// MAP_LOCKED, MAP_SYNC, …). When the host refuses, the range is left as it was or reserved without access.
+    /// MAP_LOCKED, MAP_SYNC, …); MAP_FIXED_NOREPLACE says that the guest has nothing there. When the host refuses, the
+    /// range is left as it was or reserved without access.
     pub fn map(
         &self,
         va: GuestVa,
@@ -82,13 +86,22 @@ impl UserMem {
         } else {
             libc::MAP_PRIVATE
         };
-        let flags = (extra & !libc::MAP_FIXED_NOREPLACE) | kind | share | libc::MAP_FIXED;
+        let free = extra & libc::MAP_FIXED_NOREPLACE != 0 && self.is_identity();
+        let place = if free {
+            libc::MAP_FIXED_NOREPLACE
+        } else {
+            libc::MAP_FIXED
+        };
+        let flags = (extra & !libc::MAP_FIXED_NOREPLACE) | kind | share | place;
         // SAFETY: `range` checked that only the guest's window is replaced, and nobody holds a reference into it.
         let got = unsafe { libc::mmap(at, len, prot.bits(), flags, fd, offset as i64) };
         if got != libc::MAP_FAILED {
-            return Ok(());
+            return self.placed(got, at, len);
         }
         let error = io::Error::last_os_error();
+        if free {
+            return Err(error);
+        }
         // A refused MAP_FIXED may already have unmapped the range: claim such a hole before somebody else does.
         // SAFETY: MAP_FIXED_NOREPLACE changes nothing that exists.
         unsafe {
@@ -104,9 +117,40 @@ impl UserMem {
         Err(error)
     }
 
-    /// Gives the range back: reserved, without access, its memory freed.
+    /// Whether a mapping is where it was asked for: kernels before 4.17 take MAP_FIXED_NOREPLACE for a hint.
+    fn placed(&self, got: *mut libc::c_void, at: *mut libc::c_void, len: usize) -> io::Result<()> {
+        if got == at {
+            return Ok(());
+        }
+        // SAFETY: a mapping that was made a moment ago and that nobody uses.
+        unsafe { libc::munmap(got, len) };
+        Err(io::Error::from_raw_os_error(libc::EEXIST))
+    }
+
+    /// Reserves a free range without access, so that it can be mapped over. EEXIST if something of the emulator's is
+    /// there; in a window of its own everything is reserved already.
+    pub fn claim(&self, va: GuestVa, len: u64) -> io::Result<()> {
+        let (at, len) = self.range(va, len)?;
+        if !self.is_identity() {
+            return Ok(());
+        }
+        let flags = RESERVE | libc::MAP_FIXED_NOREPLACE;
+        // SAFETY: MAP_FIXED_NOREPLACE changes nothing that exists.
+        let got = unsafe { libc::mmap(at, len, libc::PROT_NONE, flags, -1, 0) };
+        if got == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        self.placed(got, at, len)
+    }
+
+    /// Gives the range back: reserved, without access, its memory freed; where guest and host share the address space,
+    /// back to the host.
     pub fn unmap(&self, va: GuestVa, len: u64) -> io::Result<()> {
         let (at, len) = self.range(va, len)?;
+        if self.is_identity() {
+            // SAFETY: the caller's map says that the range is the guest's, and nobody holds a reference into it.
+            return check(unsafe { libc::munmap(at, len) });
+        }
         // SAFETY: as in `map`.
         let got = unsafe { libc::mmap(at, len, libc::PROT_NONE, RESERVE | libc::MAP_FIXED, -1, 0) };
         if got == libc::MAP_FAILED {
@@ -140,7 +184,7 @@ impl UserMem {
         if got == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        if old_len > 0 && extra & libc::MREMAP_DONTUNMAP == 0 {
+        if old_len > 0 && extra & libc::MREMAP_DONTUNMAP == 0 && !self.is_identity() {
             return self.unmap(old, old_len);
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! The memory of a user-mode guest: a window of host addresses, and checked access to it.
 //!
-//! A 32-bit guest's window is 4 GiB with guard pages around it; generated code addresses it through the gs base.
+//! A 32-bit guest's window is 4 GiB with guard pages around it; generated code addresses it through the gs base. A
+//! 64-bit guest shares the host's address space: guest address = host address. The emulator's own memory lies there,
+//! too, so only what the guest's map has is the guest's, and new memory is claimed without replacing anything.
 //! Access never makes a Rust reference into guest memory: other threads and the guest's kernel view may change it
 //! at any time.
 
@@ -53,6 +55,21 @@ impl UserMem {
     /// Reserves the window of a 32-bit guest: 4 GiB.
     pub fn reserve_32() -> Result<UserMem, ReserveError> {
         Self::reserve(1 << 32)
+    }
+
+    /// The memory of a 64-bit guest: the user half of the host's address space, where every guest address is the host
+    /// address. Nothing is reserved; see [`UserMem::is_identity`].
+    pub fn identity() -> UserMem {
+        UserMem {
+            base: 0,
+            limit: (1 << 47) - PAGE,
+        }
+    }
+
+    /// Whether the guest's addresses are the host's. Then the emulator's own memory is inside the window: [`UserMem::unmap`]
+    /// gives memory back to the host, and free places are mapped with MAP_FIXED_NOREPLACE or [`UserMem::claim`].
+    pub fn is_identity(&self) -> bool {
+        self.base == 0
     }
 
     /// Reserves a window of `limit` bytes (a multiple of the page size) and its guards.

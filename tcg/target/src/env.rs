@@ -82,3 +82,44 @@ pub struct EnvHeader {
 /// # Safety
 /// The type must be `repr(C)`, valid for every bit pattern, without padding that matters, and at most 16-byte aligned.
 pub unsafe trait StateBlock: 'static {}
+
+/// A copy of a state block, aligned as the original.
+#[derive(Clone, Debug, Default)]
+pub struct StateCopy {
+    chunks: Vec<Chunk>,
+    len: usize,
+}
+
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug)]
+struct Chunk([u8; 64]);
+
+impl StateCopy {
+    /// Zeroes.
+    pub fn new(len: usize) -> StateCopy {
+        StateCopy {
+            chunks: vec![Chunk([0; 64]); len.div_ceil(64)],
+            len,
+        }
+    }
+
+    /// Takes the contents of a block.
+    pub fn copy_from(&mut self, state: &[u8]) {
+        if self.len != state.len() {
+            *self = StateCopy::new(state.len());
+        }
+        self.bytes_mut().copy_from_slice(state);
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the chunks are arrays of bytes without padding, and there are at least `len` bytes of them.
+        unsafe { std::slice::from_raw_parts(self.chunks.as_ptr().cast(), self.len) }
+    }
+
+    /// The bytes, to change.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.chunks.as_mut_ptr().cast(), self.len) }
+    }
+}

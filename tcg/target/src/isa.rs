@@ -44,11 +44,24 @@ pub trait Isa: Send + Sync {
     /// block before it; if it is the first, its fault is the error.
     fn translate(&self, pc: u64, mode: u32, ctx: &mut TranslateCtx<'_>) -> Result<Block, MemFault>;
 
+    /// An access of guest code failed at an address beyond the guest's memory (`fault.va`), at an instruction translated in
+    /// `mode`. An ISA that ignores bits of addresses answers with a mode in which its translations mask them, and the
+    /// instruction runs again; otherwise the fault is the guest's. So addresses are used as they are until a program
+    /// that tags its pointers is seen, and from then on in the threads that do.
+    fn retry_fault(&self, _mode: u32, _fault: &MemFault) -> Option<u32> {
+        None
+    }
+
     /// Disassembles the instruction at `pc`: text and length in bytes.
     fn disassemble(&self, pc: u64, mode: u32, bytes: &[u8]) -> (String, usize);
 
     /// Registers as text, for `-d cpu` and crash reports. `pc` and `mode` as in the environment header.
     fn dump(&self, state: &[u8], pc: u64, mode: u32) -> String;
+
+    /// The registers as a debugger sees them; nothing if debugging is not supported.
+    fn gdb(&self) -> Option<crate::gdb::GdbDescription> {
+        None
+    }
 }
 
 /// The engine's view of guest memory that holds code, supplied by the address space.

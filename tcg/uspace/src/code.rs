@@ -111,12 +111,7 @@ impl CodeMemory for AddressSpace {
     fn protect_code(&self, va: GuestVa, len: u64) -> bool {
         // Most translations are of pages that are known already; these need no lock.
         let (first, last) = (page_of(va.0), page_of(va.0.saturating_add(len.max(1) - 1)));
-        if self
-            .flags
-            .range(first, last + 1)
-            .iter()
-            .all(|b| b.load(std::sync::atomic::Ordering::Acquire) & CODE != 0)
-        {
+        if self.flags.all(first, last + 1, CODE) {
             return true;
         }
         let inner = self.lock();

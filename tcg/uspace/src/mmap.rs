@@ -30,6 +30,9 @@ const HOST_FLAGS: i32 = libc::MAP_NORESERVE
     | libc::MAP_SYNC;
 const FIXED: i32 = libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE;
 
+/// How far below a place that the emulator has the next one is tried.
+const STEP_ASIDE: u64 = 256 << 20;
+
 impl AddressSpace {
     /// The `mmap` system call.
     pub fn mmap(&self, req: &MapRequest) -> Result<GuestVa, Errno> {
@@ -55,14 +58,14 @@ impl AddressSpace {
             return Err(Errno::EOVERFLOW);
         }
         let mut inner = self.lock();
-        let at = self.place(&inner, req, len)?;
-        let replaced: u64 = inner
+        let mut at = self.place(&inner, req, len)?;
+        let free: u64 = inner
             .map
-            .parts(at, at + len)
+            .gaps(at, at + len)
             .iter()
-            .map(|(s, e, _)| e - s)
+            .map(|(s, e)| e - s)
             .sum();
-        if !inner.fits(len - replaced) {
+        if !inner.fits(free) {
             return Err(Errno::ENOMEM);
         }
         let had_code = self.flags.any(at, at + len, pageflags::CODE);
@@ -77,14 +80,21 @@ impl AddressSpace {
         // the guest's own limits are emulated.
         let extra = if shared { 0 } else { libc::MAP_NORESERVE };
         let prot = Self::host_prot(req.prot);
-        let made = self.mem.map(
-            GuestVa(at),
-            len,
-            prot,
-            shared,
-            req.flags & HOST_FLAGS | extra,
-            source,
-        );
+        let extra = req.flags & HOST_FLAGS | extra;
+        let made = loop {
+            let made = self.host_map(&inner, (at, len), (prot, shared, extra), source);
+            match made {
+                // The emulator is there.
+                Err(Errno::EEXIST) if req.flags & FIXED == 0 => {
+                    let below = self.find_free_below(&inner, len, at.saturating_sub(STEP_ASIDE));
+                    at = below.ok_or(Errno::ENOMEM)?;
+                }
+                Err(Errno::EEXIST) if req.flags & libc::MAP_FIXED_NOREPLACE == 0 => {
+                    return Err(Errno::ENOMEM);
+                }
+                made => break made,
+            }
+        };
         if made.is_ok() {
             let file = req.file.as_ref().map(|(_, b)| b.clone());
             let vma = Vma {
@@ -133,6 +143,40 @@ impl AddressSpace {
         self.find_free(inner, len).ok_or(Errno::ENOMEM)
     }
 
+    /// Maps host memory for the guest, over what the guest has there and over what nobody has. EEXIST if something of
+    /// the emulator's is there; then nothing has changed.
+    pub(crate) fn host_map(
+        &self,
+        inner: &Inner,
+        (at, len): (u64, u64),
+        (prot, shared, extra): (HostProt, bool, i32),
+        source: MapSource,
+    ) -> Result<(), Errno> {
+        let mut extra = extra;
+        if self.mem.is_identity() {
+            match inner.map.gaps(at, at + len).as_slice() {
+                [gap] if *gap == (at, at + len) => extra |= libc::MAP_FIXED_NOREPLACE,
+                gaps => self.claim(gaps)?,
+            }
+        }
+        Ok(self
+            .mem
+            .map(GuestVa(at), len, prot, shared, extra, source)?)
+    }
+
+    /// Takes free ranges from the host, all or none.
+    fn claim(&self, gaps: &[(u64, u64)]) -> Result<(), Errno> {
+        for (i, &(from, to)) in gaps.iter().enumerate() {
+            if let Err(e) = self.mem.claim(GuestVa(from), to - from) {
+                for &(from, to) in gaps.get(..i).unwrap_or_default() {
+                    self.mem.unmap(GuestVa(from), to - from)?;
+                }
+                return Err(e.into());
+            }
+        }
+        Ok(())
+    }
+
     /// A free range as the kernel's default layout chooses it: top-down, then bottom-up.
     pub(crate) fn find_free(&self, inner: &Inner, len: u64) -> Option<u64> {
         let low = self.geometry.min_addr.max(PAGE);
@@ -142,6 +186,12 @@ impl AddressSpace {
                 .map
                 .gap_above(inner.mmap_top, self.geometry.task_size, len, PAGE)
         })
+    }
+
+    /// A free range that ends at or below `top`.
+    fn find_free_below(&self, inner: &Inner, len: u64, top: u64) -> Option<u64> {
+        let low = self.geometry.min_addr.max(PAGE);
+        inner.map.gap_below(low, top, len, PAGE)
     }
 
     fn check_range(&self, va: GuestVa, len: u64) -> Result<(u64, u64), Errno> {
@@ -165,7 +215,9 @@ impl AddressSpace {
         let mut inner = self.lock();
         let had_code = self.flags.any(start, end, pageflags::CODE);
         if !inner.map.is_free(start, end) {
-            self.mem.unmap(GuestVa(start), end - start)?;
+            for (from, to) in inner.map.runs(start, end) {
+                self.mem.unmap(GuestVa(from), to - from)?;
+            }
             inner.map.remove(start, end);
             self.flags.fill(start, end, 0);
         }
@@ -214,27 +266,27 @@ impl AddressSpace {
         vma: &Vma,
         prot: Prot,
     ) -> Result<(), Errno> {
-        // Run by run: a page with translations is never writable on the host in between.
-        let code = |page: u64| self.flags.get(page) & pageflags::CODE != 0;
-        let mut at = from;
-        while at < to {
-            let guarded = prot.writable() && code(at);
-            let mut end = at + PAGE;
-            while end < to && (prot.writable() && code(end)) == guarded {
-                end += PAGE;
+        // Piece by piece: a page with translations is never writable on the host in between.
+        let mut guarded = Vec::new();
+        if prot.writable() {
+            self.flags
+                .each(from, to, pageflags::CODE, |page| guarded.push(page));
+        }
+        let protect = |start: u64, end: u64, prot| {
+            if start < end {
+                self.mem.protect(GuestVa(start), end - start, prot)?;
             }
-            let host = match guarded {
-                true => HostProt::Read,
-                false => Self::host_prot(prot),
-            };
-            self.mem.protect(GuestVa(at), end - at, host)?;
-            at = end;
+            Ok::<(), Errno>(())
+        };
+        let mut at = from;
+        for page in guarded {
+            protect(at, page, Self::host_prot(prot))?;
+            protect(page, page + PAGE, HostProt::Read)?;
+            at = page + PAGE;
         }
-        for byte in self.flags.range(from, to) {
-            use std::sync::atomic::Ordering;
-            let keep = byte.load(Ordering::Relaxed) & pageflags::CODE;
-            byte.store(pageflags::MAPPED | keep | (prot.0 & 7), Ordering::Release);
-        }
+        protect(at, to, Self::host_prot(prot))?;
+        let value = pageflags::MAPPED | (prot.0 & 7);
+        self.flags.set_prot(from, to, value, pageflags::CODE);
         inner.twins_possible |= vma.shared && vma.file.is_some() && prot.writable();
         inner.map.update(from, to, |v| v.prot = prot);
         Ok(())
@@ -306,8 +358,16 @@ impl AddressSpace {
         } else {
             self.find_free(&inner, new_len).ok_or(Errno::ENOMEM)?
         };
+        let claimed = inner.map.gaps(target, target + new_len);
+        self.claim(&claimed).map_err(|_| Errno::ENOMEM)?;
         drop(inner);
-        self.move_mapping((src, old_len), (target, new_len), keep)
+        let moved = self.move_mapping((src, old_len), (target, new_len), keep);
+        if moved.is_err() {
+            for (from, to) in claimed {
+                self.mem.unmap(GuestVa(from), to - from)?;
+            }
+        }
+        moved
     }
 
     /// Extends a mapping behind its end if there is room.
@@ -326,15 +386,14 @@ impl AddressSpace {
             return Ok(false);
         }
         if vma.file.is_none() && !vma.shared {
-            let prot = Self::host_prot(vma.prot);
-            self.mem.map(
-                GuestVa(from),
-                to - from,
-                prot,
-                false,
-                libc::MAP_NORESERVE,
-                MapSource::Anonymous,
-            )?;
+            let how = (Self::host_prot(vma.prot), false, libc::MAP_NORESERVE);
+            let range = (from, to - from);
+            if self
+                .host_map(inner, range, how, MapSource::Anonymous)
+                .is_err()
+            {
+                return Ok(false);
+            }
             self.enter(
                 inner,
                 from,
@@ -349,6 +408,9 @@ impl AddressSpace {
         let Some(room) = self.find_free(inner, new_len) else {
             return Ok(false);
         };
+        if self.claim(&[(room, room + new_len), (from, to)]).is_err() {
+            return Ok(false);
+        }
         self.mem
             .remap(GuestVa(src), old_len, GuestVa(room), new_len, 0)?;
         self.mem
@@ -441,19 +503,17 @@ impl AddressSpace {
         }
         self.mem
             .protect(GuestVa(dst), new_len, Self::host_prot(vma.prot))?;
-        self.mem.unmap(GuestVa(src), old_len)?;
-        if keep {
-            let prot = Self::host_prot(vma.prot);
-            self.mem.map(
-                GuestVa(src),
-                old_len,
-                prot,
-                false,
-                libc::MAP_NORESERVE,
-                MapSource::Anonymous,
-            )?;
+        if !keep {
+            return Ok(self.mem.unmap(GuestVa(src), old_len)?);
         }
-        Ok(())
+        Ok(self.mem.map(
+            GuestVa(src),
+            old_len,
+            Self::host_prot(vma.prot),
+            false,
+            libc::MAP_NORESERVE,
+            MapSource::Anonymous,
+        )?)
     }
 
     /// The `madvise` system call.
@@ -531,8 +591,8 @@ impl AddressSpace {
     ) -> Result<(), Errno> {
         let len = page_up(len).ok_or(Errno::ENOMEM)?;
         let mut inner = self.lock();
-        self.mem
-            .map(va, len, HostProt::ReadWrite, false, 0, MapSource::Anonymous)?;
+        let how = (HostProt::ReadWrite, false, 0);
+        self.host_map(&inner, (va.0, len), how, MapSource::Anonymous)?;
         self.enter(
             &mut inner,
             va.0,

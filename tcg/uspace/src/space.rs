@@ -56,6 +56,20 @@ pub(crate) fn page_up(len: u64) -> Option<u64> {
     len.checked_next_multiple_of(PAGE)
 }
 
+impl Geometry {
+    /// The layout of a 64-bit guest that shares the host's address space. The whole of it can be mapped at fixed
+    /// addresses, apart from what the emulator has; without an address, mappings go below 2^45, where the host's
+    /// kernel puts nothing of its own under any setting of address randomisation or `ulimit -s`.
+    pub fn wide() -> Geometry {
+        Geometry {
+            task_size: (1 << 47) - PAGE,
+            stack_top: (1 << 45) - PAGE,
+            pie_base: 0x1555_5555_4000,
+            min_addr: 0x1_0000,
+        }
+    }
+}
+
 impl AddressSpace {
     /// An empty address space in a window. `stack_reserve` bytes below the stack's top are kept for its growth.
     pub fn new(mem: UserMem, geometry: Geometry, stack_reserve: u64) -> AddressSpace {
@@ -220,8 +234,13 @@ impl AddressSpace {
                 if v.shared { 's' } else { 'p' },
             );
             if !name.is_empty() {
-                // The kernel pads names to column 49 (73 for 64-bit addresses).
-                while line.len() < 49 {
+                // The kernel pads names to this column.
+                let column = if self.geometry.task_size > 1 << 32 {
+                    73
+                } else {
+                    49
+                };
+                while line.len() < column {
                     line.push(' ');
                 }
                 line.push_str(name);
@@ -274,18 +293,9 @@ impl AddressSpace {
                 ..Vma::anonymous(to, Prot::RW, false)
             };
             let source = tcg_mem::MapSource::Anonymous;
-            if self
-                .mem
-                .map(
-                    GuestVa(from),
-                    to - from,
-                    HostProt::ReadWrite,
-                    false,
-                    libc::MAP_NORESERVE,
-                    source,
-                )
-                .is_err()
-            {
+            let how = (HostProt::ReadWrite, false, libc::MAP_NORESERVE);
+            let range = (from, to - from);
+            if self.host_map(&inner, range, how, source).is_err() {
                 return GuestVa(old);
             }
             self.enter(&mut inner, from, vma);
@@ -329,14 +339,8 @@ impl AddressSpace {
         let prot = inner.map.find(top - PAGE).map_or(Prot::RW, |(_, v)| v.prot);
         let len = inner.stack_low - low;
         let source = tcg_mem::MapSource::Anonymous;
-        self.mem.map(
-            GuestVa(low),
-            len,
-            HostProt::ReadWrite,
-            false,
-            libc::MAP_NORESERVE,
-            source,
-        )?;
+        let how = (HostProt::ReadWrite, false, libc::MAP_NORESERVE);
+        self.host_map(inner, (low, len), how, source)?;
         let vma = Vma {
             label: Some("[stack]"),
             ..Vma::anonymous(inner.stack_low, prot, false)

@@ -108,6 +108,34 @@ impl VmaMap {
         .collect()
     }
 
+    /// The mapped pieces of the range, adjoining ones joined.
+    pub(crate) fn runs(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
+        let first = self.find(start).map_or(start, |(s, _)| s);
+        let mut out: Vec<(u64, u64)> = Vec::new();
+        for (s, v) in self.map.range(first..end) {
+            let (from, to) = ((*s).max(start), v.end.min(end));
+            match out.last_mut() {
+                Some(last) if last.1 == from => last.1 = to,
+                _ if from < to => out.push((from, to)),
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// The pieces of the range where nothing is mapped.
+    pub(crate) fn gaps(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
+        let mut out = Vec::new();
+        let mut at = start;
+        for (from, to) in self.runs(start, end).into_iter().chain([(end, end)]) {
+            if at < from {
+                out.push((at, from));
+            }
+            at = to;
+        }
+        out
+    }
+
     pub(crate) fn is_free(&self, start: u64, end: u64) -> bool {
         match self.map.range(..end).next_back() {
             Some((_, v)) => v.end <= start,

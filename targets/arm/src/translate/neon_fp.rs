@@ -134,7 +134,7 @@ impl Translator<'_> {
         signed: bool,
         fraction: u32,
     ) -> Out {
-        let imm = conv_imm(fraction, signed, 32);
+        let imm = conv_imm(fraction, signed, 0);
         match to_int {
             true => self.vf1(quad, d, m, Op::VFToI, imm | rounding(FpRound::Zero)),
             false => self.vf1(quad, d, m, Op::VFFromI, imm | rounding(FpRound::Nearest)),
@@ -150,7 +150,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn vcvt_dir_v(&mut self, a: args::VcvtDirV) -> Out {
-        let imm = conv_imm(0, !a.unsigned, 32) | rounding(super::vfp::directed(a.mode));
+        let imm = conv_imm(0, !a.unsigned, 0) | rounding(super::vfp::directed(a.mode));
         self.vf1(a.quad, a.vd, a.vm, Op::VFToI, imm)
     }
 

@@ -28,7 +28,7 @@ pub(super) const fn expand_imm(double: bool, imm8: u32) -> u64 {
     }
 }
 
-/// `imm` of the conversions between floats and integers.
+/// `imm` of the conversions between floats and integers; width 0 where the types say it.
 pub(super) const fn conv_imm(fraction: u32, signed: bool, width: u32) -> i64 {
     (fraction | (signed as u32) << 8 | width << 16) as i64
 }
@@ -318,7 +318,7 @@ impl Translator<'_> {
         }
         let x = self.fget(false, a.vm);
         let x = self.b.bitcast(Ty::I32, x);
-        let imm = conv_imm(0, a.signed, 32);
+        let imm = conv_imm(0, a.signed, 0);
         let r = self.b.fop(
             Op::FFromI,
             fty(a.double),
@@ -377,7 +377,7 @@ impl Translator<'_> {
             (false, true) => self.b.un(Op::Zext16, Ty::I32, x),
             (false, false) => self.b.un(Op::Sext16, Ty::I32, x),
         };
-        let imm = conv_imm(size - a.imm, !a.unsigned, 32);
+        let imm = conv_imm(size - a.imm, !a.unsigned, 0);
         let r = self.b.fop(
             Op::FFromI,
             fty(a.double),

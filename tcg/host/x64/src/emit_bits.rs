@@ -246,7 +246,9 @@ impl Gen<'_> {
 
     /// The value of type `from` in `src` with everything above it zero.
     pub fn zero_extend_vec(&mut self, from: Ty, dst: u8, src: u8) {
-        if from == Ty::F32 {
+        if from == Ty::V128 {
+            self.move_reg(Ty::V128, dst, src);
+        } else if from == Ty::F32 {
             let o = Opc(0x66, 3, 0x21);
             if self.f.avx2 {
                 self.a

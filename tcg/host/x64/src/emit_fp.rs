@@ -1,4 +1,5 @@
-//! Scalar and vector floating point: inline with the host's unit, exceptional results through the exact evaluator.
+//! Scalar floating point: inline with the host's unit, exceptional results through the exact evaluator.
+//! Vectors are in `emit_fp_vec.rs`, conversions in `emit_fp_conv.rs`.
 //!
 //! MXCSR holds the rounding and flush bits of one regime; it is switched lazily and is back in regime 0 when a block
 //! is left. A NaN result (or operand, of minimum and maximum) goes to the evaluator, which applies the guest's NaN
@@ -24,8 +25,8 @@ pub struct Slow {
     done: u32,
 }
 
-/// Rounding as a number, "current" being the regime's.
-fn round_of(mode: FpMode) -> u8 {
+/// Rounding as a number, "current" being to nearest.
+pub fn round_of(mode: FpMode) -> u8 {
     match mode.round {
         FpRound::Current => FpRound::Nearest as u8,
         r => r as u8,
@@ -36,7 +37,7 @@ impl Gen<'_> {
     /// Emits an operation of this group; false if it is not one or has no inline form.
     pub fn emit_fp(&mut self, v: Value, i: &Inst) -> bool {
         let wide = match i.op {
-            Op::FToI | Op::CcFcmp => self.ty(i.args[0]) == Ty::F64,
+            Op::CcFcmp => self.ty(i.args[0]) == Ty::F64,
             _ => i.ty == Ty::F64,
         };
         let pre = if wide { 0xf2 } else { 0xf3 };
@@ -51,11 +52,8 @@ impl Gen<'_> {
             Op::FMulAdd if self.f.fma => self.fp_fma(v, i, wide),
             Op::FNeg | Op::FAbs => self.fp_sign(v, i, if wide { 3 } else { 2 }, i.op == Op::FNeg),
             Op::FCvt => self.fp_one(v, i, Opc(if wide { 0xf3 } else { 0xf2 }, 1, 0x5a)),
-            Op::FRound => return self.fp_round(v, i, wide),
-            Op::FToI => return self.fp_to_int(v, i, wide),
-            Op::FFromI => return self.fp_from_int(v, i, wide),
             Op::CcFcmp => self.fp_compare(v, i, wide),
-            _ => return self.emit_vfp(v, i),
+            _ => return self.emit_fp_conv(v, i) || self.emit_fp_vec(v, i),
         }
         self.flags = NO_FLAGS;
         true
@@ -64,7 +62,7 @@ impl Gen<'_> {
     // ---- regimes ----
 
     /// Makes MXCSR hold the regime of an operation.
-    fn regime(&mut self, i: &Inst) {
+    pub fn regime(&mut self, i: &Inst) {
         let want = i.aux & 1;
         let [a, b] = self.b.fp;
         let same = a.flush == b.flush && round_of(a) == round_of(b);
@@ -205,14 +203,14 @@ impl Gen<'_> {
     }
 
     /// Goes to the evaluator if the scalar result is a NaN.
-    fn check_nan(&mut self, i: &Inst, wide: bool, d: u8) {
+    pub fn check_nan(&mut self, i: &Inst, wide: bool, d: u8) {
         let (slow, done) = self.begin_slow(i, d);
         self.ucomis(0x2e, wide, d, d);
         self.jcc(x86cc::P, slow);
         self.bind_label(done);
     }
 
-    fn ucomis(&mut self, op: u8, wide: bool, a: u8, b: u8) {
+    pub fn ucomis(&mut self, op: u8, wide: bool, a: u8, b: u8) {
         let o = Opc(if wide { 0x66 } else { 0 }, 1, op);
         self.v2(o, a, b);
     }
@@ -261,7 +259,7 @@ impl Gen<'_> {
         self.bind_label(done);
     }
 
-    fn fp_sign(&mut self, v: Value, i: &Inst, lane: u8, negate: bool) {
+    pub fn fp_sign(&mut self, v: Value, i: &Inst, lane: u8, negate: bool) {
         let a = self.reg(i.args[0]);
         let d = self.def_reuse(v, i.args[0]);
         let sign = match lane {
@@ -275,87 +273,6 @@ impl Gen<'_> {
         }
     }
 
-    fn fp_round(&mut self, v: Value, i: &Inst, wide: bool) -> bool {
-        let mode = match i.lane {
-            0 => 0,
-            1 => 2,
-            2 => 1,
-            3 => 3,
-            5.. => 4,
-            _ => return false,
-        };
-        self.regime(i);
-        let quiet = if i.imm & 1 == 0 { 8 } else { 0 };
-        let a = self.reg(i.args[0]);
-        let d = self.def(v);
-        let o = Opc(0x66, 3, 0x0a + wide as u8);
-        self.v3i(o, false, d, a, Rm::R(a), mode | quiet);
-        self.check_nan(i, wide, d);
-        self.flags = NO_FLAGS;
-        true
-    }
-
-    fn fp_to_int(&mut self, v: Value, i: &Inst, wide: bool) -> bool {
-        let (bits, signed, width) = (i.imm & 0xff, i.imm >> 8 & 1 != 0, (i.imm >> 16) as u32);
-        let current = round_of(self.b.fp[usize::from(i.aux & 1)]);
-        let o = match i.lane {
-            3 => 0x2c,
-            5 => 0x2d,
-            n if n == current => 0x2d,
-            _ => return false,
-        };
-        let result = if i.ty == Ty::I64 { 64 } else { 32 };
-        if bits != 0 || width != result || (width == 64 && !signed) {
-            return false;
-        }
-        self.regime(i);
-        let a = self.reg(i.args[0]);
-        let d = self.def(v);
-        let (slow, done) = self.begin_slow(i, d);
-        let o = Opc(if wide { 0xf2 } else { 0xf3 }, 1, o);
-        let w = width == 64 || !signed;
-        if self.f.avx2 {
-            self.a.vex(o, w, d, 0, Rm::R(a & 15));
-        } else {
-            self.a.op(o, w, d, Rm::R(a & 15));
-        }
-        if signed {
-            // The indefinite integer is the only one whose decrement overflows.
-            self.a.alu_imm(Alu::Cmp, w, Rm::R(d), 1);
-            self.jcc(x86cc::O, slow);
-        } else {
-            self.a.mov(false, RAX, Rm::R(d));
-            self.a.alu(Alu::Cmp, true, RAX, Rm::R(d));
-            self.jcc(x86cc::NE, slow);
-        }
-        self.bind_label(done);
-        self.flags = NO_FLAGS;
-        true
-    }
-
-    fn fp_from_int(&mut self, v: Value, i: &Inst, wide: bool) -> bool {
-        let (bits, signed) = (i.imm & 0xff, i.imm >> 8 & 1 != 0);
-        let long = self.ty(i.args[0]) == Ty::I64;
-        let current = round_of(self.b.fp[usize::from(i.aux & 1)]);
-        if bits != 0 || (long && !signed) || (i.lane != 5 && i.lane != current) {
-            return false;
-        }
-        self.settle_test(i.args[0]);
-        self.regime(i);
-        let a = self.reg(i.args[0]);
-        let d = self.def(v);
-        self.v3(Opc(0, 1, 0x57), d, d, d);
-        let o = Opc(if wide { 0xf2 } else { 0xf3 }, 1, 0x2a);
-        let w = long || !signed;
-        if self.f.avx2 {
-            self.a.vex(o, w, d, d & 15, Rm::R(a));
-        } else {
-            self.a.op(o, w, d & 15, Rm::R(a));
-        }
-        self.flags = NO_FLAGS;
-        true
-    }
-
     /// The nibble N Z C V of a comparison.
     fn fp_compare(&mut self, v: Value, i: &Inst, wide: bool) {
         self.regime(i);
@@ -367,129 +284,5 @@ impl Gen<'_> {
             self.a.mov_imm(RAX, nibble);
             self.a.cmov(cc, false, d, Rm::R(RAX));
         }
-    }
-
-    // ---- vectors ----
-
-    fn emit_vfp(&mut self, v: Value, i: &Inst) -> bool {
-        let lane = i.lane & 3;
-        if lane < 2 || (i.ty != Ty::V128 && lane != 2) {
-            return false;
-        }
-        let pre = if lane == 3 { 0x66 } else { 0 };
-        let full = i.ty == Ty::V128;
-        match i.op {
-            Op::VFAdd => self.vfp_two(v, i, Opc(pre, 1, 0x58)),
-            Op::VFSub => self.vfp_two(v, i, Opc(pre, 1, 0x5c)),
-            Op::VFMul => self.vfp_two(v, i, Opc(pre, 1, 0x59)),
-            Op::VFDiv if full => self.vfp_two(v, i, Opc(pre, 1, 0x5e)),
-            Op::VFMin | Op::VFMinNum => self.vfp_minmax(v, i, Opc(pre, 1, 0x5d)),
-            Op::VFMax | Op::VFMaxNum => self.vfp_minmax(v, i, Opc(pre, 1, 0x5f)),
-            Op::VFMulAdd if self.f.fma => self.vfp_fma(v, i, lane == 3),
-            Op::VFNeg | Op::VFAbs => self.fp_sign(v, i, lane, i.op == Op::VFNeg),
-            Op::VFCmpEq | Op::VFCmpGe | Op::VFCmpGt => self.vfp_cmp(v, i, pre),
-            Op::VFFromI if i.imm & 0x1ff == 0x100 && lane == 2 => return self.vfp_from_int(v, i),
-            _ => return false,
-        }
-        self.flags = NO_FLAGS;
-        true
-    }
-
-    /// Operands with zeros above a V64, so that the unused lanes raise nothing.
-    fn vfp_operands(&mut self, i: &Inst) -> (u8, u8) {
-        let (a, b) = self.two(i);
-        if i.ty == Ty::V128 {
-            return (a, b);
-        }
-        self.zero_extend_vec(Ty::V64, XMM14, a);
-        self.zero_extend_vec(Ty::V64, XMM15, b);
-        (XMM14, XMM15)
-    }
-
-    /// Goes to the evaluator if any lane of `x` against `y` is unordered. Uses xmm14.
-    fn vfp_check(&mut self, wide: bool, x: u8, y: u8, slow: u32) {
-        let o = Opc(if wide { 0x66 } else { 0 }, 1, 0xc2);
-        self.v3i(o, false, XMM14, x, Rm::R(y), 3);
-        self.v2(Opc(0x66, 2, 0x17), XMM14, XMM14);
-        self.jcc(x86cc::NE, slow);
-    }
-
-    fn vfp_two(&mut self, v: Value, i: &Inst, o: Opc) {
-        self.regime(i);
-        let (a, b) = self.vfp_operands(i);
-        let d = self.def(v);
-        self.v3(o, d, a, b);
-        let (slow, done) = self.begin_slow(i, d);
-        self.vfp_check(o.0 != 0, d, d, slow);
-        self.bind_label(done);
-    }
-
-    fn vfp_fma(&mut self, v: Value, i: &Inst, wide: bool) {
-        self.regime(i);
-        let c = self.reg(i.args[2]);
-        let (a, b) = self.vfp_operands(i);
-        let d = self.def(v);
-        if i.ty == Ty::V128 {
-            self.move_reg(Ty::V128, d, c);
-        } else {
-            self.zero_extend_vec(Ty::V64, d, c);
-        }
-        self.a
-            .vex(Opc(0x66, 2, 0xb8), wide, d, a & 15, Rm::R(b & 15));
-        let (slow, done) = self.begin_slow(i, d);
-        self.vfp_check(wide, d, d, slow);
-        self.bind_label(done);
-    }
-
-    fn vfp_minmax(&mut self, v: Value, i: &Inst, o: Opc) {
-        self.regime(i);
-        let (a, b) = self.two(i);
-        let (mut x, mut y) = (a, b);
-        let d = self.def(v);
-        let (slow, done) = self.begin_slow(i, d);
-        let e = self.alloc(Ty::V128);
-        if i.ty != Ty::V128 {
-            self.zero_extend_vec(Ty::V64, d, a);
-            self.zero_extend_vec(Ty::V64, e, b);
-            (x, y) = (d, e);
-        }
-        self.vfp_check(o.0 != 0, x, y, slow);
-        self.v3(o, XMM14, x, y);
-        self.v3(o, d, y, x);
-        let join = if o.2 == 0x5d { 0x56 } else { 0x54 };
-        self.v3(Opc(0, 1, join), d, d, XMM14);
-        self.bind_label(done);
-    }
-
-    /// Comparisons are exact, NaN included: all zeros, and invalid as the predicate says.
-    fn vfp_cmp(&mut self, v: Value, i: &Inst, pre: u8) {
-        self.regime(i);
-        let (a, b) = self.vfp_operands(i);
-        let d = self.def(v);
-        let o = Opc(pre, 1, 0xc2);
-        match i.op {
-            Op::VFCmpEq => self.v3i(o, false, d, a, Rm::R(b), 0),
-            Op::VFCmpGe => self.v3i(o, false, d, b, Rm::R(a), 2),
-            _ => self.v3i(o, false, d, b, Rm::R(a), 1),
-        }
-    }
-
-    fn vfp_from_int(&mut self, v: Value, i: &Inst) -> bool {
-        let current = round_of(self.b.fp[usize::from(i.aux & 1)]);
-        let mode = (i.imm >> 12) as u8 & 15;
-        if mode != 5 && mode != current {
-            return false;
-        }
-        self.regime(i);
-        let a = self.reg(i.args[0]);
-        let d = self.def_reuse(v, i.args[0]);
-        if i.ty == Ty::V128 {
-            self.v2(Opc(0, 1, 0x5b), d, a);
-        } else {
-            self.zero_extend_vec(Ty::V64, d, a);
-            self.v2(Opc(0, 1, 0x5b), d, d);
-        }
-        self.flags = NO_FLAGS;
-        true
     }
 }

@@ -15,7 +15,7 @@ impl Gen<'_> {
             index: NOREG,
             scale: i.index_shift(),
             disp: i.disp(),
-            gs: true,
+            gs: self.opts.window,
             a32: true,
         };
         if base.is_some() {

@@ -3,7 +3,7 @@
 //! # Contract with the runtime (tcg-exec)
 //!
 //! Registers: `rbp` = guest state block ([`tcg_target::EnvHeader`] lies directly below it, the jump cache below
-//! that); `gs` base = guest base; `rsp` = the paired-return stack. Everything else is free at block boundaries,
+//! that); `gs` base = guest base (unless that is 0: [`Opts::window`]); `rsp` = the paired-return stack. Everything else is free at block boundaries,
 //! where the whole guest state is in the state block. The entry is at offset 0 of the code; code is
 //! position-independent and must be placed at a multiple of 16.
 //!
@@ -42,6 +42,9 @@ mod emit_bits;
 mod emit_branch;
 mod emit_call;
 mod emit_fp;
+mod emit_fp_conv;
+mod emit_fp_int;
+mod emit_fp_vec;
 mod emit_lanes;
 mod emit_mem;
 mod emit_mul;
@@ -74,6 +77,8 @@ pub struct Opts {
     pub parallel: bool,
     /// A block that jumps to itself may stay inside of its code until the interrupt flag is set.
     pub loops: bool,
+    /// Guest memory is reached through the gs base; otherwise guest addresses are the host's.
+    pub window: bool,
     /// At most this many allocatable registers of each class (tests force spills with it); 0: all.
     pub max_regs: u8,
 }
@@ -83,6 +88,7 @@ impl Default for Opts {
         Opts {
             parallel: true,
             loops: true,
+            window: true,
             max_regs: 0,
         }
     }

@@ -7,12 +7,12 @@
 //! the values that arrive are appended behind the block's end, where nothing is emitted for them. Flags arrive as what they
 //! are computed from.
 
+use crate::LinkKind;
 use crate::abi::*;
 use crate::cc::{FlagKind, NO_FLAGS, flag_kind};
 use crate::compiler::{Dirty, Gen, Region};
 use crate::enc::{Alu, Mem, Rm, x86cc};
 use crate::regalloc::{NOWHERE, Val, XMMS};
-use crate::LinkKind;
 use tcg_ir::{Block, ExitInfo, ExitKind, Inst, Op, Ty, Value};
 use tcg_opt::{FlagUse, NONE, flag_use};
 
@@ -54,6 +54,29 @@ struct Slot {
     off: u16,
     from: Value,
     what: Arrival,
+}
+
+/// A read of a slot of which at least a part has not been written to before.
+struct Read {
+    off: u16,
+    ty: Ty,
+    value: Value,
+    /// Nothing of it has been written to.
+    whole: bool,
+}
+
+/// The state slots that a block reads, and the ranges that it writes to.
+#[derive(Default)]
+struct Views {
+    reads: Vec<Read>,
+    writes: Vec<(u32, u32)>,
+}
+
+impl Views {
+    /// Whether the old value of the slot at `off` is read.
+    fn reads(&self, off: u16) -> bool {
+        self.reads.iter().any(|r| r.off == off)
+    }
 }
 
 /// The loop of a block.
@@ -106,6 +129,11 @@ impl Loop {
         self.head = None;
         self.second = false;
         self.at
+    }
+
+    /// Whether the way round is the exit at this position.
+    pub fn is_at(&self, pos: usize) -> bool {
+        self.at as usize == pos
     }
 
     /// Whether the code stays inside on the way round.
@@ -204,27 +232,27 @@ impl Gen<'_> {
     fn plan_loop(&mut self) -> bool {
         self.looping.params.clear();
         self.looping.slots.clear();
-        let read = self.slots_read();
+        let views = self.views();
         // First those that go round, then flags, then others that need not be stored.
         for turn in 0..3 {
             for k in 0..self.dirty.len() {
                 let d = self.dirty[k];
-                let carried = read.iter().any(|(off, ..)| *off == d.off);
-                let test = self.val[d.value.index()] == NOWHERE
-                    && flag_use(self.b, d.value).is_some();
+                let carried = views.reads(d.off);
+                let test =
+                    self.val[d.value.index()] == NOWHERE && flag_use(self.b, d.value).is_some();
                 let mine = match (test, carried) {
                     (true, _) => 1,
                     (false, true) => 0,
                     (false, false) => 2,
                 };
-                if mine == turn && !self.is_dead(d, self.looping.dead) && self.may_arrive(d, &read) {
+                if mine == turn && !self.is_dead(d, self.looping.dead) && self.may_arrive(d, &views)
+                {
                     self.plan_slot(d);
                 }
             }
         }
         let l = &self.looping;
-        let goes_round = |s: &Slot| read.iter().any(|(off, ..)| *off == s.off);
-        if !l.slots.iter().any(goes_round) {
+        if !l.slots.iter().any(|s| views.reads(s.off)) {
             return false;
         }
         let head = self.new_label();
@@ -232,37 +260,58 @@ impl Gen<'_> {
         true
     }
 
-    /// The slots that the block reads before it writes to them: offset, type, value.
-    fn slots_read(&self) -> Vec<(u16, Ty, Value)> {
+    /// How the block uses its state.
+    fn views(&self) -> Views {
         let mut written = vec![false; self.layout.bytes / 4];
-        let mut read = Vec::new();
+        let mut before = Vec::new();
+        let mut leaves = false;
+        let mut out = Views::default();
         for (p, i) in self.b.insts[..self.looping.body].iter().enumerate() {
             let first = i.imm as usize / 4;
             match i.op {
+                // What is written on a way out counts on that way only.
+                Op::CondBegin => {
+                    leaves = i.aux == 1;
+                    before.clone_from(&written);
+                }
+                Op::CondEnd if leaves => written.clone_from(&before),
                 Op::Get => {
-                    let units = i.ty.bytes() as usize / 4;
-                    if !written[first..first + units].contains(&true) {
-                        read.push((i.imm as u16, i.ty, Value(p as u32)));
+                    let own = &written[first..first + i.ty.bytes() as usize / 4];
+                    if own.contains(&false) {
+                        out.reads.push(Read {
+                            off: i.imm as u16,
+                            ty: i.ty,
+                            value: Value(p as u32),
+                            whole: !own.contains(&true),
+                        });
                     }
                 }
                 Op::Set | Op::Sync => {
-                    let units = self.ty(i.args[0]).bytes() as usize / 4;
-                    written[first..first + units].fill(true);
+                    let bytes = self.b.ty(i.args[0]).bytes();
+                    written[first..first + bytes as usize / 4].fill(true);
+                    out.writes.push((i.imm as u32, i.imm as u32 + bytes));
                 }
                 _ => {}
             }
         }
-        read
+        out
     }
 
-    /// Whether all reads of the slot's old value are of exactly this slot.
-    fn may_arrive(&self, d: Dirty, read: &[(u16, Ty, Value)]) -> bool {
+    /// Whether a slot may arrive dirty: who reads its old value reads exactly this slot, and who writes to it writes all of
+    /// it.
+    fn may_arrive(&self, d: Dirty, views: &Views) -> bool {
         let ty = self.b.ty(d.value);
         let (from, to) = (u32::from(d.off), u32::from(d.off) + ty.bytes());
-        read.iter().all(|(off, t, _)| {
-            let (a, b) = (u32::from(*off), u32::from(*off) + t.bytes());
-            b <= from || to <= a || (*off == d.off && *t == ty)
-        })
+        let apart = |a: u32, b: u32| b <= from || to <= a;
+        let reads = views.reads.iter().all(|r| {
+            let a = u32::from(r.off);
+            apart(a, a + r.ty.bytes()) || (r.off == d.off && r.ty == ty && r.whole)
+        });
+        reads
+            && views
+                .writes
+                .iter()
+                .all(|&(a, b)| apart(a, b) || (a <= from && to <= b))
     }
 
     fn plan_slot(&mut self, d: Dirty) {
@@ -380,7 +429,7 @@ impl Gen<'_> {
     pub fn second_copy(&mut self) -> Option<Block> {
         self.looping.head?;
         let mut b = self.b.clone();
-        let read = self.slots_read();
+        let views = self.views();
         let l = &mut self.looping;
         l.alias.clear();
         l.alias.extend((0..b.insts.len()).map(|k| Value(k as u32)));
@@ -426,8 +475,8 @@ impl Gen<'_> {
                 off: s.off,
                 value: v,
             });
-            for (_, _, get) in read.iter().filter(|(off, ..)| *off == s.off) {
-                l.alias[get.index()] = v;
+            for r in views.reads.iter().filter(|r| r.off == s.off) {
+                l.alias[r.value.index()] = v;
             }
         }
         let alias = &l.alias;

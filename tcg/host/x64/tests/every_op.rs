@@ -12,7 +12,8 @@ use tcg_ir::eval::OpDesc;
 use tcg_ir::random::Prng;
 use tcg_ir::sig::{Arg, Imm, Lane, Sig};
 use tcg_ir::{
-    Block, Builder, ExitInfo, ExitKind, FpMode, Inst, Op, OpClass, Slot, StateLayout, Ty, Value,
+    Block, Builder, ExitInfo, ExitKind, FpMode, FpNan, FpRound, Inst, Op, OpClass, Slot,
+    StateLayout, Ty, Value,
 };
 use tcg_x64::{CompiledBlock, Opts};
 
@@ -209,6 +210,39 @@ fn run(m: &mut Machine, c: &CompiledBlock, form: &Form, args: [u128; 3]) -> (u12
     (u128::from_le_bytes(bytes), flags)
 }
 
+/// MXCSR for a regime: all exceptions masked, no sticky flags.
+fn mxcsr(fp: FpMode) -> u32 {
+    let round = match fp.round {
+        FpRound::Down => 0x2000,
+        FpRound::Up => 0x4000,
+        FpRound::Zero => 0x6000,
+        _ => 0,
+    };
+    0x1f80 | round | if fp.flush { 0x8040 } else { 0 }
+}
+
+/// Pairs of regimes to try.
+fn regimes() -> [[FpMode; 2]; 3] {
+    let ieee = FpMode::IEEE;
+    let with = |round, fp| FpMode { round, ..fp };
+    let other = FpMode {
+        nan: FpNan::First,
+        tiny_before: false,
+        ..ieee
+    };
+    [
+        [ieee, FpMode::FLUSHING],
+        [with(FpRound::Up, ieee), with(FpRound::Down, other)],
+        [
+            with(FpRound::Zero, FpMode::FLUSHING),
+            FpMode {
+                alt_half: true,
+                ..other
+            },
+        ],
+    ]
+}
+
 /// The flags that are exact: see `emit_fp.rs`.
 fn exact_flags(form: &Form, fp: &[FpMode; 2]) -> u32 {
     let converts = matches!(form.inst.op, Op::FToI | Op::VFToI);
@@ -275,6 +309,7 @@ fn check(
             let opts = Opts {
                 parallel: false,
                 max_regs,
+                ..Opts::default()
             };
             let c = compile(&b, &LAYOUT, &[], f, opts);
             let key = format!("{} avx2={}", form.inst.op.name(), f.avx2);
@@ -335,14 +370,12 @@ fn every_form_of_every_operation_agrees_with_evaluator() {
         if skip || !op.name().contains(&only) {
             continue;
         }
-        for form in forms(*op) {
-            check(
-                &mut m,
-                &form,
-                [FpMode::IEEE, FpMode::FLUSHING],
-                rounds,
-                &mut asked,
-            );
+        let float = op.class() == OpClass::Fp;
+        for fp in regimes().into_iter().take(if float { 3 } else { 1 }) {
+            m.header().mxcsr_guest = fp.map(mxcsr);
+            for form in forms(*op) {
+                check(&mut m, &form, fp, rounds, &mut asked);
+            }
         }
     }
     for (key, c) in &asked {

@@ -287,6 +287,7 @@ fn check(seeds: std::ops::Range<u64>, vectors: What) {
                 let opts = Opts {
                     parallel: seed & 1 == 0,
                     max_regs,
+                    ..Opts::default()
                 };
                 if std::env::var("X64_TRACE").is_ok() {
                     eprintln!("seed {seed} regs {max_regs} avx {}", f.avx2);

@@ -76,7 +76,7 @@ pub struct Format {
     pub max: fn(u64, u64, MinMax, &mut FloatStatus) -> u64,
     pub compare: fn(u64, u64, bool, &mut FloatStatus) -> Ordering,
     pub round: fn(u64, Round, bool, &mut FloatStatus) -> u64,
-    pub to_int: fn(u64, IntType, u32, Round, &mut FloatStatus) -> u64,
+    pub to_int: fn(u64, IntType, u32, Round, IntRule, &mut FloatStatus) -> u64,
     pub from_i64: fn(i64, u32, &mut FloatStatus) -> u64,
     pub from_u64: fn(u64, u32, &mut FloatStatus) -> u64,
     pub recip_estimate: fn(u64, &mut FloatStatus) -> u64,
@@ -102,9 +102,7 @@ macro_rules! format_table {
                 false => $m::compare_quiet(a as $raw, b as $raw, s),
             },
             round: |a, r, exact, s| $m::round_to_int(a as $raw, r, exact, s) as u64,
-            to_int: |a, ty, fraction, r, s| {
-                $m::to_int(a as $raw, ty, fraction, r, IntRule::Saturate, s)
-            },
+            to_int: |a, ty, fraction, r, rule, s| $m::to_int(a as $raw, ty, fraction, r, rule, s),
             from_i64: |v, fraction, s| $m::from_i64(v, fraction, s) as u64,
             from_u64: |v, fraction, s| $m::from_u64(v, fraction, s) as u64,
             recip_estimate: |a, s| arm::recip_estimate::<$F>(a as $raw, s) as u64, // lint: allow isa, soft float's name
@@ -148,11 +146,19 @@ fn arithmetic(d: &OpDesc, a: u64, b: u64, c: u64, st: &mut FloatStatus) -> Optio
         Op::FAbs => a & !sign,
         Op::FMin => (f.min)(a, b, MinMax::Propagate, st),
         Op::FMax => (f.max)(a, b, MinMax::Propagate, st),
-        Op::FMinNum => (f.min)(a, b, MinMax::Number2008, st),
-        Op::FMaxNum => (f.max)(a, b, MinMax::Number2008, st),
+        Op::FMinNum => (f.min)(a, b, number(d), st),
+        Op::FMaxNum => (f.max)(a, b, number(d), st),
         _ => return None,
     };
     Some(u128::from(result))
+}
+
+/// Which minimum of numbers `FMinNum` and `FMaxNum` are.
+fn number(d: &OpDesc) -> MinMax {
+    match d.imm {
+        1 => MinMax::Number2019,
+        _ => MinMax::Number2008,
+    }
 }
 
 fn conversion(d: &OpDesc, a: u64, b: u64, st: &mut FloatStatus) -> Option<u128> {
@@ -205,7 +211,11 @@ pub fn to_int(d: &OpDesc, f: &Format, a: u64, width: u32, st: &mut FloatStatus) 
         (_, true) => IntType::I32,
         (_, false) => IntType::U32,
     };
-    (f.to_int)(a, ty, d.imm as u32 & 0xff, round, st)
+    let rule = match d.imm & 0x200 {
+        0 => IntRule::Saturate,
+        _ => IntRule::SaturateNanLargest,
+    };
+    (f.to_int)(a, ty, d.imm as u32 & 0xff, round, rule, st)
 }
 
 /// `FFromI` of one integer of `width` bits.

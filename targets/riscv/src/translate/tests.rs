@@ -1,0 +1,133 @@
+//! The shape of translated blocks: exits, hints, constants, fused conditions. What the instructions compute is compared
+//! with another emulator by `tests/diff`.
+
+use tcg_ir::{Block, Cond, ExitInfo, ExitKind, IndirectHint, Op};
+use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
+use tcg_target::TranslateCtx;
+
+use crate::features::Cpu;
+use crate::trap;
+
+const BASE: u64 = 0x1_0000;
+
+/// Translates code at `BASE`; behind it nothing is mapped.
+fn translate_on(cpu: &str, bits: u32, code: &[u32]) -> Block {
+    let code: Vec<u8> = code.iter().flat_map(|w| w.to_le_bytes()).collect();
+    let mut fetch = |va: GuestVa, buf: &mut [u8]| {
+        let rest = code.get((va.0 - BASE) as usize..).unwrap_or(&[]);
+        let n = rest.len().min(buf.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        match n {
+            0 => Err(MemFault {
+                va,
+                access: Access::Exec,
+                kind: FaultKind::Unmapped,
+            }),
+            n => Ok(n),
+        }
+    };
+    let mut ctx = TranslateCtx {
+        fetch: &mut fetch,
+        max_insns: 64,
+        parallel: true,
+    };
+    let cpu = Cpu::parse(Some(cpu), bits).expect("a model");
+    let block = super::translate(&cpu, BASE, 0, &mut ctx).expect("the first is mapped");
+    tcg_ir::verify(&block, &crate::state::LAYOUT, crate::helper::HELPERS).expect("a valid block");
+    block
+}
+
+fn rv64(code: &[u32]) -> Block {
+    translate_on("max", 64, code)
+}
+
+fn count(block: &Block, op: Op) -> usize {
+    block.insts.iter().filter(|i| i.op == op).count()
+}
+
+fn last(block: &Block) -> ExitInfo {
+    *block.exits.last().expect("a block has an exit")
+}
+
+#[test]
+fn loop_ends_its_block_with_the_way_back_first() {
+    // addi a0,a0,-1; bnez a0,BASE
+    let b = rv64(&[0xfff5_0513, 0xfe05_1ee3]);
+    assert_eq!((b.exits[0].pc, b.exits[0].check), (BASE, true));
+    assert_eq!((last(&b).pc, b.guest_insns), (BASE + 8, 2));
+}
+
+#[test]
+fn branch_on_a_comparison_is_one_test() {
+    // sltu a5,a0,a1; beqz a5,+8
+    let b = rv64(&[0x00b5_37b3, 0x0007_8463]);
+    let begin = b.insts.iter().find(|i| i.op == Op::CondBegin);
+    let cond = b.def(begin.expect("a side exit").args[0]);
+    assert_eq!((cond.op, cond.lane), (Op::ICmp, Cond::Hs as u8));
+}
+
+#[test]
+fn far_call_is_direct() {
+    // auipc ra,0x1; jalr ra,16(ra)
+    let b = rv64(&[0x0000_1097, 0x0100_80e7]);
+    let info = last(&b);
+    assert_eq!(info.kind, ExitKind::DirectCall);
+    assert_eq!((info.pc, info.ret_pc), (BASE + 0x1010, BASE + 8));
+}
+
+#[test]
+fn returns_and_jumps_have_hints() {
+    let hint = |code: &[u32]| match last(&rv64(code)).kind {
+        ExitKind::Indirect(hint) => hint,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(hint(&[0x0000_8067]), IndirectHint::Return); // ret
+    assert_eq!(hint(&[0x0007_80e7]), IndirectHint::Call); // jalr a5
+    assert_eq!(hint(&[0x0007_8067]), IndirectHint::Table); // jr a5
+    // auipc t3,0x2; ld t3,0(t3); jalr t1,t3
+    let plt = [0x0000_2e17, 0x000e_3e03, 0x000e_0367];
+    assert_eq!(hint(&plt), IndirectHint::Jump);
+}
+
+#[test]
+fn boxed_singles_are_not_looked_at_again() {
+    // fadd.s fa0,fa0,fa1; fadd.s fa0,fa0,fa0
+    let b = rv64(&[0x00b5_7553, 0x00a5_7553]);
+    assert_eq!((count(&b, Op::FAdd), count(&b, Op::Sel)), (2, 2));
+}
+
+#[test]
+fn rounding_mode_is_part_of_the_mode() {
+    // fsrmi 1
+    let b = rv64(&[0x0020_d073]);
+    assert_eq!((last(&b).pc, last(&b).mode), (BASE + 4, 1));
+    // fsrmi 0: as it is
+    assert_eq!(last(&rv64(&[0x0020_5073])).mode, 0);
+    // fsrm a0: whatever it is
+    assert!(rv64(&[0x0025_1073]).exits[0].mode_dynamic);
+}
+
+#[test]
+fn extensions_that_are_off_are_illegal() {
+    let kind = |cpu: &str, insn: u32| last(&translate_on(cpu, 64, &[insn])).kind;
+    let illegal = |insn: u32| ExitKind::Trap {
+        code: trap::ILLEGAL,
+        info: u64::from(insn),
+    };
+    let sh1add = 0x20b5_2533;
+    assert_eq!(kind("rv64,zba=off", sh1add), illegal(sh1add));
+    assert_eq!(kind("rv64", sh1add), ExitKind::Direct);
+    // fadd.s with a reserved rounding mode; a vector instruction.
+    assert_eq!(kind("max", 0x00b5_5553), illegal(0x00b5_5553));
+    assert_eq!(kind("max", 0x0205_0057), illegal(0x0205_0057));
+}
+
+#[test]
+fn rv32_registers_have_32_bits() {
+    // addi a0,a0,1; lw a1,0(a0)
+    let b = translate_on("rv32", 32, &[0x0015_0513, 0x0005_2583]);
+    assert!(b.insts.iter().all(|i| i.ty != tcg_ir::Ty::I64));
+    // addiw is RV64's.
+    let b = translate_on("rv32", 32, &[0x0015_051b]);
+    assert!(matches!(last(&b).kind, ExitKind::Trap { .. }));
+}

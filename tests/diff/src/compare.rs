@@ -1,0 +1,164 @@
+//! Compares what two emulators wrote, and finds the instruction that made the difference.
+
+use crate::guest::{Case, Field, Guest};
+use crate::known::{self, Known};
+use crate::run::{Batch, Emulator};
+use std::collections::BTreeMap;
+use std::io::Error;
+use std::path::Path;
+
+/// A field that differs.
+#[derive(Clone, Copy, Debug)]
+pub struct Difference {
+    /// Which.
+    pub field: Field,
+    /// What the reference has.
+    pub want: u64,
+    /// What we have.
+    pub got: u64,
+}
+
+/// The value of a field of a record.
+pub fn value(record: &[u8], field: &Field, big: bool) -> u64 {
+    let bytes = &record[field.offset..field.offset + field.len];
+    let shift = |v: u64, b: &u8| v << 8 | u64::from(*b);
+    match big {
+        true => bytes.iter().fold(0, shift),
+        false => bytes.iter().rev().fold(0, shift),
+    }
+}
+
+/// The fields that differ between two records.
+pub fn differences(guest: &dyn Guest, want: &[u8], got: &[u8]) -> Vec<Difference> {
+    if want == got {
+        return Vec::new();
+    }
+    let big = guest.machine().big;
+    let read = |field: &Field| Difference {
+        field: *field,
+        want: value(want, field, big) & field.mask,
+        got: value(got, field, big) & field.mask,
+    };
+    let all = guest.compared().iter().map(read);
+    all.filter(|d| d.want != d.got).collect()
+}
+
+/// A difference that no line of the known ones explains.
+pub struct Finding {
+    /// Reduced to its shortest prefix.
+    pub case: Case,
+    /// Where its code is.
+    pub at: u64,
+    /// The record of the reference.
+    pub want: Vec<u8>,
+    /// What differs.
+    pub differences: Vec<Difference>,
+}
+
+/// Reduces failing cases to the shortest prefix that fails; the last instruction is then the culprit.
+pub fn shrink(
+    guest: &dyn Guest,
+    failing: &[&Case],
+    reference: &Emulator,
+    ours: &Emulator,
+    folder: &Path,
+) -> Result<Vec<Finding>, Error> {
+    let mut found = Vec::new();
+    for whole in failing {
+        let prefixes: Vec<Case> = (1..=whole.pieces.len())
+            .map(|n| Case {
+                pieces: whole.pieces[..n].to_vec(),
+                input: whole.input.clone(),
+            })
+            .collect();
+        let batch = Batch::new(guest, &prefixes, folder)?;
+        let (want, _) = batch.run(reference)?;
+        let (got, _) = batch.run(ours)?;
+        let pairs = prefixes.iter().zip(want).zip(got).enumerate();
+        let mut failing = pairs.filter_map(|(i, ((case, want), got))| {
+            let differences = differences(guest, &want, &got);
+            let at = batch.program.cases[i];
+            (!differences.is_empty()).then(|| Finding {
+                case: case.clone(),
+                at,
+                want,
+                differences,
+            })
+        });
+        match failing.next() {
+            Some(f) => found.push(f),
+            None => println!(
+                "a case that differs only together with others: {:?}",
+                guest.text(whole, 0)
+            ),
+        }
+    }
+    Ok(found)
+}
+
+/// Prints a finding.
+pub fn report(guest: &dyn Guest, finding: &Finding, ours: &Emulator) {
+    let signal = guest.compared().iter().find(|f| f.name == "signal");
+    let big = guest.machine().big;
+    let signal = signal.map_or(0, |f| value(&finding.want, f, big));
+    println!("{} (signal of the reference: {signal})", ours.name);
+    for line in guest.text(&finding.case, finding.at) {
+        println!("    {line}");
+    }
+    for d in finding.differences.iter().take(12) {
+        let Field { name, index, .. } = d.field;
+        let input = value(&finding.case.input, &d.field, big);
+        let width = 2 * d.field.len;
+        println!(
+            "    {name}{index}: in {input:0width$x} got {:0width$x} want {:0width$x}",
+            d.got, d.want
+        );
+    }
+    let fields = guest.compared();
+    let line: Vec<String> = fields
+        .iter()
+        .filter(|f| f.name != "mem" && f.name != "signal")
+        .map(|f| (f, value(&finding.case.input, f, big)))
+        .filter(|(_, v)| *v != 0)
+        .map(|(f, v)| format!("{}{}={v:x}", f.name, f.index))
+        .collect();
+    println!("    in: {}", line.join(" "));
+}
+
+/// Counts findings by culprit; those that are known, by reason.
+#[derive(Default)]
+pub struct Counts {
+    /// Row of the culprit: how often.
+    pub unexplained: BTreeMap<String, u32>,
+    /// Reason: how often.
+    pub explained: BTreeMap<String, u32>,
+}
+
+impl Counts {
+    /// Counts a finding; true if it is to be printed.
+    pub fn add(&mut self, finding: &Finding, list: &[Known], cpu: &str) -> bool {
+        let row = finding.case.pieces.last().map_or("", |p| p.row.name);
+        let line = |d: &Difference| known::find(list, row, d.field.name, (d.got, d.want), cpu);
+        // Another signal explains everything that follows from it.
+        let signal = finding
+            .differences
+            .iter()
+            .find(|d| d.field.name == "signal");
+        let known: Option<Vec<&Known>> = match signal.and_then(line) {
+            Some(k) => Some(vec![k]),
+            None => finding.differences.iter().map(line).collect(),
+        };
+        match known {
+            Some(reasons) => {
+                let reason = reasons.first().map_or("", |k| &k.reason);
+                *self.explained.entry(reason.to_owned()).or_default() += 1;
+                false
+            }
+            None => {
+                let n = self.unexplained.entry(row.to_owned()).or_default();
+                *n += 1;
+                *n <= 2
+            }
+        }
+    }
+}

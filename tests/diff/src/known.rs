@@ -1,0 +1,79 @@
+//! Differences that are meant: a file of rows, each with its reason.
+//!
+//! A line is `ROW FIELD CPU REASON…`: the name of a decode row (a `*` at the end takes all that start so), the name
+//! of a field (`*` for any; `NAME=OURS:THEIRS` in hexadecimal for these values only), a CPU model (`*` for any), and why the other emulator is not followed, with the
+//! manual's section. A line for the field `signal` explains all that differs in such a case.
+
+/// One line.
+#[derive(Clone, Debug)]
+pub struct Known {
+    row: String,
+    field: String,
+    cpu: String,
+    /// Why.
+    pub reason: String,
+}
+
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => pattern == name,
+    }
+}
+
+/// The lines of a file.
+pub fn parse(text: &str) -> Result<Vec<Known>, String> {
+    let lines = text.lines().map(str::trim);
+    lines
+        .filter(|l| !l.is_empty() && !l.starts_with('#'))
+        .map(|line| {
+            let mut words = line.split_whitespace().map(str::to_owned);
+            let mut word = || {
+                words
+                    .next()
+                    .ok_or(format!("a line of known differences: {line}"))
+            };
+            let (row, field, cpu) = (word()?, word()?, word()?);
+            let reason: Vec<String> = words.collect();
+            if reason.is_empty() {
+                return Err(format!("no reason: {line}"));
+            }
+            Ok(Known {
+                row,
+                field,
+                cpu,
+                reason: reason.join(" "),
+            })
+        })
+        .collect()
+}
+
+/// The line that explains a difference: the culprit's row, the field, what we and what the other one have.
+pub fn find<'a>(
+    list: &'a [Known],
+    row: &str,
+    field: &str,
+    values: (u64, u64),
+    cpu: &str,
+) -> Option<&'a Known> {
+    let exact = format!("{field}={:x}:{:x}", values.0, values.1);
+    list.iter().find(|k| {
+        fits(&k.row, row) && (fits(&k.field, field) || k.field == exact) && fits(&k.cpu, cpu)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_lines_are_found_by_row_field_and_model() {
+        let list =
+            parse("# head\nvld* mem *  because of this\nadd r cortex-a8 why\n").unwrap_or_default();
+        assert_eq!(list.len(), 2);
+        assert!(find(&list, "vld_multi", "mem", (0, 1), "max").is_some());
+        assert!(find(&list, "vld_multi", "r", (0, 1), "max").is_none());
+        assert!(find(&list, "add", "r", (0, 1), "max").is_none());
+        assert!(parse("add r max").is_err());
+    }
+}
