@@ -213,17 +213,23 @@ impl Gen<'_> {
         val.reg != NOREG || self.mem_of(v).is_some() || flag_use(self.b, v).is_some()
     }
 
-    /// Dirty slots that do not arrive dirty are stored.
+    /// Dirty slots that do not arrive dirty are stored; what destroys the flags last.
     fn store_others(&mut self) {
-        for late in [false, true] {
-            for k in 0..self.dirty.len() {
-                let d = self.dirty[k];
-                let arrives = self.looping.slots.iter().any(|s| s.off == d.off);
-                let gone = arrives || self.is_dead(d, self.looping.dead);
-                if !gone && self.is_late_test(d.value) == late {
-                    self.store_slot(d.off, d.value);
-                }
+        let mut late = Vec::new();
+        for k in 0..self.dirty.len() {
+            let d = self.dirty[k];
+            let arrives = self.looping.slots.iter().any(|s| s.off == d.off);
+            if arrives || self.is_dead(d, self.looping.dead) {
+                continue;
             }
+            if self.is_late_test(d.value) {
+                late.push(d);
+            } else {
+                self.store_slot(d.off, d.value);
+            }
+        }
+        for d in late {
+            self.store_slot(d.off, d.value);
         }
     }
 
