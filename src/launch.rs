@@ -15,7 +15,6 @@ pub fn run(guest: &Guest, parsed: Parsed, program_fd: Option<i32>) -> Result<Exi
     let Some(program) = command.next() else {
         return Err(Failure::program("no program named".to_string(), 1));
     };
-    refuse_unimplemented(&options)?;
     let reexec = child_options(guest, &options);
     let cfg = RunConfig {
         guest: GuestId {
@@ -45,30 +44,17 @@ pub fn run(guest: &Guest, parsed: Parsed, program_fd: Option<i32>) -> Result<Exi
         gdb: options.gdb,
         seed: options.seed,
         uname_release: options.uname_release,
-        load_address: None,
+        log_ranges: options.log_ranges,
+        code_bytes: options.tb_size_mib.map(|mib| mib.saturating_mul(1 << 20)),
+        perfmap: options.perfmap,
+        jitdump: options.jitdump,
+        stats: options.stats,
+        test: options.test,
         reexec,
         exec_fd: options.exec_fd,
     };
     match linux_user::run(&cfg) {
         Err(e) => Err(Failure::program(e.what, e.status)),
-    }
-}
-
-/// Options that are understood but do nothing yet are refused, not ignored.
-fn refuse_unimplemented(options: &UserOptions) -> Result<(), Failure> {
-    let given = [
-        (options.perfmap, "-perfmap"),
-        (options.stats, "-stats"),
-        (!options.log_ranges.is_empty(), "-dfilter"),
-        (options.tb_size_mib.is_some(), "-tb-size"),
-    ];
-    match given.iter().find(|(given, _)| *given) {
-        // UNIMPL: the gdb server, the perf map, statistics at the end.
-        Some((_, name)) => Err(Failure::program(
-            format!("{name} is not implemented yet"),
-            1,
-        )),
-        None => Ok(()),
     }
 }
 
@@ -94,8 +80,42 @@ fn child_options(guest: &Guest, options: &UserOptions) -> Vec<OsString> {
     if options.strace {
         flag("-strace", None);
     }
-    if options.one_insn_per_tb {
-        flag("-one-insn-per-tb", None);
+    let flags = [
+        (options.one_insn_per_tb, "-one-insn-per-tb"),
+        (options.perfmap, "-perfmap"),
+        (options.jitdump, "-jitdump"),
+        (options.stats, "-stats"),
+    ];
+    for (_, name) in flags.iter().filter(|(given, _)| *given) {
+        flag(name, None);
+    }
+    let numbers = [
+        (options.tb_size_mib, "-tb-size"),
+        (options.reserved_va, "-R"),
+        (options.guest_base, "-B"),
+        (options.seed, "-seed"),
+    ];
+    for (value, name) in numbers {
+        if let Some(value) = value {
+            flag(name, Some(value.to_string().into()));
+        }
+    }
+    let test = options.test;
+    let tests = [
+        (test.interpreter, "interpreter"),
+        (test.baseline_host, "baseline_host"),
+        (test.verify_ir, "verify_ir"),
+    ];
+    for (_, word) in tests.iter().filter(|(given, _)| *given) {
+        flag("-test", Some(word.into()));
+    }
+    if let Some(file) = &options.log_file {
+        flag("-D", Some(file.clone().into()));
+    }
+    if !options.log_ranges.is_empty() {
+        let ranges = options.log_ranges.iter();
+        let ranges: Vec<String> = ranges.map(|(a, b)| format!("{a:#x}..{b:#x}")).collect();
+        flag("-dfilter", Some(ranges.join(",").into()));
     }
     if !options.log.is_empty() {
         flag("-d", Some(options.log.join(",").into()));

@@ -61,6 +61,9 @@ fn run_command(name: &str, rest: &[OsString]) -> Result<ExitCode, Failure> {
     if name == "binfmt" {
         return cli::binfmt::run(rest);
     }
+    if name == "run" {
+        return cli::rootfs::run(rest);
+    }
     let argument = match rest {
         [] => None,
         [one] => Some(one),

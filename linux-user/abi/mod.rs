@@ -1,5 +1,6 @@
 //! The ABIs of the guests: one folder each.
 
+pub mod aarch64;
 pub mod arm;
 pub mod generic32;
 pub mod generic64;
@@ -8,4 +9,4 @@ pub mod ppc;
 use crate::guest::GuestPort;
 
 /// The Linux ports that exist.
-pub static PORTS: &[&dyn GuestPort] = &[&arm::ArmPort];
+pub static PORTS: &[&dyn GuestPort] = &[&arm::ArmPort, &aarch64::Aarch64Port];

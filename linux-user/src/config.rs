@@ -55,13 +55,42 @@ pub struct RunConfig {
     pub seed: Option<u64>,
     /// Release that `uname` tells (`-r`).
     pub uname_release: Option<String>,
-    /// Test option: load position-independent programs here.
-    pub load_address: Option<u64>,
+    /// First and last address of the guest code that the log is about (`-dfilter`); empty: all of it.
+    pub log_ranges: Vec<(u64, u64)>,
+    /// Most bytes of translated code (`-tb-size`).
+    pub code_bytes: Option<u64>,
+    /// Write perf's map (`-perfmap`).
+    pub perfmap: bool,
+    /// Write perf's dump (`-jitdump`).
+    pub jitdump: bool,
+    /// Print counters at the end (`-stats`).
+    pub stats: bool,
+    /// What only tests ask for.
+    pub test: TestOptions,
     /// `argv[0]` and options that make this executable run another program of the same guest the same way:
     /// `-0 ARGV0 PROGRAM ARGS…` is appended for re-execution of foreign children.
     pub reexec: Vec<OsString>,
     /// Inherited descriptor of the emulator's own executable (hidden option `-exec-fd`), for chroots without /proc.
     pub exec_fd: Option<i32>,
+}
+
+/// `-test`: what only tests ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TestOptions {
+    /// Run by the interpreter of the intermediate code instead of by translation.
+    pub interpreter: bool,
+    /// Generated code uses no more of the host than every host has.
+    pub baseline_host: bool,
+    /// Check the intermediate code of every block.
+    pub verify_ir: bool,
+    /// Load address of a position-independent program.
+    pub load: Option<u64>,
+    /// Load address of its interpreter.
+    pub interp: Option<u64>,
+    /// Top of the area for mappings.
+    pub mmap: Option<u64>,
+    /// Highest address of the stack.
+    pub stack: Option<u64>,
 }
 
 /// How a run that did not end inside the guest ended.

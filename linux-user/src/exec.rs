@@ -8,10 +8,11 @@ use crate::errno::Errno;
 use crate::guest::{self, GuestPort};
 use crate::sys;
 use crate::task::Task;
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 /// How deep scripts may name scripts, as in the kernel.
 const MAX_SCRIPTS: usize = 5;
@@ -96,6 +97,34 @@ fn script(line: &[u8]) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
             (!arg.is_empty()).then(|| arg.to_vec()),
         )
     })
+}
+
+/// The program that runs a command, and its arguments: the interpreter if the command is a script, as often as needed.
+pub fn follow_scripts(
+    program: &Path,
+    mut argv: Vec<OsString>,
+) -> std::io::Result<(PathBuf, Vec<OsString>)> {
+    let mut program = program.to_path_buf();
+    for _ in 0..MAX_SCRIPTS {
+        let mut head = Vec::new();
+        File::open(&program)?
+            .take(SCRIPT_LINE as u64)
+            .read_to_end(&mut head)?;
+        let Some((interpreter, arg)) = head.strip_prefix(b"#!").and_then(script) else {
+            return Ok((program, argv));
+        };
+        let interpreter = OsString::from_vec(interpreter);
+        let arg = arg.map(OsString::from_vec);
+        // argv[0] gives way to interpreter, argument and the script's path.
+        let rest = argv.split_off(1.min(argv.len()));
+        argv = std::iter::once(interpreter.clone())
+            .chain(arg)
+            .chain([program.into_os_string()])
+            .chain(rest)
+            .collect();
+        program = interpreter.into();
+    }
+    Err(std::io::Error::from_raw_os_error(libc::ELOOP))
 }
 
 fn addr_of(s: &CString) -> u64 {

@@ -57,6 +57,17 @@ pub struct StartFacts {
     pub sp: u64,
 }
 
+/// Registers as a core file has them.
+#[derive(Clone, Debug)]
+pub struct CoreRegisters {
+    /// `elf_gregset_t`, word by word.
+    pub general: Vec<u64>,
+    /// Other register sets: name and type of the note, contents in the guest's form.
+    pub sets: Vec<(&'static str, u32, Vec<u8>)>,
+    /// Bytes of a user id in `elf_prpsinfo`.
+    pub id_bytes: usize,
+}
+
 /// A guest ISA's Linux port.
 pub trait GuestPort: Sync {
     /// The name on the command line, such as `arm`.
@@ -122,6 +133,16 @@ pub trait GuestPort: Sync {
 
     /// Sets the thread pointer (clone with CLONE_SETTLS).
     fn set_tls(&self, cpu: &mut Vcpu, tls: u64);
+
+    /// The registers for a core file; nothing if cores are not supported.
+    fn core_registers(&self, _cpu: &Vcpu) -> Option<CoreRegisters> {
+        None
+    }
+
+    /// `e_flags` of a core file.
+    fn elf_flags(&self, _cpu: &Vcpu) -> u64 {
+        0
+    }
 
     /// What a trap means.
     fn trap(&self, cpu: &mut Vcpu, code: u32, info: u64) -> TrapAction;

@@ -9,12 +9,16 @@ pub mod guest;
 #[path = "../abi/mod.rs"]
 pub mod guests;
 pub mod ioctl;
+mod layout;
 mod load;
+mod log;
+mod names;
 pub mod proc;
 mod process;
 mod run;
 mod signal;
 mod start;
+mod stats;
 pub mod sys;
 pub mod syscall;
 pub mod task;
@@ -22,6 +26,7 @@ pub mod task;
 pub mod uapi;
 
 pub use config::{GuestId, RunConfig};
+pub use exec::follow_scripts;
 pub use sys::{BinfmtStart, binfmt_start};
 
 /// Why a program did not start: one line for the user and the exit status that a shell expects.
@@ -42,9 +47,12 @@ pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
         what: format!("cannot set signal handlers: {e}"),
         status: 1,
     })?;
+    let name = cfg.program.file_name().unwrap_or_default();
+    sys::set_comm(std::os::unix::ffi::OsStrExt::as_bytes(name));
     sys::enter_thread();
+    signal::catch_cores(&t);
     debug::start(&t, cfg)?;
     let status = run::run(&mut t);
     process::exit_thread(&mut t, status);
-    sys::exit_group(status)
+    process::end(&mut t, status)
 }

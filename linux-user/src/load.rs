@@ -3,6 +3,7 @@
 use crate::StartError;
 use crate::config::RunConfig;
 use crate::guest::{self, GuestPort, StartFacts};
+use crate::layout::{Layout, Top};
 use crate::start::{self, ImageFacts, StackImage};
 use crate::task::{Config, Process, Task};
 use std::ffi::{OsStr, OsString};
@@ -12,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tcg_exec::{Backend, Engine, EngineConfig, Vcpu};
-use tcg_mem::UserMem;
+use tcg_mem::{GuestVa, UserMem};
 use tcg_uspace::{
     AddressSpace, Backing, ElfError, ElfHeader, LoadPlan, Loaded, load as load_image, read_header,
 };
@@ -207,16 +208,17 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     if let Some(i) = &interpreter {
         check(cfg, i)?;
     }
-    let (space, engine) = machine(cfg, port)?;
+    let layout = Layout::new(cfg, port)?;
+    let (space, engine) = machine(cfg, port, &layout)?;
     let rie = program.head.exec_stack.is_none();
-    let geometry = port.geometry();
-    let plan = match cfg.load_address {
+    let geometry = layout.geometry;
+    let plan = match cfg.test.load {
         Some(at) => LoadPlan::At(at),
         None if interpreter.is_some() => LoadPlan::At(geometry.pie_base),
         None => LoadPlan::Anywhere,
     };
     let main = map_image(&space, &program, plan, rie)?;
-    space.set_brk_start(main.end);
+    space.set_brk_start(GuestVa(main.end.0 + layout.brk_gap));
     let mut image = ImageFacts {
         phdr: main.phdr.0,
         phent: main.phent,
@@ -226,7 +228,8 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     };
     let mut started = (main, program.head.flags);
     if let Some(i) = &interpreter {
-        let loaded = map_image(&space, i, LoadPlan::Anywhere, rie)?;
+        let plan = cfg.test.interp.map_or(LoadPlan::Anywhere, LoadPlan::At);
+        let loaded = map_image(&space, i, plan, rie)?;
         image.base = loaded.start.0;
         started = (loaded, i.head.flags);
     }
@@ -293,6 +296,18 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let bad_entry = |_| fail(format!("{}: bad entry point", cfg.program.display()), 126);
     port.start(&mut t, &facts).map_err(bad_entry)?;
     let _ = t.process.stack.set(built);
+    if cfg.stats {
+        let stats = crate::stats::Stats::new(crate::log::open(cfg)?);
+        let _ = t.process.stats.set(Arc::new(stats));
+    }
+    if cfg.log.contains(&"page") {
+        let text = format!(
+            "guest memory at the start:\n{}",
+            t.process.space.maps_text()
+        );
+        let write = std::io::Write::write_all(&mut crate::log::open(cfg)?, text.as_bytes());
+        write.map_err(|e| fail(format!("-d page: {e}"), 1))?;
+    }
     Ok(t)
 }
 
@@ -308,29 +323,6 @@ fn exe_path(program: &Path) -> Vec<u8> {
         .unwrap_or_else(|_| program.to_path_buf())
         .into_os_string()
         .into_vec()
-}
-
-/// The engine's part of `-d`, to the file of `-D` or to a descriptor of our own for standard error, which the guest may close.
-fn start_log(cfg: &RunConfig, engine: &Engine) -> Result<(), StartError> {
-    use std::os::fd::AsFd;
-    let mask = tcg_debug::log_mask::of_words(cfg.log.iter().copied());
-    if mask == 0 {
-        return Ok(());
-    }
-    let out = match &cfg.log_file {
-        Some(path) => std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path),
-        None => std::io::stderr()
-            .as_fd()
-            .try_clone_to_owned()
-            .map(std::fs::File::from),
-    };
-    let out = out.map_err(|e| fail(format!("-D: cannot write the log: {e}"), 1))?;
-    engine.set_observer(Box::new(tcg_debug::TextLog::new(mask, Box::new(out))));
-    engine.set_log_mask(mask);
-    Ok(())
 }
 
 fn config(cfg: &RunConfig, machine: &'static str) -> Config {
@@ -350,31 +342,45 @@ fn config(cfg: &RunConfig, machine: &'static str) -> Config {
 type Machine = (Arc<AddressSpace>, Arc<Engine>);
 
 /// Address space and translator.
-fn machine(cfg: &RunConfig, port: &dyn GuestPort) -> Result<Machine, StartError> {
+fn machine(cfg: &RunConfig, port: &dyn GuestPort, layout: &Layout) -> Result<Machine, StartError> {
     let isa = port
         .isa(cfg.cpu.as_deref(), cfg.guest.big_endian)
         .map_err(|e| fail(e, 1))?;
     let mem = match port.elf_class() {
         64 => UserMem::identity(),
-        _ => UserMem::reserve_32().map_err(|e| fail(e.to_string(), 1))?,
+        _ => match cfg.guest_base.filter(|b| *b != 0) {
+            None => UserMem::reserve_32().map_err(|e| fail(e.to_string(), 1))?,
+            Some(base) => {
+                UserMem::reserve_32_at(base).map_err(|e| fail(format!("-B {base:#x}: {e}"), 1))?
+            }
+        },
     };
-    let space = Arc::new(AddressSpace::new(mem, port.geometry(), stack_size(cfg)));
-    let backend = if std::env::var_os("EMU_INTERP").is_some() {
+    let space = AddressSpace::new(mem, layout.geometry, stack_size(cfg));
+    space.set_mmap_top(match layout.mmap_top {
+        Top::Below(distance) => GuestVa(space.mmap_top().0 - distance),
+        Top::At(top) => GuestVa(top),
+    });
+    let space = Arc::new(space);
+    let backend = if cfg.test.interpreter {
         Backend::Interp
     } else {
         Backend::Jit
     };
+    let usual = EngineConfig::default();
     let engine_config = EngineConfig {
         backend,
         one_insn_per_tb: cfg.one_insn_per_tb,
-        baseline_host: std::env::var("EMU_HOST_FEATURES").is_ok_and(|v| v == "baseline"),
-        verify_ir: std::env::var_os("EMU_VERIFY_IR").is_some(),
-        ..EngineConfig::default()
+        code_bytes: cfg.code_bytes.map_or(usual.code_bytes, |n| {
+            usize::try_from(n).unwrap_or(usize::MAX)
+        }),
+        baseline_host: cfg.test.baseline_host,
+        verify_ir: cfg.test.verify_ir,
+        ..usual
     };
     let code: Arc<dyn tcg_target::CodeMemory> = space.clone();
     let engine = Engine::new(isa, mem, code, engine_config)
         .map_err(|e| fail(format!("no memory for code: {e}"), 1))?;
-    start_log(cfg, &engine)?;
+    crate::log::start(cfg, &engine, &space)?;
     space.set_code_user(engine.clone());
     Ok((space, engine))
 }

@@ -160,6 +160,8 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
             if let Some(d) = process.debug.get() {
                 d.forked_child(t);
             }
+            t.counters = process.stats.get().map(|s| s.forked_child());
+            process.engine.forked_child();
             child_registers(t, &a);
             if a.flags & CHILD_SETTID != 0 {
                 store_tid(t, a.child_tid, sys::gettid());
@@ -205,6 +207,7 @@ fn vfork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
 
 /// The end of one thread: its robust futexes, its "clear child tid" word, its host thread.
 pub fn exit_thread(t: &mut Task, status: i32) {
+    crate::stats::finish_thread(t);
     crate::syscall::futex::release_robust_list(t);
     if t.clear_child_tid != 0 {
         let va = GuestVa(std::mem::take(&mut t.clear_child_tid));
@@ -223,5 +226,6 @@ pub fn end(t: &mut Task, status: i32) -> ! {
     if let Some(d) = t.process.debug.get().cloned() {
         d.exited(t, status);
     }
+    crate::stats::finish(t);
     sys::exit_group(status)
 }

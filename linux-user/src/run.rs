@@ -2,6 +2,7 @@
 
 use crate::guest::TrapAction;
 use crate::signal;
+use crate::stats;
 use crate::syscall::{self, SysExit};
 use crate::task::Task;
 use tcg_exec::Exit;
@@ -23,6 +24,7 @@ pub fn thread_main(mut t: Task) {
 /// Runs until the thread exits; gives its exit status.
 pub fn run(t: &mut Task) -> i32 {
     signal::attach(t);
+    t.counters = t.process.stats.get().map(|s| s.thread());
     if let Some(d) = t.process.debug.get().cloned()
         && let Some(status) = crate::debug::run(t, &d)
     {
@@ -32,8 +34,14 @@ pub fn run(t: &mut Task) -> i32 {
         if let Some(status) = t.exiting {
             return status;
         }
+        let delivered = t.signals.delivered;
         signal::deliver_pending(t);
         if t.exiting.is_some() {
+            continue;
+        }
+        if let Some(counters) = t.counters.clone() {
+            stats::count_signals(t, delivered);
+            stats::run_and_serve(t, &counters);
             continue;
         }
         let exit = t.vcpu.run();

@@ -55,6 +55,8 @@ pub struct Process {
     pub limits: Mutex<HashMap<i32, [u64; 2]>>,
     /// The gdb server (`-g`).
     pub debug: OnceLock<Arc<crate::debug::Debugger>>,
+    /// Counters (`-stats`).
+    pub stats: OnceLock<Arc<crate::stats::Stats>>,
 }
 
 /// One guest thread.
@@ -83,6 +85,8 @@ pub struct Task {
     pub exiting: Option<i32>,
     /// What `personality` tells.
     pub personality: u32,
+    /// Counters (`-stats`).
+    pub counters: Option<Arc<crate::stats::ThreadCounters>>,
 }
 
 impl Process {
@@ -105,6 +109,7 @@ impl Process {
             actions: Actions::inherited(),
             limits: Mutex::default(),
             debug: OnceLock::new(),
+            stats: OnceLock::new(),
         }
     }
 
@@ -141,6 +146,7 @@ impl Process {
                     .clone(),
             ),
             debug: OnceLock::new(),
+            stats: OnceLock::new(),
         }
     }
 }
@@ -165,7 +171,11 @@ impl Task {
             robust_list: 0,
             is_leader: true,
             exiting: None,
-            personality: 0,
+            personality: match crate::sys::randomizes_addresses() {
+                true => 0,
+                false => libc::ADDR_NO_RANDOMIZE as u32,
+            },
+            counters: None,
         }
     }
 
@@ -184,6 +194,7 @@ impl Task {
             is_leader: false,
             exiting: None,
             personality: self.personality,
+            counters: None,
         }
     }
 

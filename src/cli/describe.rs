@@ -72,8 +72,14 @@ fn top() -> Command {
         .about("Run programs for other processors")
         .disable_help_subcommand(true);
     for (name, argument, what) in COMMANDS {
-        if *name == "binfmt" {
-            command = command.subcommand(super::binfmt::command());
+        // These two have a parser of clap's.
+        let own = match *name {
+            "binfmt" => Some(super::binfmt::command()),
+            "run" => Some(super::rootfs::command()),
+            _ => None,
+        };
+        if let Some(own) = own {
+            command = command.subcommand(own);
             continue;
         }
         let mut sub = Command::new(*name).about(*what);

@@ -12,6 +12,11 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
         "make a hard link to this executable for every name (emu-arm, ...)",
     ),
     (
+        "run",
+        "--rootfs DIR -- CMD",
+        "run a command in a foreign root folder (emu run --help)",
+    ),
+    (
         "binfmt",
         "COMMAND",
         "register guests with the kernel (install, remove, status, print, doctor)",

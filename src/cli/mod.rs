@@ -10,6 +10,7 @@ pub mod log_items;
 pub mod nearest;
 pub mod options;
 pub mod quantity;
+pub mod rootfs;
 pub mod user;
 
 /// What the user did wrong: one line, and the status to end with.

@@ -133,7 +133,7 @@ pub const OPTIONS: &[Opt] = &[
         &["B"],
         "GUEST_BASE",
         "address",
-        "host address where the guest's address 0 is",
+        "host address where the guest's address 0 is (32-bit guests)",
         |o, a| {
             o.guest_base = Some(number("-B", a)?);
             Ok(())
@@ -143,7 +143,7 @@ pub const OPTIONS: &[Opt] = &[
         &["R"],
         "RESERVED_VA",
         "size",
-        "reserve 'size' bytes for the guest's address space (suffix k, M, G)",
+        "let the guest have addresses below 'size' only (suffix k, M, G)",
         |o, a| {
             o.reserved_va = Some(number("-R", a)?);
             Ok(())
@@ -264,6 +264,22 @@ pub const OPTIONS: &[Opt] = &[
         },
     ),
     flag(
+        &["jitdump"],
+        Some("JITDUMP"),
+        "write jit-PID.dump for 'perf inject --jit' (perf record -k 1)",
+        |o, _| {
+            o.jitdump = true;
+            Ok(())
+        },
+    ),
+    Opt {
+        names: &["test"],
+        env: Some("TEST"),
+        arg: Some("what[,...]"),
+        help: "internal: interpreter, baseline_host, verify_ir, load=, interp=, mmap=, stack=address",
+        set: |o, a| a.split(',').try_for_each(|item| test(o, item)),
+    },
+    flag(
         &["stats"],
         Some("STATS"),
         "print counters of the emulator when the guest ends",
@@ -282,6 +298,27 @@ pub fn find(name: &str) -> Option<&'static Opt> {
 fn number(option: &str, text: &str) -> Result<u64, Failure> {
     quantity::parse(text)
         .ok_or_else(|| Failure::usage(format!("{option}: '{text}' is not a number")))
+}
+
+/// One item of `-test`.
+fn test(options: &mut UserOptions, item: &str) -> Result<(), Failure> {
+    let t = &mut options.test;
+    let (name, value) = item.split_once('=').unwrap_or((item, ""));
+    let place = match name {
+        "interpreter" | "baseline_host" | "verify_ir" if value.is_empty() => {
+            t.interpreter |= name == "interpreter";
+            t.baseline_host |= name == "baseline_host";
+            t.verify_ir |= name == "verify_ir";
+            return Ok(());
+        }
+        "load" => &mut t.load,
+        "interp" => &mut t.interp,
+        "mmap" => &mut t.mmap,
+        "stack" => &mut t.stack,
+        _ => return Err(Failure::usage(format!("-test: there is no '{item}'"))),
+    };
+    *place = Some(number("-test", value)?);
+    Ok(())
 }
 
 fn set_env(options: &mut UserOptions, list: &str) -> Result<(), Failure> {

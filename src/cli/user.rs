@@ -5,6 +5,7 @@
 use super::Failure;
 use super::nearest::hint;
 use super::options::{OPTIONS, Opt, find};
+use linux_user::config::TestOptions;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -54,6 +55,10 @@ pub struct UserOptions {
     pub exec_fd: Option<i32>,
     /// `-perfmap`.
     pub perfmap: bool,
+    /// `-jitdump`.
+    pub jitdump: bool,
+    /// `-test`.
+    pub test: TestOptions,
     /// `-stats`.
     pub stats: bool,
 }

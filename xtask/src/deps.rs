@@ -68,6 +68,17 @@ const ALLOWED: &[Row] = &[
         &["tcg-opt", "tcg-x64", "tcg-exec", "tcg-debug"],
     ),
     row(
+        "target-aarch64",
+        &[
+            "tcg-ir",
+            "tcg-mem",
+            "tcg-target",
+            "tcg-softfloat",
+            "tcg-decode",
+        ],
+        &["tcg-opt", "tcg-x64", "tcg-exec", "tcg-debug"],
+    ),
+    row(
         "target-riscv",
         &[
             "tcg-ir",
@@ -91,12 +102,15 @@ const ALLOWED: &[Row] = &[
             "tcg-uspace",
             "tcg-debug",
             "target-arm",
+            "target-aarch64",
             "target-riscv",
         ],
         &[],
     ),
+    // Entering a foreign root: namespaces and mounts of the host.
+    row("rootfs", &[], &[]),
     // The executable: front ends only.
-    row("emu", &["binfmt", "linux-user"], &[]),
+    row("emu", &["binfmt", "linux-user", "rootfs"], &[]),
     // Tests that make programs out of decode tables.
     row("emu-diff", &["tcg-decode", "tcg-target", "target-arm"], &[]),
 ];

@@ -2,11 +2,11 @@
 
 use crate::abi::{Abi, Endian};
 use crate::errno::Errno;
-use crate::guest::{AuxFacts, GuestPort, StartFacts, TrapAction};
+use crate::guest::{AuxFacts, CoreRegisters, GuestPort, StartFacts, TrapAction};
 use crate::signal::{Action, SigInfo};
 use crate::task::Task;
 use target_arm::ArmState;
-use target_arm::{Arm, CpuModel, MODELS, trap};
+use target_arm::{Arm, CpuModel, MODELS, Mode, trap};
 use tcg_exec::Vcpu;
 use tcg_target::Isa;
 use tcg_uspace::Geometry;
@@ -17,6 +17,11 @@ pub struct ArmPort;
 /// Register numbers of the procedure call standard.
 const R7: usize = 7;
 const SP: usize = 13;
+
+/// Type of the core note with the VFP's registers. [uapi elf.h]
+const NT_ARM_VFP: u32 = 0x400;
+/// [ARM-ELF 4.1.1]
+const EF_ARM_EABI_VER5: u64 = 0x0500_0000;
 
 /// Thumb state: bit 0 of the program counter.
 const THUMB: u64 = 1;
@@ -147,6 +152,26 @@ impl GuestPort for ArmPort {
 
     fn set_tls(&self, cpu: &mut Vcpu, tls: u64) {
         cpu.state_mut::<ArmState>().tpidruro = tls as u32;
+    }
+
+    /// R0 to R15, CPSR and the first argument of a system call; the VFP's registers.
+    fn core_registers(&self, cpu: &Vcpu) -> Option<CoreRegisters> {
+        let s = cpu.state::<ArmState>();
+        let pc = cpu.pc() as u32 & !(THUMB as u32);
+        let cpsr = s.cpsr(cpu.pc(), Mode(cpu.mode()));
+        let general = s.r.iter().copied().chain([pc, cpsr, s.r[0]]);
+        let mut vfp = crate::signal::CoreBytes::new(self.abi(Mode(cpu.mode()).big_endian()));
+        s.vfp.iter().for_each(|d| vfp.uint(8, *d));
+        vfp.uint(4, u64::from(s.fpscr(cpu.fp_flags())));
+        Some(CoreRegisters {
+            general: general.map(u64::from).collect(),
+            sets: vec![("LINUX", NT_ARM_VFP, vfp.done().to_vec())],
+            id_bytes: 2,
+        })
+    }
+
+    fn elf_flags(&self, _cpu: &Vcpu) -> u64 {
+        EF_ARM_EABI_VER5
     }
 
     fn trap(&self, cpu: &mut Vcpu, code: u32, info: u64) -> TrapAction {

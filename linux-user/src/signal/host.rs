@@ -5,7 +5,7 @@ use super::info::SIGINFO_SIZE;
 use super::{Action, SIG_DFL, SIG_IGN, SYNCHRONOUS, SigInfo, UNSTOPPABLE, bit};
 use crate::sys;
 use std::cell::{Cell, UnsafeCell};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// The kernel's struct sigaction on x86-64.
 #[repr(C)]
@@ -232,7 +232,7 @@ pub fn set_host_action(sig: i32, action: &Action) {
     }
     let flags = action.flags & PASSED_ON;
     let host = match action.handler {
-        SIG_DFL if CATCH_DEFAULTS.load(Ordering::Relaxed) => ours(flags),
+        SIG_DFL if CATCH_DEFAULTS.load(Ordering::Relaxed) & bit(sig) != 0 => ours(flags),
         SIG_DFL | SIG_IGN => KernelAction {
             handler: action.handler as usize,
             flags,
@@ -289,12 +289,12 @@ pub fn install() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Signals with the default action come through the handler, too.
-static CATCH_DEFAULTS: AtomicBool = AtomicBool::new(false);
+/// These signals come through the handler with the default action, too.
+static CATCH_DEFAULTS: AtomicU64 = AtomicU64::new(0);
 
-/// Whether actions set from now on leave signals with the default action to the kernel.
-pub fn catch_defaults(on: bool) {
-    CATCH_DEFAULTS.store(on, Ordering::Relaxed);
+/// Which signals with the default action actions set from now on do not leave to the kernel.
+pub fn catch_defaults(mask: u64) {
+    CATCH_DEFAULTS.store(mask, Ordering::Relaxed);
 }
 
 /// Whether SIGPIPE was ignored when this process started, before Rust's start-up ignored it.

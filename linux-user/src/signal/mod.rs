@@ -7,6 +7,7 @@
 
 mod action;
 mod altstack;
+mod core;
 mod host;
 mod info;
 mod report;
@@ -16,6 +17,7 @@ pub use action::{
     SIG_DFL, SIG_IGN,
 };
 pub use altstack::AltStack;
+pub use core::Bytes as CoreBytes;
 pub use host::{Parked, host_mask, install, park, short_name};
 pub use info::{SIGINFO_SIZE, SigInfo};
 
@@ -140,13 +142,21 @@ pub fn enter_vfork_child(t: &Task, mask: sys::HostMask) {
 
 /// From now on every signal that is not ignored comes through this module, for a debugger to see.
 pub fn catch_all(t: &Task) {
-    host::catch_defaults(true);
+    host::catch_defaults(u64::MAX);
     each_action(t);
+}
+
+/// From now on signals that leave a core come through this module, if cores are wanted: the host's would be the emulator's.
+pub fn catch_cores(t: &Task) {
+    if core::limit() != 0 {
+        host::catch_defaults(core::CORE);
+        each_action(t);
+    }
 }
 
 /// The opposite.
 pub fn stop_catching_all(t: &Task) {
-    host::catch_defaults(false);
+    host::catch_defaults(0);
     each_action(t);
 }
 
@@ -336,9 +346,11 @@ fn fatal(t: &mut Task, info: &SigInfo) -> ! {
     if let Some(d) = t.process.debug.get().cloned() {
         d.killed(t, info.signo);
     }
+    crate::stats::finish(t);
     if SYNCHRONOUS & bit(info.signo) != 0 {
         report::report(t, info);
     }
+    core::dump(t, info);
     host::die(info.signo)
 }
 

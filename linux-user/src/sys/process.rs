@@ -151,6 +151,68 @@ pub fn stop_self() {
     );
 }
 
+/// Whether this process may have its addresses chosen at random.
+pub fn randomizes_addresses() -> bool {
+    let query = u64::from(u32::MAX);
+    call(libc::SYS_personality, [query]).is_ok_and(|p| p & libc::ADDR_NO_RANDOMIZE as u64 == 0)
+}
+
+/// Passes on to programs that this process executes whether their addresses are chosen at random.
+pub fn randomize_addresses(on: bool) {
+    let query = u64::from(u32::MAX);
+    if let Ok(now) = call(libc::SYS_personality, [query]) {
+        let bit = libc::ADDR_NO_RANDOMIZE as u64;
+        let new = if on { now & !bit } else { now | bit };
+        let _ = call(libc::SYS_personality, [new]);
+    }
+}
+
+/// Maps the first page of a file executable: perf notes such mappings.
+pub fn map_executable(file: &std::fs::File) -> std::io::Result<()> {
+    let fd = std::os::fd::AsRawFd::as_raw_fd(file);
+    let prot = libc::PROT_READ | libc::PROT_EXEC;
+    let args = [0, 4096, prot as u64, libc::MAP_PRIVATE as u64, fd as u64, 0];
+    match call(libc::SYS_mmap, args) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(std::io::Error::from_raw_os_error(e.0)),
+    }
+}
+
+/// The monotonic clock in nanoseconds.
+pub fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    super::vdso_clock(libc::CLOCK_MONOTONIC, &mut now);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// Process, parent, process group and session of the caller, without the first.
+pub fn family() -> [u64; 3] {
+    [
+        raw(libc::SYS_getppid, [0; 6]) as u64,
+        raw(libc::SYS_getpgid, [0; 6]) as u64,
+        raw(libc::SYS_getsid, [0; 6]) as u64,
+    ]
+}
+
+/// The soft limit of core files.
+pub fn core_limit() -> u64 {
+    let mut limit = [0u64; 2];
+    let args = [0, u64::from(libc::RLIMIT_CORE), 0, addr_mut(&mut limit)];
+    call(libc::SYS_prlimit64, args).map_or(0, |_| limit[0])
+}
+
+/// The host is not to write a core of the emulator.
+pub fn no_core_of_ours() {
+    let mut limit = [0u64; 2];
+    let resource = u64::from(libc::RLIMIT_CORE);
+    let _ = call(libc::SYS_prlimit64, [0, resource, 0, addr_mut(&mut limit)]);
+    limit[0] = 0;
+    let _ = call(libc::SYS_prlimit64, [0, resource, addr(&limit), 0]);
+}
+
 /// Kills this process.
 pub fn kill_self() {
     let pid = u64::from(std::process::id());
@@ -388,4 +450,14 @@ pub fn take_fd(fd: i32) -> std::fs::File {
     use std::os::fd::FromRawFd;
     // SAFETY: the descriptor of AT_EXECFD belongs to nobody else in this process.
     unsafe { std::fs::File::from_raw_fd(fd) }
+}
+
+/// Names the calling thread, as execve does: /proc/self/comm. The kernel keeps 15 bytes.
+pub fn set_comm(name: &[u8]) {
+    if let Ok(name) = CString::new(name) {
+        let _ = call(
+            libc::SYS_prctl,
+            [libc::PR_SET_NAME as u64, name.as_ptr() as u64],
+        );
+    }
 }

@@ -335,11 +335,13 @@ fn kcmp(_: &mut Task, a: i32, b: i32, what: i32, x: Hex, y: Hex) -> SysResult {
     sys::call(libc::SYS_kcmp, [a as u64, b as u64, what as u64, x.0, y.0])
 }
 
-/// The persona of the emulator's host process is not the guest's; it is remembered and reported only.
+/// The persona of the emulator's host process is not the guest's; it is remembered and reported only. What programs
+/// that are executed from here on have to know of it is whether addresses are random.
 fn personality(t: &mut Task, persona: u32) -> SysResult {
     let old = t.personality;
     if persona != u32::MAX {
         t.personality = persona;
+        sys::randomize_addresses(persona & libc::ADDR_NO_RANDOMIZE as u32 == 0);
     }
     Ok(u64::from(old))
 }
@@ -404,7 +406,11 @@ fn is_emulated(resource: i32) -> bool {
 fn limits(t: &mut Task, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
     let own = pid == 0 || pid as u32 == std::process::id();
     if !own || !is_emulated(resource) {
-        return host_limits(pid, resource, new.as_ref());
+        let old = host_limits(pid, resource, new.as_ref());
+        if own && new.is_some() && resource as u32 == libc::RLIMIT_CORE {
+            crate::signal::catch_cores(t);
+        }
+        return old;
     }
     let host = host_limits(0, resource, None)?;
     let process = std::sync::Arc::clone(&t.process);

@@ -102,4 +102,8 @@ impl Isa for Riscv {
         }
         out
     }
+
+    fn gdb(&self) -> Option<tcg_target::gdb::GdbDescription> {
+        Some(crate::gdb::describe(&self.cpu))
+    }
 }

@@ -3,6 +3,7 @@
 pub mod decode;
 pub mod disasm;
 pub mod features;
+mod gdb;
 pub mod helper;
 pub mod isa;
 pub mod state;

@@ -14,6 +14,10 @@ pub const INT: u32 = 1 << 4;
 pub const CPU: u32 = 1 << 5;
 /// Blocks are not linked.
 pub const NOCHAIN: u32 = 1 << 6;
+/// Where host code of each new block is; no word of `-d`.
+pub const PUBLISHED: u32 = 1 << 7;
+/// Floating-point registers, with [`CPU`].
+pub const FPU: u32 = 1 << 8;
 
 /// The words that concern the engine, with their bits. There are no separate passes yet, so `op_opt` is `op`.
 const WORDS: &[(&str, u32)] = &[
@@ -24,7 +28,7 @@ const WORDS: &[(&str, u32)] = &[
     ("exec", EXEC),
     ("int", INT),
     ("cpu", CPU),
-    ("fpu", 0),
+    ("fpu", FPU),
     ("nochain", NOCHAIN),
 ];
 

@@ -5,19 +5,23 @@ use std::fmt::{Debug, Write as _};
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use tcg_ir::{Block, Op};
-use tcg_target::Isa;
+use tcg_target::gdb::CpuRegs;
+use tcg_target::{Isa, StateCopy};
 
 /// Writes reports as text. Each report is one write, so that lines of threads and processes do not mix.
 pub struct TextLog {
     mask: u32,
+    /// First and last address of the guest code that counts; empty: all of it.
+    ranges: Vec<(u64, u64)>,
     out: Mutex<Box<dyn Write + Send>>,
 }
 
 impl TextLog {
     /// A log of the reports in `mask`.
-    pub fn new(mask: u32, out: Box<dyn Write + Send>) -> TextLog {
+    pub fn new(mask: u32, ranges: Vec<(u64, u64)>, out: Box<dyn Write + Send>) -> TextLog {
         TextLog {
             mask,
+            ranges,
             out: Mutex::new(out),
         }
     }
@@ -26,7 +30,15 @@ impl TextLog {
         self.mask & bit != 0
     }
 
+    fn wants(&self, pc: u64) -> bool {
+        let pc = pc & !1;
+        self.ranges.is_empty() || self.ranges.iter().any(|(a, b)| (*a..=*b).contains(&pc))
+    }
+
     fn write(&self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         // A log that cannot be written must not stop the guest.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -53,8 +65,33 @@ fn guest_code(isa: &dyn Isa, block: &Block, bytes: &[u8]) -> String {
     out
 }
 
+/// The registers behind the first feature of the debugger's description: floating point, vectors.
+fn float_registers(out: &mut String, isa: &dyn Isa, state: &[u8], pc: u64, mode: u32) {
+    let Some(description) = isa.gdb() else { return };
+    let mut copy = StateCopy::default();
+    copy.copy_from(state);
+    let (mut pc, mut mode, mut fp_flags) = (pc, mode, 0);
+    let regs = CpuRegs {
+        state: copy.bytes_mut(),
+        pc: &mut pc,
+        mode: &mut mode,
+        fp_flags: &mut fp_flags,
+    };
+    let floats = description.features.iter().skip(1).flat_map(|f| &f.regs);
+    for (n, reg) in floats.enumerate() {
+        let value = reg.read(&regs).unwrap_or_default();
+        let hex: String = value.iter().rev().map(|b| format!("{b:02x}")).collect();
+        let end = if n % 4 == 3 { '\n' } else { ' ' };
+        let _ = write!(out, "{}={hex}{end}", reg.name);
+    }
+    out.push('\n');
+}
+
 impl Observer for TextLog {
     fn translated(&self, isa: &dyn Isa, block: &Block, bytes: &[u8], code: &[u8]) {
+        if !self.wants(block.pc) {
+            return;
+        }
         let mut out = String::new();
         if self.has(log_mask::IN_ASM) {
             let text = guest_code(isa, block, bytes);
@@ -72,12 +109,18 @@ impl Observer for TextLog {
     }
 
     fn entered(&self, isa: &dyn Isa, pc: u64, mode: u32, state: &[u8]) {
+        if !self.wants(pc) {
+            return;
+        }
         let mut out = String::new();
         if self.has(log_mask::EXEC) {
             let _ = writeln!(out, "Trace: {pc:08x}/{mode:x}");
         }
         if self.has(log_mask::CPU) {
             let _ = writeln!(out, "{}", isa.dump(state, pc, mode).trim_end());
+            if self.has(log_mask::FPU) {
+                float_registers(&mut out, isa, state, pc, mode);
+            }
         }
         self.write(&out);
     }

@@ -313,12 +313,20 @@ impl Engine {
     /// After a fork, in the child: only the calling thread exists.
     pub fn after_fork_child(&self) {
         self.after_fork_parent();
+        self.counters.reset();
         self.safepoint.alone();
     }
 
     /// What has happened so far. Counts of virtual CPUs are included when these are dropped.
     pub fn stats(&self) -> Stats {
         self.counters.read()
+    }
+
+    /// The same, with those of the virtual CPUs that there are.
+    pub fn stats_of_all(&self) -> Stats {
+        let mut total = self.counters.read();
+        self.safepoint.add_counters(&mut total);
+        total
     }
 
     /// Sets what is reported ([`log_mask`]). Call it before the guest starts, or expect linked code to go unreported.
@@ -329,6 +337,13 @@ impl Engine {
     /// Sets who gets the reports, once; false if it was set before.
     pub fn set_observer(&self, observer: Box<dyn Observer>) -> bool {
         self.hooks.set_observer(observer)
+    }
+
+    /// Tells who gets the reports that this is the child of a fork.
+    pub fn forked_child(&self) {
+        if let Some(o) = self.hooks.on(u32::MAX) {
+            o.forked_child();
+        }
     }
 
     /// Whether blocks must not be linked.

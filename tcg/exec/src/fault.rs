@@ -227,7 +227,7 @@ fn in_code(engine: &Engine, rip: usize, fault: &HostFault, uc: &mut libc::uconte
     // SAFETY: rbp is the state block while generated code runs, and this thread runs it.
     let cpu = unsafe { lookup::cpu_of(env) };
     if cpu.returns.guards(fault.addr) {
-        cpu.count(|s| s.return_overflows += 1);
+        cpu.count(|s| &s.return_overflows);
         uc.uc_mcontext.gregs[libc::REG_RSP as usize] = cpu.returns.base() as i64;
         return true;
     }

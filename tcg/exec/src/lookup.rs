@@ -73,7 +73,7 @@ pub(crate) unsafe extern "C" fn direct(state: *mut u8, stub: usize) -> usize {
 pub(crate) unsafe extern "C" fn indirect(state: *mut u8) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
-    cpu.count(|s| s.indirect_lookups += 1);
+    cpu.count(|s| &s.indirect_lookups);
     let Some(block) = target(cpu) else { return 0 };
     if may_link(cpu) {
         cpu.env.cache(block.pc, block.mode, block.entry as u64);
@@ -85,7 +85,7 @@ pub(crate) unsafe extern "C" fn indirect(state: *mut u8) -> usize {
 pub(crate) unsafe extern "C" fn inline_cache(state: *mut u8, site: usize, imm: usize) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
-    cpu.count(|s| s.indirect_lookups += 1);
+    cpu.count(|s| &s.indirect_lookups);
     let Some(block) = target(cpu) else { return 0 };
     if may_link(cpu) {
         cpu.engine.fill_inline_cache(site, imm, block);

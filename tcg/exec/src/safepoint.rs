@@ -4,6 +4,7 @@
 //! A flush asks everybody to leave through the interrupt flags and waits. Who wants to enter meanwhile waits.
 
 use crate::lock::{Event, Lock};
+use crate::stats::{Counters, Stats};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -15,6 +16,8 @@ pub(crate) struct Seat {
     running: AtomicBool,
     /// Its interrupt flag; valid until the seat is removed.
     interrupt: *const AtomicU32,
+    /// Its counters: written by its thread only.
+    pub counters: Counters,
 }
 
 // SAFETY: the flag is accessed atomically, and only while the seat is registered.
@@ -51,6 +54,7 @@ impl Safepoint {
         let seat = Arc::new(Seat {
             running: AtomicBool::new(false),
             interrupt,
+            counters: Counters::default(),
         });
         self.seats.lock().push(Arc::clone(&seat));
         seat
@@ -58,6 +62,13 @@ impl Safepoint {
 
     pub(crate) fn remove(&self, seat: &Arc<Seat>) {
         self.seats.lock().retain(|s| !Arc::ptr_eq(s, seat));
+    }
+
+    /// The counts of all virtual CPUs that there are, added to `total`.
+    pub(crate) fn add_counters(&self, total: &mut Stats) {
+        for seat in self.seats.lock().iter() {
+            total.add(&seat.counters.read());
+        }
     }
 
     /// The number of the current generation of code.
@@ -150,6 +161,7 @@ impl Safepoint {
         self.pending.store(false, Ordering::SeqCst);
         for seat in self.seats.lock().iter() {
             seat.running.store(false, Ordering::SeqCst);
+            seat.counters.reset();
         }
     }
 }

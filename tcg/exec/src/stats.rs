@@ -8,6 +8,13 @@ macro_rules! counters {
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         pub struct Stats { $($(#[doc = $doc])+ pub $name: u64,)* }
 
+        impl Stats {
+            /// Adds others.
+            pub(crate) fn add(&mut self, s: &Stats) {
+                $(self.$name += s.$name;)*
+            }
+        }
+
         /// The engine's running counters.
         #[derive(Default)]
         pub(crate) struct Counters { $(pub $name: AtomicU64,)* }
@@ -16,6 +23,11 @@ macro_rules! counters {
             /// A snapshot.
             pub(crate) fn read(&self) -> Stats {
                 Stats { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+
+            /// From the start.
+            pub(crate) fn reset(&self) {
+                $(self.$name.store(0, Ordering::Relaxed);)*
             }
 
             /// Adds the counts of a virtual CPU.
@@ -72,6 +84,11 @@ counters! {
 }
 
 impl Counters {
+    /// Counts in a counter that only this thread writes: no locked instruction.
+    pub(crate) fn tick(counter: &AtomicU64) {
+        counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
     pub(crate) fn bump(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
     }

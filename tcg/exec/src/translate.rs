@@ -173,6 +173,10 @@ impl Engine {
         }
         inner.pages.insert(raw, &block.pages);
         self.table.insert(&mut inner.table, raw);
+        drop(inner);
+        if let Some(o) = self.hooks.on(log_mask::PUBLISHED) {
+            o.published(self.isa, block.pc, block.entry, code);
+        }
         let c = &self.counters;
         Counters::bump(&c.blocks);
         c.guest_insns.fetch_add(u64::from(insns), Ordering::Relaxed);

@@ -6,13 +6,13 @@ use crate::env::{Env, fault_code, fault_of, kind};
 use crate::jit::Compiler;
 use crate::retstack::ReturnStack;
 use crate::safepoint::{ENGINE_ASKS, Seat};
-use crate::stats::Stats;
+use crate::stats::{Counters, Stats};
 use crate::stops::{self, WatchHit};
 use crate::translate::Failed;
 use crate::{Exit, asm, fault};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tcg_debug::log_mask;
 use tcg_ir::{FpMode, FpRound};
 use tcg_mem::MemFault;
@@ -29,7 +29,6 @@ pub(crate) struct Cpu {
     generation: Cell<u64>,
     /// The mode that the header's MXCSR values are for.
     mxcsr_mode: Cell<Option<u32>>,
-    stats: Cell<Stats>,
     /// A write of this CPU's current instruction hit a code page and was called off: run the instruction alone.
     pub self_modified: Cell<bool>,
     /// An instruction is being run alone: let its writes to code pages through.
@@ -124,9 +123,9 @@ impl Cpu {
         unsafe { std::slice::from_raw_parts_mut(self.env.state(), self.env.state_bytes()) }
     }
 
-    pub(crate) fn count(&self, f: impl FnOnce(&mut Stats)) {
-        // SAFETY: the cell is used by this thread only and `f` does not reach it again.
-        f(unsafe { &mut *self.stats.as_ptr() });
+    /// Counts one of this virtual CPU's events.
+    pub(crate) fn count(&self, which: impl FnOnce(&Counters) -> &AtomicU64) {
+        Counters::tick(which(&self.seat.counters));
     }
 
     /// Asks the ISA for the mode, and prepares MXCSR for it.
@@ -148,7 +147,7 @@ impl Cpu {
 
     /// The block for an address, translated if need be.
     pub(crate) fn find(&self, pc: u64, mode: u32) -> Result<&TransBlock, Failed> {
-        self.count(|s| s.lookups += 1);
+        self.count(|s| &s.lookups);
         if let Some(block) = self.engine.table.get(pc, mode) {
             return Ok(block);
         }
@@ -256,7 +255,7 @@ impl Cpu {
                 Next::Again => {}
                 Next::Flush => self.engine.flush_since(self.generation.get()),
                 Next::OneInsn => {
-                    self.count(|s| s.self_modified += 1);
+                    self.count(|s| &s.self_modified);
                     match self.one_insn() {
                         Some(Exit::Fault(f)) if self.retry_in_other_mode(&f) => {}
                         Some(exit) => break exit,
@@ -316,11 +315,11 @@ impl Cpu {
 
     fn account(&self, exit: &Exit) {
         self.count(|s| match exit {
-            Exit::Trap { .. } => s.exits_trap += 1,
-            Exit::Fault(_) => s.exits_fault += 1,
-            Exit::Interrupt => s.exits_interrupt += 1,
-            Exit::Step => s.steps += 1,
-            Exit::Break | Exit::Watch(_) => s.stops += 1,
+            Exit::Trap { .. } => &s.exits_trap,
+            Exit::Fault(_) => &s.exits_fault,
+            Exit::Interrupt => &s.exits_interrupt,
+            Exit::Step => &s.steps,
+            Exit::Break | Exit::Watch(_) => &s.stops,
         });
         if let Some(o) = self.engine.hooks.on(log_mask::INT) {
             let isa = self.engine.isa;
@@ -332,7 +331,7 @@ impl Cpu {
 impl Drop for Cpu {
     fn drop(&mut self) {
         self.engine.safepoint.remove(&self.seat);
-        self.engine.counters.add(&self.stats.get());
+        self.engine.counters.add(&self.seat.counters.read());
     }
 }
 
@@ -377,7 +376,6 @@ impl Vcpu {
             compiler: RefCell::default(),
             generation: Cell::new(0),
             mxcsr_mode: Cell::new(None),
-            stats: Cell::default(),
             self_modified: Cell::new(false),
             alone: Cell::new(false),
             host_fault: Cell::new(None),
@@ -508,6 +506,6 @@ impl Vcpu {
 
     /// Statistics of this virtual CPU alone.
     pub fn stats(&self) -> Stats {
-        self.cpu.stats.get()
+        self.cpu.seat.counters.read()
     }
 }

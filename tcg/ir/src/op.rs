@@ -223,6 +223,9 @@ ops! {
     FSqrt = "fsqrt" Fp;
     /// args[0] * args[1] + args[2], rounded once.
     FMulAdd = "fmuladd" Fp;
+    /// args[2] + args[0] * args[1], the product rounded by itself. `imm` bit 0: the product's sign is flipped, bit 1: that
+    /// of args[2] (NaNs included).
+    FMla = "fmla" Fp;
     /// Sign flipped (bits only).
     FNeg = "fneg" Pure;
     /// Sign cleared (bits only).
@@ -427,6 +430,8 @@ ops! {
     VFSqrt = "vfsqrt" Fp;
     /// a * b + c, rounded once.
     VFMulAdd = "vfmuladd" Fp;
+    /// As scalar `FMla` per lane.
+    VFMla = "vfmla" Fp;
     /// Arm FMIN per lane.
     VFMin = "vfmin" Fp;
     /// Arm FMAX per lane.

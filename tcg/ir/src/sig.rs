@@ -330,6 +330,7 @@ const fn float(op: Op) -> Option<Sig> {
         Op::FMinNum | Op::FMaxNum => plain(FLOAT, [R, R, N]).aux(1).imm(Imm::Below(2)),
         Op::FSqrt | Op::FNeg | Op::FAbs => plain(FLOAT, [R, N, N]).aux(1),
         Op::FMulAdd => plain(FLOAT, [R, R, R]).aux(1),
+        Op::FMla => plain(FLOAT, [R, R, R]).aux(1).imm(Imm::Below(4)),
         Op::FRound => sig(FLOAT, [R, N, N], Lane::Round, 1, Imm::Below(2)),
         Op::FCvt => plain(FLOAT, [Arg::Of(FLOAT), N, N]).aux(1),
         Op::FFromHalf => plain(FLOAT, [Arg::Of(I32), N, N]).aux(1),
@@ -410,6 +411,7 @@ const fn vector_float(op: Op) -> Option<Sig> {
         Op::VFAbd | Op::VFRecps | Op::VFRsqrts => vec([R, R, N], 2, 3).aux(1),
         Op::VFCmpEq | Op::VFCmpGe | Op::VFCmpGt => vec([R, R, N], 2, 3).aux(1),
         Op::VFMulAdd => vec([R, R, R], 2, 3).aux(1),
+        Op::VFMla => vec([R, R, R], 2, 3).aux(1).imm(Imm::Below(4)),
         Op::VFSqrt | Op::VFNeg | Op::VFAbs | Op::VFRecpe | Op::VFRsqrte => {
             vec([R, N, N], 2, 3).aux(1)
         }

@@ -57,6 +57,34 @@ impl UserMem {
         Self::reserve(1 << 32)
     }
 
+    /// The same with guest address 0 at this host address, if that is free.
+    pub fn reserve_32_at(base: u64) -> Result<UserMem, ReserveError> {
+        let bytes = (1 << 32) + 2 * GUARD;
+        let error = |cause| ReserveError { bytes, cause };
+        let at = base
+            .checked_sub(GUARD)
+            .filter(|at| at.is_multiple_of(PAGE) && *at >= GUARD);
+        let at = at.ok_or_else(|| error(io::Error::from_raw_os_error(libc::EINVAL)))?;
+        // SAFETY: MAP_FIXED_NOREPLACE changes nothing that exists.
+        let got = unsafe {
+            libc::mmap(
+                at as *mut libc::c_void,
+                bytes as usize,
+                libc::PROT_NONE,
+                RESERVE | libc::MAP_FIXED_NOREPLACE,
+                -1,
+                0,
+            )
+        };
+        if got == libc::MAP_FAILED {
+            return Err(error(io::Error::last_os_error()));
+        }
+        Ok(UserMem {
+            base: base as usize,
+            limit: 1 << 32,
+        })
+    }
+
     /// The memory of a 64-bit guest: the user half of the host's address space, where every guest address is the host
     /// address. Nothing is reserved; see [`UserMem::is_identity`].
     pub fn identity() -> UserMem {

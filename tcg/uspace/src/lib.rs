@@ -14,5 +14,5 @@ mod vma;
 pub use elf::{ElfError, ElfHeader, LoadPlan, Loaded, load, read_header};
 pub use errno::Errno;
 pub use mmap::MapRequest;
-pub use space::{AddressSpace, Geometry};
+pub use space::{AddressSpace, Geometry, Region};
 pub use vma::{Backing, Prot, Vma};

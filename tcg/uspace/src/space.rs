@@ -39,6 +39,19 @@ pub(crate) struct Inner {
     pub(crate) twins_possible: bool,
 }
 
+/// A mapping as others see it.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// First address.
+    pub start: u64,
+    /// First address behind it.
+    pub end: u64,
+    /// What the guest may do.
+    pub prot: Prot,
+    /// The file, if any.
+    pub file: Option<Backing>,
+}
+
 /// A guest's address space.
 pub struct AddressSpace {
     pub(crate) mem: UserMem,
@@ -110,6 +123,37 @@ impl AddressSpace {
     /// The guest's memory.
     pub fn mem(&self) -> UserMem {
         self.mem
+    }
+
+    /// Where the search for places of new mappings begins, downwards.
+    pub fn mmap_top(&self) -> GuestVa {
+        GuestVa(self.lock().mmap_top)
+    }
+
+    /// Sets that place.
+    pub fn set_mmap_top(&self, top: GuestVa) {
+        self.lock().mmap_top = top.0.min(self.geometry.task_size) & !(PAGE - 1);
+    }
+
+    /// All mappings in order.
+    pub fn regions(&self) -> Vec<Region> {
+        let inner = self.lock();
+        let each = inner.map.iter().map(|(start, v)| Region {
+            start,
+            end: v.end,
+            prot: v.prot,
+            file: v.file.clone(),
+        });
+        each.collect()
+    }
+
+    /// The file that is mapped at an address, and the offset in it.
+    pub fn backing_of(&self, va: GuestVa) -> Option<(Arc<str>, u64)> {
+        let inner = self.lock();
+        let (start, v) = inner.map.find(va.0)?;
+        let file = v.file.as_ref()?;
+        let within = va.0.checked_sub(start)?;
+        Some((Arc::clone(&file.name), file.offset.checked_add(within)?))
     }
 
     /// The layout.

@@ -59,9 +59,9 @@ const fn mode(
 }
 
 const MODES: &[Mode] = &[
-    mode("jit", Some(("EMU_VERIFY_IR", "1")), None),
-    mode("sse", Some(("EMU_HOST_FEATURES", "baseline")), None),
-    mode("interp", Some(("EMU_INTERP", "1")), None),
+    mode("jit", Some(("EMU_TEST", "verify_ir")), None),
+    mode("sse", Some(("EMU_TEST", "baseline_host")), None),
+    mode("interp", Some(("EMU_TEST", "interpreter")), None),
     mode("one", None, Some("-one-insn-per-tb")),
 ];
 

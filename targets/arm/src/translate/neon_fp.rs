@@ -64,23 +64,24 @@ impl Translator<'_> {
     }
 
     /// vd ± (x * y), rounded twice.
-    pub(super) fn vfmac(&mut self, quad: bool, d: u32, x: Value, y: Value, op: Op) -> Out {
-        let ty = vty(quad);
-        let prod = self.vf(Op::VFMul, ty, x, y);
+    pub(super) fn vfmac(&mut self, quad: bool, d: u32, x: Value, y: Value, minus: bool) -> Out {
         let acc = self.vget(quad, d);
-        let r = self.vf(op, ty, acc, prod);
+        let args = [x, y, acc];
+        let r = self
+            .b
+            .fop(Op::VFMla, vty(quad), F32, NEON, args, i64::from(minus));
         self.vset(quad, d, r);
         Out::Next
     }
 
     pub(super) fn vmla_f(&mut self, a: args::VmlaF) -> Out {
         let (x, y) = (self.vget(a.quad, a.vn), self.vget(a.quad, a.vm));
-        self.vfmac(a.quad, a.vd, x, y, Op::VFAdd)
+        self.vfmac(a.quad, a.vd, x, y, false)
     }
 
     pub(super) fn vmls_f(&mut self, a: args::VmlsF) -> Out {
         let (x, y) = (self.vget(a.quad, a.vn), self.vget(a.quad, a.vm));
-        self.vfmac(a.quad, a.vd, x, y, Op::VFSub)
+        self.vfmac(a.quad, a.vd, x, y, true)
     }
 
     fn vffma(&mut self, quad: bool, d: u32, n: u32, m: u32, negate: bool) -> Out {

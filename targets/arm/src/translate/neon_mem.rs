@@ -51,9 +51,19 @@ impl Translator<'_> {
     /// Reverses the bytes of each lane for big-endian data.
     fn fix_order(&mut self, v: Value, size: u32) -> Value {
         match self.big_endian() && size > 0 {
-            true => self.b.vun(Op::VRev, Ty::V64, 0, v, i64::from(size)),
+            true => {
+                let ty = self.b.block.ty(v);
+                self.b.vun(Op::VRev, ty, 0, v, i64::from(size))
+            }
             false => v,
         }
+    }
+
+    /// Whether the registers at `k` and behind it of a list of `count` are moved as one Q register, and the alignment to
+    /// check: the first access's only.
+    fn row(&self, vd: u32, k: u32, count: u32, align: u8) -> (bool, u8) {
+        let quad = (vd + k).is_multiple_of(2) && k + 1 < count;
+        (quad, if k == 0 { align } else { 0 })
     }
 
     /// Writes the base register back: by `bytes` (rm 13) or by a register.
@@ -98,6 +108,20 @@ impl Translator<'_> {
         };
         let base = Addr::base_disp(self.reg(a.rn), 0);
         let count = s.elements * s.repeats;
+        if s.elements == 1 {
+            let mut k = 0;
+            while k < count {
+                let (quad, align) = self.row(a.vd, k, count, align);
+                let (ty, log2) = if quad { (Ty::V128, 4) } else { (Ty::V64, 3) };
+                let flags = MemFlags::size(log2).align(align);
+                let v = self.b.load(ty, base.plus(8 * k as i32), flags);
+                let v = self.fix_order(v, a.size);
+                self.vset(quad, a.vd + k, v);
+                k += 1 + u32::from(quad);
+            }
+            self.neon_writeback(a.rn, a.rm, 8 * count);
+            return Out::Next;
+        }
         let raw: Vec<Value> = (0..count)
             .map(|k| {
                 self.load_lanes(
@@ -123,6 +147,19 @@ impl Translator<'_> {
             return self.undefined();
         };
         let base = Addr::base_disp(self.reg(a.rn), 0);
+        if s.elements == 1 {
+            let mut k = 0;
+            while k < s.repeats {
+                let (quad, align) = self.row(a.vd, k, s.repeats, align);
+                let v = self.vget(quad, a.vd + k);
+                let v = self.fix_order(v, a.size);
+                let flags = MemFlags::size(3 + u8::from(quad)).align(align);
+                self.b.store(base.plus(8 * k as i32), v, flags);
+                k += 1 + u32::from(quad);
+            }
+            self.neon_writeback(a.rn, a.rm, 8 * k);
+            return Out::Next;
+        }
         let mut k = 0;
         for r in 0..s.repeats {
             let regs: Vec<Value> = (0..s.elements)

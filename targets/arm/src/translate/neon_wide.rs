@@ -212,12 +212,12 @@ impl Translator<'_> {
 
     pub(super) fn vmla_sf(&mut self, a: args::VmlaSf) -> Out {
         let (x, y) = self.scalar_pair(a.quad, a.size, a.vn, a.vm);
-        self.vfmac(a.quad, a.vd, x, y, Op::VFAdd)
+        self.vfmac(a.quad, a.vd, x, y, false)
     }
 
     pub(super) fn vmls_sf(&mut self, a: args::VmlsSf) -> Out {
         let (x, y) = self.scalar_pair(a.quad, a.size, a.vn, a.vm);
-        self.vfmac(a.quad, a.vd, x, y, Op::VFSub)
+        self.vfmac(a.quad, a.vd, x, y, true)
     }
 
     pub(super) fn vmul_sf(&mut self, a: args::VmulSf) -> Out {

@@ -86,15 +86,9 @@ impl Translator<'_> {
     /// Multiply-accumulate with two roundings: ±vd + ±(vn * vm).
     fn fmac(&mut self, double: bool, d: u32, n: u32, m: u32, neg_acc: bool, neg_prod: bool) -> Out {
         self.f3(double, d, n, m, |t, a, b| {
-            let mut prod = t.fbin(Op::FMul, double, a, b);
-            let mut acc = t.fget(double, d);
-            if neg_prod {
-                prod = t.funary(Op::FNeg, double, prod);
-            }
-            if neg_acc {
-                acc = t.funary(Op::FNeg, double, acc);
-            }
-            t.fbin(Op::FAdd, double, acc, prod)
+            let acc = t.fget(double, d);
+            let signs = i64::from(neg_prod) | i64::from(neg_acc) << 1;
+            t.b.fop(Op::FMla, fty(double), 0, VFP, [a, b, acc], signs)
         })
     }
 

@@ -15,6 +15,10 @@ pub enum FlagKind {
     Adc,
     Sbc,
     Logic,
+    /// Of a floating-point comparison (`args[0]` is its value) as `ucomisd` leaves them.
+    Fcmp,
+    /// The same with the operands exchanged.
+    FcmpSwapped,
 }
 
 /// The host's flags.
@@ -63,6 +67,20 @@ fn x86_cond(cond: Cond, borrow: bool) -> Option<u8> {
         (Cond::Lt, _) => x86cc::L,
         (Cond::Gt, _) => x86cc::G,
         (Cond::Le, _) => x86cc::LE,
+    })
+}
+
+/// The x86 condition for `cond` on the flags of a floating-point comparison. An unordered result sets carry, zero and
+/// parity; so each order of the operands serves the conditions that take unordered as "below" there. "Equal" needs two.
+fn x86_float_cond(cond: Cond, swapped: bool) -> Option<u8> {
+    Some(match (cond, swapped) {
+        (Cond::Vs, _) => x86cc::P,
+        (Cond::Vc, _) => x86cc::P ^ 1,
+        (Cond::Ge, false) | (Cond::Ls, true) => x86cc::AE,
+        (Cond::Lt, false) | (Cond::Hi, true) => x86cc::B,
+        (Cond::Gt, false) | (Cond::Mi | Cond::Lo, true) => x86cc::A,
+        (Cond::Le, false) | (Cond::Pl | Cond::Hs, true) => x86cc::BE,
+        _ => return None,
     })
 }
 
@@ -261,14 +279,53 @@ impl Gen<'_> {
                 }
             }
             Some(FlagUse::Packed(c)) => {
+                if let Some(cc) = self.float_flags(c, cond) {
+                    return cc;
+                }
                 let r = self.reg(c);
-                self.a.mov_imm(RAX, nibble_mask(cond));
-                self.a.op(Opc(0, 1, 0xa3), false, r, Rm::R(RAX));
                 self.flags = NO_FLAGS;
-                x86cc::B
+                // One flag, or a table of the conditions by the nibble.
+                let bit = match cond {
+                    Cond::Mi | Cond::Pl => 3,
+                    Cond::Eq | Cond::Ne => 2,
+                    Cond::Hs | Cond::Lo => 1,
+                    Cond::Vs | Cond::Vc => 0,
+                    _ => {
+                        self.a.mov_imm(RAX, nibble_mask(cond));
+                        self.a.op(Opc(0, 1, 0xa3), false, r, Rm::R(RAX));
+                        return x86cc::B;
+                    }
+                };
+                self.a.op_i8(Opc(0, 1, 0xba), false, 4, Rm::R(r), bit);
+                x86cc::B ^ (cond as u8 & 1)
             }
             None => x86cc::E,
         }
+    }
+
+    /// The condition on the host's flags, if they are those of the floating-point comparison `c` and have it.
+    fn float_flags(&self, c: Value, cond: Cond) -> Option<u8> {
+        let swapped = match self.flags.kind {
+            FlagKind::Fcmp => false,
+            FlagKind::FcmpSwapped => true,
+            _ => return None,
+        };
+        (self.flags.args[0] == c).then_some(())?;
+        x86_float_cond(cond, swapped)
+    }
+
+    /// Whether a floating-point comparison should exchange its operands: the next branch on it decides.
+    pub fn better_swapped(&self, c: Value) -> bool {
+        let behind = &self.b.insts[c.index() + 1..];
+        let branch = behind
+            .iter()
+            .take(20)
+            .find(|i| matches!(i.op, Op::CondBegin | Op::Sel));
+        let Some(test) = branch.map(|i| self.b.def(i.args[0])) else {
+            return false;
+        };
+        let cond = Cond::from_index(test.lane).unwrap_or(Cond::Eq);
+        test.op == Op::CcTest && test.args[0] == c && x86_float_cond(cond, true).is_some()
     }
 
     /// Evaluates "v is not 0" into the host's flags.

@@ -9,8 +9,10 @@
 //! inputs, and finds tininess after rounding; conversions to unsigned out of range may also report inexact.
 
 use crate::abi::*;
-use crate::cc::NO_FLAGS;
+use crate::cc::{FlagKind, NO_FLAGS};
 use crate::compiler::Gen;
+use crate::emit_fp_vec::splat_float;
+use crate::emit_vec::PXOR;
 use crate::enc::{Alu, Mem, Opc, Rm, Sh, x86cc};
 use crate::link::Stub;
 use tcg_ir::eval::OpDesc;
@@ -50,9 +52,13 @@ impl Gen<'_> {
             Op::FMax | Op::FMaxNum => self.fp_minmax(v, i, Opc(pre, 1, 0x5f)),
             Op::FSqrt => self.fp_one(v, i, Opc(pre, 1, 0x51)),
             Op::FMulAdd if self.f.fma => self.fp_fma(v, i, wide),
+            Op::FMla => self.fp_mla(v, i, wide),
             Op::FNeg | Op::FAbs => self.fp_sign(v, i, if wide { 3 } else { 2 }, i.op == Op::FNeg),
             Op::FCvt => self.fp_one(v, i, Opc(if wide { 0xf3 } else { 0xf2 }, 1, 0x5a)),
-            Op::CcFcmp => self.fp_compare(v, i, wide),
+            Op::CcFcmp => {
+                self.fp_compare(v, i, wide);
+                return true;
+            }
             _ => return self.emit_fp_conv(v, i) || self.emit_fp_vec(v, i),
         }
         self.flags = NO_FLAGS;
@@ -244,6 +250,33 @@ impl Gen<'_> {
         self.check_nan(i, wide, d);
     }
 
+    /// One check is enough: a product that is not a number makes a sum that is none.
+    fn fp_mla(&mut self, v: Value, i: &Inst, wide: bool) {
+        self.regime(i);
+        let (a, b) = self.two(i);
+        let c = self.reg(i.args[2]);
+        let d = self.def(v);
+        let pre = if wide { 0xf2 } else { 0xf3 };
+        self.v3(Opc(pre, 1, 0x59), XMM14, a, b);
+        self.add_product(i, pre, d, c);
+        self.check_nan(i, wide, d);
+    }
+
+    /// `d` = the sum of `FMla` of the product in xmm14 and `c`. May use xmm15.
+    pub fn add_product(&mut self, i: &Inst, pre: u8, d: u8, c: u8) {
+        let (add, sub) = (Opc(pre, 1, 0x58), Opc(pre, 1, 0x5c));
+        match i.imm & 3 {
+            0 => self.v3(add, d, c, XMM14),
+            1 => self.v3(sub, d, c, XMM14),
+            2 => self.v3(sub, d, XMM14, c),
+            _ => {
+                let wide = pre == 0x66 || pre == 0xf2;
+                self.v3c(PXOR, XMM15, c, splat_float(wide, -0.0));
+                self.v3(sub, d, XMM15, XMM14);
+            }
+        }
+    }
+
     /// Minimum or maximum: both orders, combined, get the sign of zero right; NaN operands go the exact way.
     fn fp_minmax(&mut self, v: Value, i: &Inst, o: Opc) {
         self.regime(i);
@@ -273,16 +306,25 @@ impl Gen<'_> {
         }
     }
 
-    /// The nibble N Z C V of a comparison.
+    /// The nibble N Z C V of a comparison. The host's flags stay for a branch.
     fn fp_compare(&mut self, v: Value, i: &Inst, wide: bool) {
         self.regime(i);
         let (a, b) = self.two(i);
         let d = self.def(v);
-        self.ucomis(0x2e + (i.lane & 1), wide, a, b);
-        self.a.mov_imm(d, 2);
-        for (cc, nibble) in [(x86cc::B, 8), (x86cc::E, 6), (x86cc::P, 3)] {
+        let swapped = self.better_swapped(v);
+        let (x, y) = if swapped { (b, a) } else { (a, b) };
+        self.ucomis(0x2e + (i.lane & 1), wide, x, y);
+        let (above, below) = if swapped { (8, 2) } else { (2, 8) };
+        self.a.mov_imm(d, above);
+        for (cc, nibble) in [(x86cc::B, below), (x86cc::E, 6), (x86cc::P, 3)] {
             self.a.mov_imm(RAX, nibble);
             self.a.cmov(cc, false, d, Rm::R(RAX));
         }
+        let kind = if swapped {
+            FlagKind::FcmpSwapped
+        } else {
+            FlagKind::Fcmp
+        };
+        self.flags_are(kind, [v, Value::NONE, Value::NONE]);
     }
 }

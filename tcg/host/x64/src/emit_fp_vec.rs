@@ -52,6 +52,7 @@ impl Gen<'_> {
             Op::VFPmin => self.vfp_minmax(v, i, Opc(pre, 1, 0x5d)),
             Op::VFPmax => self.vfp_minmax(v, i, Opc(pre, 1, 0x5f)),
             Op::VFMulAdd if self.f.fma => self.vfp_fma(v, i, lane == 3),
+            Op::VFMla => self.vfp_mla(v, i),
             Op::VFNeg | Op::VFAbs => self.fp_sign(v, i, lane, i.op == Op::VFNeg),
             Op::VFCmpEq | Op::VFCmpGe | Op::VFCmpGt => self.vfp_cmp(v, i),
             Op::VFRecps | Op::VFRsqrts => return self.vfp_step(v, i),
@@ -166,6 +167,20 @@ impl Gen<'_> {
         }
         self.a
             .vex(Opc(0x66, 2, 0xb8), wide, d, a & 15, Rm::R(b & 15));
+        let (slow, done) = self.begin_slow(i, d);
+        self.vfp_check(wide, d, d, slow);
+        self.bind_label(done);
+    }
+
+    fn vfp_mla(&mut self, v: Value, i: &Inst) {
+        let wide = i.lane & 3 == 3;
+        self.regime(i);
+        let (a, b) = self.vfp_operands(i);
+        let c = self.reg(i.args[2]);
+        let d = self.def(v);
+        self.v3(Opc(packed(wide), 1, 0x59), XMM14, a, b);
+        let c = self.vfp_operand(i, c, XMM15);
+        self.add_product(i, packed(wide), d, c);
         let (slow, done) = self.begin_slow(i, d);
         self.vfp_check(wide, d, d, slow);
         self.bind_label(done);

@@ -142,6 +142,7 @@ fn arithmetic(d: &OpDesc, a: u64, b: u64, c: u64, st: &mut FloatStatus) -> Optio
         Op::FDiv => (f.div)(a, b, st),
         Op::FSqrt => (f.sqrt)(a, st),
         Op::FMulAdd => (f.mul_add)(a, b, c, st),
+        Op::FMla => mul_then_add(d, f, [a, b, c], st),
         Op::FNeg => a ^ sign,
         Op::FAbs => a & !sign,
         Op::FMin => (f.min)(a, b, MinMax::Propagate, st),
@@ -159,6 +160,14 @@ fn number(d: &OpDesc) -> MinMax {
         1 => MinMax::Number2019,
         _ => MinMax::Number2008,
     }
+}
+
+/// `FMla` of one element.
+pub fn mul_then_add(d: &OpDesc, f: &Format, [a, b, c]: [u64; 3], st: &mut FloatStatus) -> u64 {
+    let sign = 1u64 << (f.bits - 1);
+    let flip = |bit: u32| if d.imm >> bit & 1 != 0 { sign } else { 0 };
+    let product = (f.mul)(a, b, st) ^ flip(0);
+    (f.add)(c ^ flip(1), product, st)
 }
 
 fn conversion(d: &OpDesc, a: u64, b: u64, st: &mut FloatStatus) -> Option<u128> {

@@ -2,7 +2,7 @@
 
 use tcg_softfloat::{FloatStatus, MinMax, Ordering, arm, f16, f32}; // lint: allow isa, soft float's name
 
-use super::fp::{DOUBLE, Format, SINGLE, from_int, round_to_int, status, to_int};
+use super::fp::{DOUBLE, Format, SINGLE, from_int, mul_then_add, round_to_int, status, to_int};
 use super::lanes::{Shape, mask};
 use super::{OpDesc, bits};
 use crate::Op;
@@ -67,6 +67,10 @@ fn arithmetic(
         Op::VFMulAdd => s.build(|i| {
             let [x, y, z] = [a, b, c].map(|v| s.get(v, i) as u64);
             u128::from((f.mul_add)(x, y, z, st))
+        }),
+        Op::VFMla => s.build(|i| {
+            let elements = [a, b, c].map(|v| s.get(v, i) as u64);
+            u128::from(mul_then_add(d, f, elements, st))
         }),
         Op::VFMin => l.zip(a, b, |x, y| (f.min)(x, y, MinMax::Propagate, st)),
         Op::VFMax => l.zip(a, b, |x, y| (f.max)(x, y, MinMax::Propagate, st)),
