@@ -69,7 +69,8 @@ struct Read {
 #[derive(Default)]
 struct Views {
     reads: Vec<Read>,
-    writes: Vec<(u32, u32)>,
+    /// From, to, and whether it keeps a slot there from arriving dirty.
+    writes: Vec<(u32, u32, bool)>,
 }
 
 impl Views {
@@ -270,17 +271,22 @@ impl Gen<'_> {
     fn views(&self) -> Views {
         let mut written = vec![false; self.layout.bytes / 4];
         let mut before = Vec::new();
-        let mut leaves = false;
+        let (mut inside, mut leaves) = (false, false);
         let mut out = Views::default();
         for (p, i) in self.b.insts[..self.looping.body].iter().enumerate() {
             let first = i.imm as usize / 4;
             match i.op {
                 // What is written on a way out counts on that way only.
                 Op::CondBegin => {
-                    leaves = i.aux == 1;
+                    (inside, leaves) = (true, i.aux == 1);
                     before.clone_from(&written);
                 }
-                Op::CondEnd if leaves => written.clone_from(&before),
+                Op::CondEnd => {
+                    inside = false;
+                    if leaves {
+                        written.clone_from(&before);
+                    }
+                }
                 Op::Get => {
                     let own = &written[first..first + i.ty.bytes() as usize / 4];
                     if own.contains(&false) {
@@ -295,7 +301,10 @@ impl Gen<'_> {
                 Op::Set | Op::Sync => {
                     let bytes = self.b.ty(i.args[0]).bytes();
                     written[first..first + bytes as usize / 4].fill(true);
-                    out.writes.push((i.imm as u32, i.imm as u32 + bytes));
+                    // A region may not store over what is dirty before it.
+                    let barred = inside && i.op == Op::Sync;
+                    out.writes
+                        .push((i.imm as u32, i.imm as u32 + bytes, barred));
                 }
                 _ => {}
             }
@@ -313,11 +322,8 @@ impl Gen<'_> {
             let a = u32::from(r.off);
             apart(a, a + r.ty.bytes()) || (r.off == d.off && r.ty == ty && r.whole)
         });
-        reads
-            && views
-                .writes
-                .iter()
-                .all(|&(a, b)| apart(a, b) || (a <= from && to <= b))
+        let mut writes = views.writes.iter();
+        reads && writes.all(|&(a, b, barred)| apart(a, b) || (a <= from && to <= b && !barred))
     }
 
     fn plan_slot(&mut self, d: Dirty) {
