@@ -198,12 +198,11 @@ impl Compiler {
         opts: &Opts,
     ) -> Result<&CompiledBlock, TooComplex> {
         let spare = self.spare.take().unwrap_or_else(Spare::new);
-        let second;
         let mut g = Gen::new(block, layout, helpers, self.features, *opts, spare);
         // Room for the jump that replaces an invalidated block, as one instruction.
         g.a.nops(5);
         g.run();
-        second = g.second_copy();
+        let second = g.second_copy();
         if let (Some(second), false) = (&second, g.too_complex) {
             g.b = second;
             g.start_second();
