@@ -170,7 +170,7 @@ impl Gen<'_> {
         let cold = self.new_label();
         self.jcc(x86cc::NE, cold);
         let snap = self.begin_cold(cold);
-        self.store_dirty(0);
+        self.store_dirty(info.dead);
         let link = self.new_link(LinkKind::Jump, info.pc, info.mode);
         self.link(0xe9, link);
         self.end_cold(snap);
