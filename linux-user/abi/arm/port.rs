@@ -117,6 +117,8 @@ impl GuestPort for ArmPort {
         let s = t.vcpu.state_mut::<ArmState>();
         s.r = [0; 15];
         s.r[SP] = facts.sp as u32;
+        let big = t.abi.endian == Endian::Big;
+        t.vcpu.set_mode(Mode(0).with_big_endian(big).0);
         t.vcpu.set_pc(facts.entry);
         Ok(())
     }

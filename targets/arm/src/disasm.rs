@@ -1,7 +1,8 @@
 //! The disassembler: prints the operands that the decode tables' syntax strings name.
 //! Text is in unified assembly syntax, as GNU tools print it.
 
-use crate::decode::{FeatureSet, a32, t16, t32};
+use crate::decode::{FeatureSet, a32, neon, t16, t32, vfp};
+use crate::translate::{Space, a32_space, t32_space};
 use std::fmt::Write;
 use tcg_decode::rt::{self, Printer, RowInfo};
 
@@ -16,6 +17,9 @@ pub struct Context {
 
 /// Disassembles an A32 instruction.
 pub fn disassemble_a32(insn: u32, context: Context) -> Option<String> {
+    if let Some(space) = a32_space(insn) {
+        return extension(space, context);
+    }
     let row = a32::ROWS.get(usize::from(a32::find(FeatureSet::ALL, insn)?))?;
     operands(row, insn, context)
 }
@@ -28,8 +32,20 @@ pub fn disassemble_t16(insn: u16, context: Context) -> Option<String> {
 
 /// Disassembles a 32-bit T32 instruction: first halfword in the upper half.
 pub fn disassemble_t32(insn: u32, context: Context) -> Option<String> {
+    if let Some(space) = t32_space(insn) {
+        return extension(space, context);
+    }
     let row = t32::ROWS.get(usize::from(t32::find(FeatureSet::ALL, insn)?))?;
     operands(row, insn, context)
+}
+
+/// VFP and Advanced SIMD, in their A32 form.
+fn extension(space: Space, context: Context) -> Option<String> {
+    let (rows, row, insn): (&[RowInfo], _, _) = match space {
+        Space::Vfp(insn) => (&vfp::ROWS, vfp::find(FeatureSet::ALL, insn), insn),
+        Space::Neon(insn) => (&neon::ROWS, neon::find(FeatureSet::ALL, insn), insn),
+    };
+    operands(rows.get(usize::from(row?))?, insn, context)
 }
 
 fn operands(row: &RowInfo, insn: u32, context: Context) -> Option<String> {
@@ -46,7 +62,7 @@ const SHIFTS: [&str; 4] = ["lsl", "lsr", "asr", "ror"];
 const MODES: [&str; 4] = ["da", "ia", "db", "ib"];
 
 /// The entry of a name table; the index is masked by the field's width already.
-fn name(table: &[&'static str], index: u64) -> &'static str {
+pub(crate) fn name(table: &[&'static str], index: u64) -> &'static str {
     usize::try_from(index)
         .ok()
         .and_then(|i| table.get(i))
@@ -54,7 +70,7 @@ fn name(table: &[&'static str], index: u64) -> &'static str {
         .unwrap_or("?")
 }
 
-fn reg(number: u64) -> &'static str {
+pub(crate) fn reg(number: u64) -> &'static str {
     name(&REGISTERS, number)
 }
 
@@ -311,15 +327,19 @@ impl Context {
 }
 
 impl Printer for Context {
-    fn operand(&self, out: &mut String, kind: &str, args: &[u64], _insn: u64) -> bool {
+    fn operand(&self, out: &mut String, kind: &str, args: &[u64], insn: u64) -> bool {
         match kind {
             "c" => out.push_str(self.it_cond.map_or("", |c| name(&CONDITIONS, u64::from(c)))),
             "its" => out.push_str(if self.it_cond.is_some() { "" } else { "s" }),
-            _ => match (plain(kind, args), self.target(kind, args)) {
-                (Some(text), _) => out.push_str(&text),
-                (None, Some(target)) => drop(write!(out, "{target:#x}")),
-                (None, None) => return false,
-            },
+            _ => {
+                let text =
+                    plain(kind, args).or_else(|| crate::disasm_simd::operand(kind, args, insn));
+                match (text, self.target(kind, args)) {
+                    (Some(text), _) => out.push_str(&text),
+                    (None, Some(target)) => drop(write!(out, "{target:#x}")),
+                    (None, None) => return false,
+                }
+            }
         }
         true
     }
@@ -337,6 +357,8 @@ mod tests {
             .iter()
             .chain(&decode::t16::ROWS)
             .chain(&decode::t32::ROWS)
+            .chain(&decode::vfp::ROWS)
+            .chain(&decode::neon::ROWS)
         {
             let text = rt::disassemble(row, row.value | row.should_value, &Context::default());
             assert!(

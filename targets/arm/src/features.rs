@@ -44,6 +44,18 @@ pub static MODELS: &[CpuModel] = &[
             Feature::Security,
             Feature::Fpv8,
             Feature::Neon,
+            Feature::Pmull,
+            Feature::Sha1,
+            Feature::Sha256,
+            Feature::Rdm,
+            Feature::Dotprod,
+            Feature::Fcma,
+            Feature::Jscvt,
+            Feature::Fhm,
+            Feature::Bf16,
+            Feature::I8mm,
+            Feature::Sb,
+            Feature::Ssbs,
         ]),
         midr: 0x410f_d0f0,
         ctr: 0x8444_c004,
@@ -196,6 +208,7 @@ const HWCAP2: &[(Feature, u32)] = &[
     (Feature::Sha256, 3),
     (Feature::Crc, 4),
     (Feature::Sb, 5),
+    (Feature::Ssbs, 6),
 ];
 
 #[cfg(test)]
@@ -207,6 +220,6 @@ mod tests {
         let hwcap = |name| CpuModel::find(name).map(CpuModel::hwcap);
         assert_eq!(hwcap("cortex-a8").map(|h| h[0]), Some(0x0008_b0d7));
         assert_eq!(hwcap("arm926").map(|h| h[0]), Some(0x1d7));
-        assert_eq!(hwcap("max").map(|h| h[1]), Some(1 << 4));
+        assert_eq!(hwcap("max").map(|h| h[1]), Some(0x7f));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod decode;
 pub mod disasm;
+mod disasm_simd;
 pub mod features;
 mod gdb;
 pub mod helper;

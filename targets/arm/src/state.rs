@@ -3,6 +3,7 @@
 //! floating-point control) is put together with the rest here: CPSR and FPSCR. [ARMv7 B1.3.3, B4.1.58]
 
 use tcg_ir::{FpMode, FpNan, FpRound, Slot, StateLayout, Ty};
+use tcg_softfloat::FloatStatus;
 use tcg_target::StateBlock;
 
 /// The guest's registers.
@@ -276,6 +277,16 @@ impl Mode {
             ..FpMode::FLUSHING
         };
         [vfp, simd]
+    }
+}
+
+impl Mode {
+    /// The soft float's view of FPSCR.
+    pub fn status(self) -> FloatStatus {
+        let bits = self.fpscr_bits();
+        let round = tcg_softfloat::arm::rounding_mode(bits >> 22 & 3);
+        FloatStatus::arm_vfp(round, bits & 1 << 24 != 0, bits & 1 << 25 != 0)
+            .with_arm_half(false, bits & 1 << 26 != 0)
     }
 }
 

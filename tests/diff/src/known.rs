@@ -1,7 +1,8 @@
 //! Differences that are meant: a file of rows, each with its reason.
 //!
 //! A line is `ROW FIELD CPU REASON…`: the name of a decode row (a `*` at the end takes all that start so), the name
-//! of a field (`*` for any; `NAME=OURS:THEIRS` in hexadecimal for these values only), a CPU model (`*` for any), and why the other emulator is not followed, with the
+//! of a field (`*` for any; `NAME=OURS:THEIRS` in
+//! hexadecimal for these values only, `NAME^MASK` if no other bits differ), a CPU model (`*` for any), and why the other emulator is not followed, with the
 //! manual's section. A line for the field `signal` explains all that differs in such a case.
 
 /// One line.
@@ -57,14 +58,26 @@ pub fn find<'a>(
     cpu: &str,
 ) -> Option<&'a Known> {
     let exact = format!("{field}={:x}:{:x}", values.0, values.1);
-    list.iter().find(|k| {
-        fits(&k.row, row) && (fits(&k.field, field) || k.field == exact) && fits(&k.cpu, cpu)
-    })
+    let bits = |k: &Known| {
+        let (name, mask) = k.field.split_once('^')?;
+        let mask = u64::from_str_radix(mask, 16).ok()?;
+        Some(name == field && (values.0 ^ values.1) & !mask == 0)
+    };
+    let names = |k: &Known| fits(&k.field, field) || k.field == exact || bits(k) == Some(true);
+    list.iter()
+        .find(|k| fits(&k.row, row) && names(k) && fits(&k.cpu, cpu))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn known_bits_explain_no_others() {
+        let list = parse("* f^90 * why").unwrap_or_default();
+        assert!(find(&list, "x", "f", (0x10, 0x80), "max").is_some());
+        assert!(find(&list, "x", "f", (0x11, 0x80), "max").is_none());
+    }
 
     #[test]
     fn known_lines_are_found_by_row_field_and_model() {

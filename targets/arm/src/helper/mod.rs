@@ -3,6 +3,7 @@
 pub mod crc;
 pub mod crypto;
 mod entry;
+pub mod simd;
 
 use tcg_ir::{Effects, HelperDef, HelperFn, HelperId, Ty};
 
@@ -40,6 +41,18 @@ pub const AESIMC: HelperId = HelperId(14);
 /// SHA1H.
 pub const SHA1H: HelperId = HelperId(15);
 
+/// Late Advanced SIMD: operation, registers, shape (see [`simd`]).
+pub const SIMD: HelperId = HelperId(16);
+/// VJCVT: a double, flush-to-zero; the number, and in bit 32 whether it is exact.
+pub const JCVT: HelperId = HelperId(17);
+/// A single to bfloat16 under FPSCR's control bits.
+pub const TO_BF16: HelperId = HelperId(18);
+
+/// The virtual counter.
+pub const COUNTER: HelperId = HelperId(19);
+/// Its frequency.
+pub const COUNTER_HZ: u32 = 1_000_000_000;
+
 /// All helpers, by number.
 pub static HELPERS: &[HelperDef] = &[
     HelperDef {
@@ -74,6 +87,34 @@ pub static HELPERS: &[HelperDef] = &[
     vector("aesmc", &[Ty::V128], entry::aesmc),
     vector("aesimc", &[Ty::V128], entry::aesimc),
     vector("sha1h", &[Ty::V128], entry::sha1h),
+    HelperDef {
+        name: "simd",
+        args: &[Ty::I32, Ty::I32, Ty::I32],
+        ret: Ty::Void,
+        effects: Effects::State,
+        func: entry::simd,
+    },
+    HelperDef {
+        name: "jcvt",
+        args: &[Ty::I64, Ty::I32],
+        ret: Ty::I64,
+        effects: Effects::State,
+        func: entry::jcvt,
+    },
+    HelperDef {
+        name: "to_bf16",
+        args: &[Ty::I32, Ty::I32],
+        ret: Ty::I32,
+        effects: Effects::State,
+        func: entry::to_bf16,
+    },
+    HelperDef {
+        name: "counter",
+        args: &[],
+        ret: Ty::I64,
+        effects: Effects::State,
+        func: entry::counter,
+    },
 ];
 
 /// The declaration of a helper.

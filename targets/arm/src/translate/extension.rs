@@ -9,22 +9,29 @@ decode::dispatch_neon!(fn decode_neon, Translator<'_>, Out);
 
 /// Where an extension instruction is decoded, in its A32 form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Space {
+pub(crate) enum Space {
     /// The coprocessors 10 and 11.
     Vfp(u32),
     /// Advanced SIMD data processing, element and structure loads and stores.
     Neon(u32),
 }
 
-/// Coprocessor 10 or 11, in a word of A32 (any condition) or T32 (first byte 0xEC to 0xEE, 0xFC to 0xFE).
+/// Coprocessor 9, 10 or 11, in a word of A32 (any condition) or T32 (first byte 0xEC to 0xEE, 0xFC to 0xFE).
 const fn is_vfp(insn: u32) -> bool {
     let class = insn >> 24 & 0xf;
-    (class == 0xc || class == 0xd || class == 0xe) && insn >> 9 & 7 == 5
+    (class == 0xc || class == 0xd || class == 0xe) && matches!(insn >> 8 & 0xf, 9..=11)
+}
+
+/// Advanced SIMD in the space of the unconditional coprocessor instructions: 8, 12 and 13.
+/// [ARMv8 F4.1.23 to F4.1.25]
+const fn is_late_simd(insn: u32) -> bool {
+    let class = insn >> 24 & 0xff;
+    (class == 0xfc || class == 0xfd || class == 0xfe) && matches!(insn >> 8 & 0xf, 8 | 12 | 13)
 }
 
 /// The space of an A32 instruction.
-pub(super) const fn a32(insn: u32) -> Option<Space> {
-    if insn >> 25 == 0b111_1001 || insn >> 24 == 0xf4 && insn & 1 << 20 == 0 {
+pub(crate) const fn a32(insn: u32) -> Option<Space> {
+    if insn >> 25 == 0b111_1001 || insn >> 24 == 0xf4 && insn & 1 << 20 == 0 || is_late_simd(insn) {
         Some(Space::Neon(insn))
     } else if is_vfp(insn) {
         Some(Space::Vfp(insn))
@@ -34,7 +41,7 @@ pub(super) const fn a32(insn: u32) -> Option<Space> {
 }
 
 /// The space of a 32-bit T32 instruction.
-pub(super) const fn t32(insn: u32) -> Option<Space> {
+pub(crate) const fn t32(insn: u32) -> Option<Space> {
     if insn >> 24 & 0xef == 0xef {
         // 111U 1111 … becomes 1111 001U …
         let unsigned = insn >> 28 & 1;
@@ -43,6 +50,8 @@ pub(super) const fn t32(insn: u32) -> Option<Space> {
         ))
     } else if insn >> 24 == 0xf9 && insn & 1 << 20 == 0 {
         Some(Space::Neon(0xf400_0000 | insn & 0x00ff_ffff))
+    } else if is_late_simd(insn) {
+        Some(Space::Neon(insn))
     } else if insn >> 29 == 7 && is_vfp(insn) {
         Some(Space::Vfp(insn))
     } else {

@@ -15,6 +15,7 @@ mod multiply;
 mod neon;
 mod neon_crypto;
 mod neon_fp;
+mod neon_late;
 mod neon_mem;
 mod neon_wide;
 mod operand;
@@ -32,8 +33,10 @@ use crate::decode::{self, Feature, FeatureSet};
 use crate::features::CpuModel;
 use crate::state::{LAYOUT, Mode};
 use crate::trap;
+pub(crate) use extension::{Space, a32 as a32_space, t32 as t32_space};
 use fetch::Fetcher;
 use style::Style;
+pub(crate) use vfp::expand_imm;
 
 /// What a handler says of the instruction that it translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,12 +221,12 @@ impl Translator<'_> {
         let value = self.condition(cond);
         match style {
             Style::Plain | Style::Exits => self.pred = Pred::Select(value),
-            Style::Region | Style::Leaves => {
+            Style::Region | Style::Calls | Style::Leaves => {
                 let leaves = style == Style::Leaves;
-                let kind = if leaves {
-                    RegionKind::Leaves
-                } else {
-                    RegionKind::Simple
+                let kind = match style {
+                    Style::Leaves => RegionKind::Leaves,
+                    Style::Calls => RegionKind::Calls,
+                    _ => RegionKind::Simple,
                 };
                 self.b.begin_if(value, kind);
                 self.region = Some(OpenRegion {
@@ -301,11 +304,6 @@ impl Translator<'_> {
     /// The instruction is undefined.
     pub(crate) fn undefined(&mut self) -> Out {
         self.trap_at(trap::UNDEFINED, u64::from(self.insn))
-    }
-
-    /// The instruction exists but is not implemented; `_what` names it for the reader of the code.
-    pub(crate) fn unimplemented(&mut self, _what: &'static str) -> Out {
-        self.trap_at(trap::UNIMPLEMENTED, u64::from(self.insn))
     }
 
     // ---- what the decoders ask ----

@@ -261,13 +261,6 @@ impl Translator<'_> {
     }
 
     // VQRDMLAH rounds once over product and accumulator, in more bits than a lane has.
-    pub(super) fn vqrdmlah(&mut self, _: args::Vqrdmlah) -> Out {
-        self.unimplemented("VQRDMLAH")
-    }
-
-    pub(super) fn vqrdmlsh(&mut self, _: args::Vqrdmlsh) -> Out {
-        self.unimplemented("VQRDMLSH")
-    }
 
     pub(super) fn vqabs(&mut self, a: args::Vqabs) -> Out {
         self.v2(a.quad, a.vd, a.vm, |t, ty, x| {

@@ -285,22 +285,6 @@ impl Translator<'_> {
         self.qdmulh_scalar(a.quad, a.size, a.vd, a.vn, a.vm, true)
     }
 
-    pub(super) fn vqrdmlah_s(&mut self, _: args::VqrdmlahS) -> Out {
-        self.unimplemented("VQRDMLAH")
-    }
-
-    pub(super) fn vqrdmlsh_s(&mut self, _: args::VqrdmlshS) -> Out {
-        self.unimplemented("VQRDMLSH")
-    }
-
-    pub(super) fn vdot(&mut self, _: args::Vdot) -> Out {
-        self.unimplemented("VUDOT/VSDOT")
-    }
-
-    pub(super) fn vdot_s(&mut self, _: args::VdotS) -> Out {
-        self.unimplemented("VUDOT/VSDOT (by element)")
-    }
-
     // ---- narrowing moves ----
 
     /// Narrows `wide` (lanes of twice `size`) by `op`; QC where widening the result by `back` differs.

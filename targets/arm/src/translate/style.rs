@@ -9,8 +9,28 @@ pub(super) enum Style {
     Exits,
     /// In a predicated region.
     Region,
+    /// In a predicated region of its own: it calls a helper that touches the state.
+    Calls,
     /// In a predicated region that ends by leaving the block.
     Leaves,
+}
+
+/// What is done by a helper on the state: late VFP conversions, Advanced SIMD in the space of coprocessors 8, 12 and 13,
+/// VQRDMLAH and VQRDMLSH, conversion to bfloat16 (all in the bits that A32 and T32 have in common), the counter.
+const fn calls(insn: u32) -> bool {
+    let late = matches!(insn >> 8 & 0xf, 8 | 12 | 13) && matches!(insn >> 24, 0xfc..=0xfe);
+    let jcvt = insn & 0x0fbf_0fd0 == 0x0eb9_0bc0;
+    let bf16 = insn & 0x0fbf_0f50 == 0x0eb3_0940;
+    let mrrc = insn & 0x0ff0_0f00 == 0x0c50_0f00;
+    late || jcvt || bf16 || mrrc
+}
+
+/// The same among T32's Advanced SIMD data processing.
+const fn simd_calls(insn: u32) -> bool {
+    let rdml = matches!(insn & 0xff80_0f10, 0xff00_0b10 | 0xff00_0c10);
+    let rdml_lane = insn & 0xef80_0e50 == 0xef80_0e40;
+    let bf16 = insn & 0xffbf_0fd0 == 0xffb6_0640;
+    rdml || rdml_lane || bf16
 }
 
 /// VMSR FPSCR: it may change the block mode.
@@ -24,6 +44,9 @@ pub(super) fn a32(insn: u32) -> Style {
     let rd = insn >> 12 & 15;
     if is_vmsr_fpscr(insn) {
         return Style::Leaves;
+    }
+    if calls(insn) {
+        return Style::Calls;
     }
     match insn >> 25 & 7 {
         0 if insn & 0x90 == 0x90 => match (insn & 0x60, bit(24)) {
@@ -67,6 +90,9 @@ pub(super) fn t32(insn: u32) -> Style {
     let bit = |n: u32| insn >> n & 1 != 0;
     if is_vmsr_fpscr(insn) {
         return Style::Leaves;
+    }
+    if calls(insn) || simd_calls(insn) {
+        return Style::Calls;
     }
     match insn >> 25 & 0xf {
         // Load and store multiple.

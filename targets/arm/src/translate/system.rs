@@ -5,6 +5,7 @@ use tcg_ir::{Cond, Op, Ty, Value};
 
 use super::{Out, Translator};
 use crate::decode::{Feature, args};
+use crate::helper;
 use crate::state::slot;
 use crate::trap;
 
@@ -231,6 +232,12 @@ impl Translator<'_> {
         let slot = match (a.coproc, register) {
             (15, (0, 13, 0, 2)) if self.has(Feature::V6k) => slot::TPIDRURW,
             (15, (0, 13, 0, 3)) if self.has(Feature::V6k) => slot::TPIDRURO,
+            // CNTFRQ.
+            (15, (0, 14, 0, 0)) if self.has_timer() && a.rt != 15 => {
+                let v = self.b.i32(helper::COUNTER_HZ);
+                self.set_reg(a.rt, v);
+                return Out::Next;
+            }
             _ => return self.undefined(),
         };
         let v = self.b.get(slot);
@@ -257,8 +264,25 @@ impl Translator<'_> {
         }
     }
 
-    pub(super) fn mrrc(&mut self, _: args::Mrrc) -> Out {
-        // UNIMPL: the virtual counter (CNTVCT), which Linux lets user mode read.
-        self.undefined()
+    /// Whether there is a generic timer; Linux lets user mode read it.
+    fn has_timer(&self) -> bool {
+        self.has(Feature::V8) || self.has(Feature::Virt)
+    }
+
+    pub(super) fn mrrc(&mut self, a: args::Mrrc) -> Out {
+        // CNTVCT, the virtual counter.
+        if (a.coproc, a.opc1, a.crm) != (15, 1, 14) || !self.has_timer() {
+            return self.undefined();
+        }
+        let now = self
+            .b
+            .call(helper::COUNTER, helper::def(helper::COUNTER), &[]);
+        let (low, high) = (
+            self.b.un(Op::Trunc, Ty::I32, now),
+            self.b.un(Op::Hi32, Ty::I32, now),
+        );
+        self.set_reg(a.rt, low);
+        self.set_reg(a.rt2, high);
+        Out::Next
     }
 }

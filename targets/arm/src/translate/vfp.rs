@@ -17,7 +17,7 @@ const fn fty(double: bool) -> Ty {
 }
 
 /// The constant of VMOV (immediate). [ARMv7 A7.5.1]
-pub(super) const fn expand_imm(double: bool, imm8: u32) -> u64 {
+pub(crate) const fn expand_imm(double: bool, imm8: u32) -> u64 {
     let sign = (imm8 >> 7) as u64 & 1;
     let b = (imm8 >> 6) as u64 & 1;
     let low = imm8 as u64 & 0x3f;

@@ -5,15 +5,15 @@
 //! is left. A NaN result (or operand, of minimum and maximum) goes to the evaluator, which applies the guest's NaN
 //! rules. Sticky flags gather in MXCSR and in `header.fp_flags`; the union counts.
 //!
-//! DEVIATES: while results are flushed, the host reports flushed results also as inexact, does not report flushed
-//! inputs, and finds tininess after rounding; conversions to unsigned out of range may also report inexact.
+//! DEVIATES: while results are flushed, the host reports flushed results also as inexact and does not report flushed
+//! inputs.
 
 use crate::abi::*;
 use crate::cc::{FlagKind, NO_FLAGS};
 use crate::compiler::Gen;
 use crate::emit_fp_vec::splat_float;
 use crate::emit_vec::PXOR;
-use crate::enc::{Alu, Mem, Opc, Rm, Sh, x86cc};
+use crate::enc::{Alu, Mem, Opc, RIP, Rm, Sh, x86cc};
 use crate::link::Stub;
 use tcg_ir::eval::OpDesc;
 use tcg_ir::{FpMode, FpRound, Inst, Op, Ty, Value};
@@ -33,6 +33,16 @@ pub fn round_of(mode: FpMode) -> u8 {
         FpRound::Current => FpRound::Nearest as u8,
         r => r as u8,
     }
+}
+
+/// The smallest normal number in every lane.
+pub fn smallest_normal(wide: bool) -> u128 {
+    let least = if wide {
+        f64::MIN_POSITIVE
+    } else {
+        f64::from(f32::MIN_POSITIVE)
+    };
+    splat_float(wide, least)
 }
 
 impl Gen<'_> {
@@ -216,6 +226,43 @@ impl Gen<'_> {
         self.bind_label(done);
     }
 
+    /// Whether the operation's regime judges tininess before rounding. The host judges afterwards: it reports nothing, and
+    /// does not flush, where a result is rounded up to the smallest normal number.
+    pub fn judges_before(&self, i: &Inst) -> bool {
+        self.b.fp[usize::from(i.aux & 1)].tiny_before
+    }
+
+    /// Whether that can happen to the operation's result.
+    pub fn may_hide_tininess(&self, i: &Inst) -> bool {
+        let rounds = match i.op {
+            Op::FMul | Op::FDiv | Op::FMulAdd | Op::VFMul | Op::VFDiv | Op::VFMulAdd => true,
+            Op::FCvt => i.ty == Ty::F32,
+            _ => false,
+        };
+        rounds && self.judges_before(i)
+    }
+
+    /// Goes to `slow` if the scalar `x` is the smallest normal number, of either sign, or a NaN. Uses xmm15.
+    fn least_or_nan(&mut self, wide: bool, x: u8, slow: u32) {
+        self.v3c(Opc(0, 1, 0x54), XMM15, x, !splat_float(wide, -0.0));
+        let least = self.const_mem(smallest_normal(wide));
+        let o = Opc(if wide { 0x66 } else { 0 }, 1, 0x2e);
+        self.vmov(o, XMM15, Rm::M(Mem::base(RIP, 0)));
+        self.fix_rip(least, 0);
+        self.jcc(x86cc::E, slow);
+    }
+
+    /// Goes to the evaluator if the scalar result is a NaN or, where that matters, the smallest normal number. Uses
+    /// xmm15.
+    fn check_result(&mut self, i: &Inst, wide: bool, d: u8) {
+        if !self.may_hide_tininess(i) {
+            return self.check_nan(i, wide, d);
+        }
+        let (slow, done) = self.begin_slow(i, d);
+        self.least_or_nan(wide, d, slow);
+        self.bind_label(done);
+    }
+
     pub fn ucomis(&mut self, op: u8, wide: bool, a: u8, b: u8) {
         let o = Opc(if wide { 0x66 } else { 0 }, 1, op);
         self.v2(o, a, b);
@@ -228,7 +275,7 @@ impl Gen<'_> {
         let (a, b) = self.two(i);
         let d = self.def(v);
         self.v3(o, d, a, b);
-        self.check_nan(i, i.ty == Ty::F64, d);
+        self.check_result(i, i.ty == Ty::F64, d);
     }
 
     fn fp_one(&mut self, v: Value, i: &Inst, o: Opc) {
@@ -236,7 +283,7 @@ impl Gen<'_> {
         let a = self.reg(i.args[0]);
         let d = self.def(v);
         self.v3(o, d, a, a);
-        self.check_nan(i, i.ty == Ty::F64, d);
+        self.check_result(i, i.ty == Ty::F64, d);
     }
 
     fn fp_fma(&mut self, v: Value, i: &Inst, wide: bool) {
@@ -247,7 +294,7 @@ impl Gen<'_> {
         self.move_reg(Ty::V128, d, c);
         self.a
             .vex(Opc(0x66, 2, 0xb9), wide, d, a & 15, Rm::R(b & 15));
-        self.check_nan(i, wide, d);
+        self.check_result(i, wide, d);
     }
 
     /// One check is enough: a product that is not a number makes a sum that is none.
@@ -259,7 +306,13 @@ impl Gen<'_> {
         let pre = if wide { 0xf2 } else { 0xf3 };
         self.v3(Opc(pre, 1, 0x59), XMM14, a, b);
         self.add_product(i, pre, d, c);
-        self.check_nan(i, wide, d);
+        let (slow, done) = self.begin_slow(i, d);
+        self.ucomis(0x2e, wide, d, d);
+        self.jcc(x86cc::P, slow);
+        if self.judges_before(i) {
+            self.least_or_nan(wide, XMM14, slow);
+        }
+        self.bind_label(done);
     }
 
     /// `d` = the sum of `FMla` of the product in xmm14 and `c`. May use xmm15.

@@ -8,7 +8,7 @@ use crate::compiler::Gen;
 use crate::emit_fp_conv::{Form, power};
 use crate::emit_fp_vec::{LE, ORD, splat_float};
 use crate::emit_vec::{PAND, POR, PUNPCKLQDQ, PXOR, p, splat};
-use crate::enc::{Alu, Opc, Rm, x86cc};
+use crate::enc::{Alu, Opc, Rm, Sh, x86cc};
 use tcg_ir::{FpRound, Inst, Ty, Value};
 
 const MINPS: u8 = 0x5d;
@@ -37,6 +37,10 @@ impl Gen<'_> {
             self.scale(f, x, a, bits);
         }
         let native = i.lane == CURRENT || i.lane == self.current_round(i);
+        // The host converts to a wider integer, or rounds first, and would report as inexact what is out of range.
+        if width == 16 || width == 32 && (!signed || i.lane != ZERO && !native) {
+            self.check_limit(f, x, width - u32::from(signed), slow);
+        }
         if i.lane != ZERO && !native {
             let y = self.tmp();
             self.round_to(f, y, x, i.lane, false, None);
@@ -55,6 +59,24 @@ impl Gen<'_> {
         }
         self.bind_label(done);
         true
+    }
+
+    /// Goes to `slow` unless `x` is below 2^bits - 1 and (an odd number of bits is a signed integer's) above its negative,
+    /// or (an even one, unsigned) not negative.
+    fn check_limit(&mut self, f: Form, x: u8, bits: u32, slow: u32) {
+        let limit = ((1u64 << bits) - 1) as f64;
+        self.mov_gx(false, f.wide, x, RAX);
+        let high = if f.wide {
+            self.a.shift_imm(Sh::Shr, true, Rm::R(RAX), 32);
+            (limit.to_bits() >> 32) as u32
+        } else {
+            (limit as f32).to_bits()
+        };
+        if !bits.is_multiple_of(2) {
+            self.a.alu_imm(Alu::And, false, Rm::R(RAX), i32::MAX);
+        }
+        self.a.alu_imm(Alu::Cmp, false, Rm::R(RAX), high as i32);
+        self.jcc(x86cc::AE, slow);
     }
 
     /// `g` = the number in `x`, by an instruction that converts.

@@ -4,7 +4,7 @@
 use crate::abi::*;
 use crate::cc::NO_FLAGS;
 use crate::compiler::Gen;
-use crate::emit_fp::round_of;
+use crate::emit_fp::{round_of, smallest_normal};
 use crate::emit_vec::{PAND, POR, lane_op, splat};
 use crate::enc::{Opc, Rm, x86cc};
 use tcg_ir::{FpRound, Inst, Op, Ty, Value};
@@ -100,6 +100,28 @@ impl Gen<'_> {
         self.jcc(x86cc::NE, slow);
     }
 
+    /// `t` = all ones in the lanes of `x` that are the smallest normal number, of either sign.
+    fn least_lanes(&mut self, wide: bool, x: u8, t: u8) {
+        self.v3c(PAND, t, x, !splat_float(wide, -0.0));
+        // The integer comparison serves as well.
+        let map = if wide { 2 } else { 1 };
+        let equal = Opc(0x66, map, if wide { 0x29 } else { 0x76 });
+        self.v3c(equal, t, t, smallest_normal(wide));
+    }
+
+    /// Goes to the evaluator if any lane of a result is a NaN or, where that matters, the smallest normal number. Uses
+    /// xmm14 and xmm15.
+    fn vfp_check_result(&mut self, i: &Inst, wide: bool, d: u8, slow: u32) {
+        if !self.may_hide_tininess(i) {
+            return self.vfp_check(wide, d, d, slow);
+        }
+        self.least_lanes(wide, d, XMM14);
+        self.cmp_packed(wide, XMM15, d, d, UNORD);
+        self.v3(POR, XMM14, XMM14, XMM15);
+        self.any_sign(wide, XMM14);
+        self.jcc(x86cc::NE, slow);
+    }
+
     fn vfp_two(&mut self, v: Value, i: &Inst, o: Opc) {
         let wide = i.lane & 3 == 3;
         self.regime(i);
@@ -112,7 +134,7 @@ impl Gen<'_> {
         }
         self.v3(o, d, a, b);
         let (slow, done) = self.begin_slow(i, d);
-        self.vfp_check(wide, d, d, slow);
+        self.vfp_check_result(i, wide, d, slow);
         self.bind_label(done);
     }
 
@@ -168,7 +190,7 @@ impl Gen<'_> {
         self.a
             .vex(Opc(0x66, 2, 0xb8), wide, d, a & 15, Rm::R(b & 15));
         let (slow, done) = self.begin_slow(i, d);
-        self.vfp_check(wide, d, d, slow);
+        self.vfp_check_result(i, wide, d, slow);
         self.bind_label(done);
     }
 
@@ -182,6 +204,11 @@ impl Gen<'_> {
         let c = self.vfp_operand(i, c, XMM15);
         self.add_product(i, packed(wide), d, c);
         let (slow, done) = self.begin_slow(i, d);
+        if self.judges_before(i) {
+            self.least_lanes(wide, XMM14, XMM15);
+            self.any_sign(wide, XMM15);
+            self.jcc(x86cc::NE, slow);
+        }
         self.vfp_check(wide, d, d, slow);
         self.bind_label(done);
     }
