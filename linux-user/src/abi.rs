@@ -45,6 +45,8 @@ pub struct Abi {
     pub socket_options: &'static [(i32, i32)],
     /// Terminal settings, where they are not as asm-generic has them.
     pub termios: Option<&'static crate::uapi::termios::TermiosMap>,
+    /// The calls without suffix (`setuid`, `chown`) take ids of 16 bits.
+    pub short_ids: bool,
     /// `struct sigaction` has sa_restorer.
     pub sa_restorer: bool,
     /// MINSIGSTKSZ.
@@ -80,6 +82,7 @@ impl Abi {
             mlockall_flags: &[],
             socket_options: &[],
             termios: None,
+            short_ids: false,
             sa_restorer: false,
             min_signal_stack: 2048,
             ipc_times_first: false,

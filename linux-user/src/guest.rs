@@ -5,7 +5,9 @@ use crate::abi::Abi;
 use crate::errno::Errno;
 use crate::signal::{Action, SigInfo};
 use crate::task::Task;
+use crate::vdso::Vdso;
 use tcg_exec::Vcpu;
+use tcg_mem::MemFault;
 use tcg_target::Isa;
 use tcg_uspace::Geometry;
 
@@ -110,6 +112,17 @@ pub trait GuestPort: Sync {
     /// Makes the pages that the kernel provides at fixed addresses.
     fn map_kernel_pages(&self, _t: &mut Task) -> Result<(), Errno> {
         Ok(())
+    }
+
+    /// The vDSO, if there is one. A handler without sa_restorer returns to a function of it:
+    /// `t.process.vdso.get().and_then(|v| v.symbol(NAME))`.
+    fn vdso(&self, _big_endian: bool) -> Option<&'static Vdso> {
+        None
+    }
+
+    /// Trap number and error code of a memory fault, for the machine-dependent part of the frame (`SigInfo::trap`).
+    fn fault_details(&self, _fault: &MemFault) -> [u32; 2] {
+        [0; 2]
     }
 
     /// Sets the registers that a new program starts with. Its image and stack are in memory.

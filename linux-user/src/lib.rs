@@ -24,6 +24,7 @@ pub mod syscall;
 pub mod task;
 #[path = "../abi/generic/mod.rs"]
 pub mod uapi;
+pub mod vdso;
 
 pub use config::{GuestId, RunConfig};
 pub use exec::follow_scripts;

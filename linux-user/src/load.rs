@@ -284,9 +284,10 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
             126,
         )
     };
+    let no_page = |_| fail("cannot map the kernel's helper pages", 1);
+    port.map_kernel_pages(&mut t).map_err(no_page)?;
+    crate::vdso::map(&mut t).map_err(no_page)?;
     let built = start::build(&t, geometry.stack_top, &stack).map_err(too_long)?;
-    port.map_kernel_pages(&mut t)
-        .map_err(|_| fail("cannot map the kernel's helper page", 1))?;
     let facts = StartFacts {
         entry: started.0.entry.0,
         bias: started.0.bias,

@@ -103,6 +103,7 @@ fn tid_bytes(t: &Task, tid: u64) -> [u8; 4] {
 /// A thread: a host thread with its own virtual CPU on the same engine.
 fn thread(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     t.process.engine.set_parallel();
+    t.process.space.set_threads();
     let mut child = t.sibling(Arc::clone(&t.process));
     child_registers(&mut child, &a);
     child.is_leader = false;
@@ -139,11 +140,18 @@ const THREAD_STACK: usize = 1 << 20;
 
 /// A child process with a copy of the memory.
 fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
-    let passed = a.flags & (PASSED_ON | PIDFD) | u64::from(a.exit_signal);
+    let mut passed = a.flags & (PASSED_ON | PIDFD) | u64::from(a.exit_signal);
+    // The descriptor can be had afterwards, and then the C library forks: other threads may hold its locks.
+    if passed == PIDFD | libc::SIGCHLD as u64 {
+        passed &= !PIDFD;
+    }
     let mut pidfd = -1i32;
     // Nobody may hold the locks of shared structures at the moment of the fork.
     let process = Arc::clone(&t.process);
     let actions = process.actions.guard();
+    let dirs = process.dirs.hold();
+    let limits = process.limits.lock().unwrap_or_else(|e| e.into_inner());
+    let segments = crate::syscall::hold_segments();
     process.engine.before_fork();
     let space = process.space.hold();
     let result = sys::fork(passed, &mut pidfd);
@@ -152,7 +160,7 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
         Ok(0) => process.engine.after_fork_child(),
         _ => process.engine.after_fork_parent(),
     }
-    drop(actions);
+    drop((segments, limits, dirs, actions));
     match result? {
         0 => {
             t.tid = sys::gettid() as u32;
@@ -175,11 +183,15 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     }
 }
 
-fn parent_stores(t: &Task, a: &CloneArgs, pid: u64, pidfd: i32) {
+/// `pidfd` is -1 if the descriptor is still to be made.
+fn parent_stores(t: &Task, a: &CloneArgs, pid: u64, mut pidfd: i32) {
     if a.flags & PARENT_SETTID != 0 {
         store_tid(t, a.parent_tid, pid);
     }
     if a.flags & PIDFD != 0 {
+        if pidfd < 0 {
+            pidfd = sys::call(libc::SYS_pidfd_open, [pid, 0]).map_or(-1, |fd| fd as i32);
+        }
         store_tid(t, a.pidfd, u64::from(pidfd as u32));
     }
 }

@@ -100,5 +100,6 @@ fn memory_fault(t: &mut Task, fault: MemFault) {
         FaultKind::Bus => (libc::SIGBUS, BUS_ADRERR),
         FaultKind::Alignment => (libc::SIGBUS, BUS_ADRALN),
     };
-    signal::force(t, sig, code, fault.va.0);
+    let details = t.port.fault_details(&fault);
+    signal::force_trap(t, sig, code, fault.va.0, details);
 }

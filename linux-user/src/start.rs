@@ -28,6 +28,7 @@ pub mod at {
     pub const HWCAP2: u64 = 26;
     pub const BASE_PLATFORM: u64 = 24;
     pub const EXECFN: u64 = 31;
+    pub const SYSINFO_EHDR: u64 = 33;
 }
 
 /// Where the loader put things.
@@ -121,6 +122,9 @@ pub fn build(t: &Task, top: u64, s: &StackImage) -> Result<StackFacts, Errno> {
     let mut aux = aux_vector(s, execfn, random);
     if !s.cpu.platform.is_empty() {
         aux.push((at::PLATFORM, platform));
+    }
+    if let Some(vdso) = t.process.vdso.get() {
+        aux.push((at::SYSINFO_EHDR, vdso.base));
     }
     if !s.cpu.base_platform.is_empty() {
         aux.push((at::BASE_PLATFORM, base_platform));

@@ -45,6 +45,8 @@ pub struct Process {
     pub stack: OnceLock<StackFacts>,
     /// Directory positions of guests with 32-bit offsets.
     pub dirs: crate::syscall::dirents::Cookies,
+    /// The vDSO, if the port has one.
+    pub vdso: OnceLock<crate::vdso::Mapped>,
     /// The address space.
     pub space: Arc<AddressSpace>,
     /// The translator.
@@ -104,6 +106,7 @@ impl Process {
             environ: Vec::new(),
             stack: OnceLock::new(),
             dirs: crate::syscall::dirents::Cookies::default(),
+            vdso: OnceLock::new(),
             space,
             engine,
             actions: Actions::inherited(),
@@ -136,6 +139,7 @@ impl Process {
             environ: self.environ.clone(),
             stack,
             dirs: crate::syscall::dirents::Cookies::default(),
+            vdso: self.vdso.clone(),
             space: Arc::clone(&self.space),
             engine: Arc::clone(&self.engine),
             actions: self.actions.copied(),

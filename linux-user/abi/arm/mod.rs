@@ -9,6 +9,7 @@ mod sigframe;
 mod structs;
 #[cfg(test)]
 mod tests;
+mod vdso;
 
 pub use port::ArmPort;
 
@@ -35,6 +36,7 @@ pub fn abi(endian: Endian) -> Abi {
         endian,
         pair_aligned: true,
         restart_syscall: 0,
+        short_ids: true,
         sa_restorer: true,
         open_flags: OPEN_FLAGS,
         ioctls: IOCTLS,

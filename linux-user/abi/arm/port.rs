@@ -5,9 +5,11 @@ use crate::errno::Errno;
 use crate::guest::{AuxFacts, CoreRegisters, GuestPort, StartFacts, TrapAction};
 use crate::signal::{Action, SigInfo};
 use crate::task::Task;
+use crate::vdso::Vdso;
 use target_arm::ArmState;
 use target_arm::{Arm, CpuModel, MODELS, Mode, trap};
 use tcg_exec::Vcpu;
+use tcg_mem::{Access, FaultKind, MemFault};
 use tcg_target::Isa;
 use tcg_uspace::Geometry;
 
@@ -111,6 +113,26 @@ impl GuestPort for ArmPort {
 
     fn map_kernel_pages(&self, t: &mut Task) -> Result<(), Errno> {
         super::kuser::map(t)
+    }
+
+    fn vdso(&self, big_endian: bool) -> Option<&'static Vdso> {
+        // Its numbers are data among instructions, so it is for one byte order.
+        (!big_endian).then_some(&super::vdso::VDSO)
+    }
+
+    fn fault_details(&self, fault: &MemFault) -> [u32; 2] {
+        // Page fault; translation or permission fault of a page in domain 1, written to or not. [ARMv7 B3.13.3]
+        let status = match fault.kind {
+            FaultKind::Unmapped => 0x17,
+            FaultKind::Protection => 0x1f,
+            FaultKind::Bus => 0x18,
+            FaultKind::Alignment => 0x11,
+        };
+        let write = match fault.access {
+            Access::Write => 1 << 11,
+            Access::Read | Access::Exec => 0,
+        };
+        [14, status | write]
     }
 
     fn start(&self, t: &mut Task, facts: &StartFacts) -> Result<(), Errno> {

@@ -5,10 +5,39 @@ use crate::sys::{addr, blocking, call};
 use crate::syscall::SysResult;
 use crate::syscall::path::own_proc;
 use crate::task::Task;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
+use std::os::unix::ffi::OsStrExt;
+
+/// Names of the files that are made here: other relative paths need no look at their directory.
+const MADE: [&[u8]; 7] = [
+    b"maps", b"cmdline", b"environ", b"auxv", b"stat", b"cpuinfo", b"exe",
+];
+
+/// A path that is relative to a directory in /proc, made absolute.
+pub fn absolute(dir: i32, path: &CStr) -> Option<CString> {
+    let name = path.to_bytes();
+    let last = name.rsplit(|b| *b == b'/').next()?;
+    if name.first() == Some(&b'/') || !MADE.contains(&last) {
+        return None;
+    }
+    let folder = match dir {
+        libc::AT_FDCWD => std::env::current_dir(),
+        fd => std::fs::read_link(format!("/proc/self/fd/{fd}")),
+    };
+    let folder = folder.ok()?;
+    let mut whole = folder.as_os_str().as_bytes().to_vec();
+    if whole != b"/proc" && !whole.starts_with(b"/proc/") {
+        return None;
+    }
+    whole.push(b'/');
+    whole.extend_from_slice(name);
+    CString::new(whole).ok()
+}
 
 /// Opens a file of /proc that is about the guest: `None` if the path is not one.
-pub fn open(t: &mut Task, path: &CStr, flags: u32) -> Option<SysResult> {
+pub fn open(t: &mut Task, dir: i32, path: &CStr, flags: u32) -> Option<SysResult> {
+    let whole = absolute(dir, path);
+    let path = whole.as_deref().unwrap_or(path);
     let name = path.to_bytes();
     if !name.starts_with(b"/proc/") {
         return None;

@@ -67,7 +67,7 @@ fn none(nr: i64) -> SysResult {
 
 /// An id for a caller of the 16-bit calls: what does not fit is the kernel's overflow id.
 fn low(t: &Task, id: u64) -> u64 {
-    if t.abi.is_64() || id <= 0xffff {
+    if !t.abi.short_ids || id <= 0xffff {
         id
     } else {
         65534
@@ -134,7 +134,7 @@ fn setresgid(t: &mut Task, real: Id16, effective: Id16, saved: Id16) -> SysResul
 fn get_three(t: &Task, nr: i64, places: [Ptr; 3]) -> SysResult {
     let ids = three(nr)?;
     for (place, id) in places.iter().zip(ids) {
-        if t.abi.is_64() {
+        if !t.abi.short_ids {
             t.put(place.0, &id)?;
         } else {
             t.put(place.0, &(low(t, id.into()) as u16))?;
@@ -203,11 +203,11 @@ fn set_groups(list: Vec<u32>) -> SysResult {
 }
 
 fn getgroups(t: &mut Task, count: i32, list: Ptr) -> SysResult {
-    get_groups(t, count, list, if t.abi.is_64() { 4 } else { 2 })
+    get_groups(t, count, list, if !t.abi.short_ids { 4 } else { 2 })
 }
 
 fn setgroups(t: &mut Task, count: i32, list: Ptr) -> SysResult {
-    if t.abi.is_64() {
+    if !t.abi.short_ids {
         return setgroups32(t, count, list);
     }
     let count = u64::try_from(count).map_err(|_| Errno::EINVAL)?;

@@ -53,6 +53,19 @@ impl Cookies {
         }
     }
 
+    /// Descriptors are closed. (Those that are only marked to be closed by exec read their directory again.)
+    pub fn forget_range(&self, first: u32, last: u32) {
+        if self.used.load(Ordering::Relaxed) {
+            let gone = |fd: i32| u32::try_from(fd).is_ok_and(|fd| (first..=last).contains(&fd));
+            self.lock().tables.retain(|fd, _| !gone(*fd));
+        }
+    }
+
+    /// Keeps the tables still while the process forks.
+    pub fn hold(&self) -> impl Drop + '_ {
+        self.lock()
+    }
+
     /// The position behind a cookie.
     pub fn position(&self, fd: i32, cookie: i64) -> i64 {
         if !self.used.load(Ordering::Relaxed) {
@@ -274,6 +287,11 @@ mod tests {
         assert_eq!(cookies.position(6, a), a);
         cookies.forget(5);
         assert_eq!(cookies.position(5, a), a);
+        let c = cookies.cookie(7, 1 << 42);
+        cookies.forget_range(8, u32::MAX);
+        assert_eq!(cookies.position(7, c), 1 << 42);
+        cookies.forget_range(3, u32::MAX);
+        assert_eq!(cookies.position(7, c), c);
     }
 
     #[test]

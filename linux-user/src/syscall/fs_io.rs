@@ -222,7 +222,8 @@ fn close(t: &mut Task, fd: Fd) -> SysResult {
 }
 
 /// Around the emulator's own descriptor, which the guest does not have.
-fn close_range(_: &mut Task, first: u32, last: u32, flags: u32) -> SysResult {
+fn close_range(t: &mut Task, first: u32, last: u32, flags: u32) -> SysResult {
+    t.process.dirs.forget_range(first, last);
     let close = |first: u32, last: u32| {
         call(
             libc::SYS_close_range,

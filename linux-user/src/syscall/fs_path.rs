@@ -88,13 +88,13 @@ impl Arg for Id16 {
     const KIND: ArgKind = ArgKind::Int;
     fn take(t: &Task, r: &mut Regs) -> Result<Self, Errno> {
         let raw = r.word();
-        // A 64-bit ABI has no 16-bit ids: there the calls of this name take 32 bits.
-        let id = if t.abi.is_64() {
+        // Most ABIs have no 16-bit ids: there the calls of this name take 32 bits.
+        let id = if !t.abi.short_ids {
             raw as i32
         } else {
             raw as u16 as i32
         };
-        Ok(Id16(if !t.abi.is_64() && id == 0xffff {
+        Ok(Id16(if t.abi.short_ids && id == 0xffff {
             -1
         } else {
             id
@@ -110,7 +110,7 @@ fn open(t: &mut Task, path: Path, flags: OpenFlags, mode: Mode) -> SysResult {
 
 fn openat(t: &mut Task, dir: DirFd, path: Path, flags: OpenFlags, mode: Mode) -> SysResult {
     let flags = t.abi.open_to_host(flags.0);
-    if let Some(result) = crate::proc::open(t, &path.0, flags) {
+    if let Some(result) = crate::proc::open(t, dir.0, &path.0, flags) {
         return result;
     }
     let host = t.host_path(&path);
@@ -145,7 +145,7 @@ fn openat2(t: &mut Task, dir: DirFd, path: Path, how: In<OpenHow>, size: u64) ->
         0,
     ];
     if how.resolve == 0
-        && let Some(result) = crate::proc::open(t, &path.0, how.flags as u32)
+        && let Some(result) = crate::proc::open(t, dir.0, &path.0, how.flags as u32)
     {
         return result;
     }
@@ -188,7 +188,8 @@ fn readlinkat(t: &mut Task, dir: DirFd, path: Path, buf: Ptr, size: i32) -> SysR
     if size <= 0 {
         return Err(Errno::EINVAL);
     }
-    if super::path::own_proc(&path.0) == Some(b"exe") {
+    let whole = crate::proc::absolute(dir.0, &path.0);
+    if super::path::own_proc(whole.as_deref().unwrap_or(&path.0)) == Some(b"exe") {
         let exe = t
             .process
             .exe

@@ -47,7 +47,7 @@ const MESSAGE_MAX: u64 = 1 << 24;
 /// The command without IPC_64; the old structures are refused.
 fn command(t: &Task, command: u32, has_structure: bool) -> Result<u32, Errno> {
     let bare = command & !IPC_64;
-    if has_structure && !t.abi.is_64() && command & IPC_64 == 0 {
+    if has_structure && t.abi.short_ids && command & IPC_64 == 0 {
         super::strace::unimp(t, "System V IPC structures without IPC_64");
         return Err(Errno::EINVAL);
     }
@@ -292,6 +292,11 @@ fn shmget(_: &mut Task, key: i32, size: u64, flags: u32) -> SysResult {
 fn attached() -> MutexGuard<'static, BTreeMap<u64, u64>> {
     static ATTACHED: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
     ATTACHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the list still while the process forks.
+pub fn hold_segments() -> impl Drop {
+    attached()
 }
 
 /// Takes a range of the guest's address space for a segment.

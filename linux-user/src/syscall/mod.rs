@@ -25,12 +25,15 @@ pub mod path;
 mod payload;
 mod poll;
 pub mod process;
+mod process_vm;
 pub mod sched;
 pub mod signal;
 pub mod strace;
 mod system;
 pub mod table;
 mod time;
+
+pub use ipc::hold_segments;
 
 use crate::errno::Errno;
 use crate::task::Task;
@@ -104,6 +107,7 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     futex::FUTEX,
     memory::MEMORY,
     process::PROCESS,
+    process_vm::PROCESS_VM,
     signal::SIGNAL,
     poll::POLL,
     time::TIME,

@@ -167,6 +167,40 @@ impl UserMem {
         check(unsafe { libc::mprotect(at, len, prot.bits()) })
     }
 
+    /// Moves pages inside the window so that the old place is never free in between: the host would give it to a mapping
+    /// of the emulator's that another thread makes. EINVAL where the host cannot (kernels before 5.7, or 5.13).
+    fn shift(&self, old: GuestVa, len: u64, new: GuestVa) -> io::Result<()> {
+        let (from, _) = self.range(old, len)?;
+        let (to, bytes) = self.range(new, len)?;
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | libc::MREMAP_DONTUNMAP;
+        // SAFETY: both ranges are inside the window.
+        let got = unsafe { libc::mremap(from, bytes, bytes, flags, to) };
+        if got == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        self.unmap(old, len)
+    }
+
+    /// Reserves what a move has left free, page by page where somebody was faster; that memory stays the emulator's.
+    fn reserve_again(&self, va: GuestVa, len: u64) -> io::Result<()> {
+        let flags = RESERVE | libc::MAP_FIXED_NOREPLACE;
+        let claim = |va: u64, len: u64| {
+            let (at, len) = self.range(GuestVa(va), len)?;
+            // SAFETY: MAP_FIXED_NOREPLACE changes nothing that exists.
+            let got = unsafe { libc::mmap(at, len, libc::PROT_NONE, flags, -1, 0) };
+            match got {
+                libc::MAP_FAILED => Err(io::Error::last_os_error()),
+                _ => self.placed(got, at, len),
+            }
+        };
+        if claim(va.0, len).is_err() {
+            for page in (va.0..va.0 + len).step_by(PAGE as usize) {
+                let _ = claim(page, PAGE);
+            }
+        }
+        Ok(())
+    }
+
     /// Moves (or copies, for `old_len` 0) a mapping inside the window; the old place stays reserved.
     pub fn remap(
         &self,
@@ -178,14 +212,21 @@ impl UserMem {
     ) -> io::Result<()> {
         let (from, _) = self.range(old, old_len.max(PAGE))?;
         let (to, new_len) = self.range(new, new_len)?;
+        let plain = extra & libc::MREMAP_DONTUNMAP == 0;
+        if plain && !self.is_identity() && old_len == new_len as u64 {
+            match self.shift(old, old_len, new) {
+                Err(e) if e.raw_os_error() == Some(libc::EINVAL) => {}
+                done => return done,
+            }
+        }
         let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED | extra;
         // SAFETY: both ranges are inside the window.
         let got = unsafe { libc::mremap(from, old_len as usize, new_len, flags, to) };
         if got == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        if old_len > 0 && extra & libc::MREMAP_DONTUNMAP == 0 && !self.is_identity() {
-            return self.unmap(old, old_len);
+        if old_len > 0 && plain && !self.is_identity() {
+            return self.reserve_again(old, old_len);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use crate::pageflags;
 use crate::space::{AddressSpace, Inner, page_up};
 use crate::vma::{Prot, Vma};
 use crate::{Backing, Errno};
+use std::sync::atomic::Ordering;
 use tcg_mem::{GuestVa, HostProt, MapSource, PAGE};
 
 /// A mapping that the guest asks for.
@@ -212,7 +213,20 @@ impl AddressSpace {
         if start == end {
             return Err(Errno::EINVAL);
         }
-        let mut inner = self.lock();
+        let had_code = self.unmap_locked(&mut self.lock(), start, end)?;
+        if had_code {
+            self.tell_stale(start, end - start);
+        }
+        Ok(())
+    }
+
+    /// Unmaps a range; whether translations of it have to be given up once the map is not locked any more.
+    pub(crate) fn unmap_locked(
+        &self,
+        inner: &mut Inner,
+        start: u64,
+        end: u64,
+    ) -> Result<bool, Errno> {
         let had_code = self.flags.any(start, end, pageflags::CODE);
         if !inner.map.is_free(start, end) {
             for (from, to) in inner.map.runs(start, end) {
@@ -221,11 +235,7 @@ impl AddressSpace {
             inner.map.remove(start, end);
             self.flags.fill(start, end, 0);
         }
-        drop(inner);
-        if had_code {
-            self.tell_stale(start, end - start);
-        }
-        Ok(())
+        Ok(had_code)
     }
 
     /// The `mprotect` system call (without the PROT_GROWS flags).
@@ -330,9 +340,11 @@ impl AddressSpace {
             return Err(Errno::EINVAL);
         }
         if !fixed && !keep && old_len != 0 && new_len <= old_len {
+            let (from, to) = (src + new_len, src_end);
+            let had_code = from < to && self.unmap_locked(&mut inner, from, to)?;
             drop(inner);
-            if new_len < old_len {
-                self.munmap(GuestVa(src + new_len), old_len - new_len)?;
+            if had_code {
+                self.tell_stale(from, to - from);
             }
             return Ok(old);
         }
@@ -360,14 +372,18 @@ impl AddressSpace {
         };
         let claimed = inner.map.gaps(target, target + new_len);
         self.claim(&claimed).map_err(|_| Errno::ENOMEM)?;
-        drop(inner);
-        let moved = self.move_mapping((src, old_len), (target, new_len), keep);
+        let moved = self.move_mapping(&mut inner, (src, old_len), (target, new_len), keep);
         if moved.is_err() {
             for (from, to) in claimed {
                 self.mem.unmap(GuestVa(from), to - from)?;
             }
         }
-        moved
+        drop(inner);
+        if moved? {
+            self.tell_stale(src, old_len);
+            self.tell_stale(target, new_len);
+        }
+        Ok(GuestVa(target))
     }
 
     /// Extends a mapping behind its end if there is room.
@@ -424,20 +440,21 @@ impl AddressSpace {
         Ok(true)
     }
 
+    /// Moves a mapping; whether translations of both ranges have to be given up.
     fn move_mapping(
         &self,
+        inner: &mut Inner,
         (src, old_len): (u64, u64),
         (dst, new_len): (u64, u64),
         keep: bool,
-    ) -> Result<GuestVa, Errno> {
+    ) -> Result<bool, Errno> {
         let mut old_len = old_len;
-        if old_len > new_len {
-            self.munmap(GuestVa(src + new_len), old_len - new_len)?;
-            old_len = new_len;
-        }
-        let mut inner = self.lock();
         let code = self.flags.any(src, src + old_len, pageflags::CODE)
             || self.flags.any(dst, dst + new_len, pageflags::CODE);
+        if old_len > new_len {
+            self.unmap_locked(inner, src + new_len, src + old_len)?;
+            old_len = new_len;
+        }
         let (vma_start, vma) = inner
             .map
             .find(src)
@@ -447,10 +464,25 @@ impl AddressSpace {
         self.mem
             .protect(GuestVa(src), old_len.max(PAGE), Self::host_prot(vma.prot))?;
         let extra = if keep { libc::MREMAP_DONTUNMAP } else { 0 };
-        match self
+        let private = vma.file.is_none() && !vma.shared;
+        // With other threads the old place must not be free for a moment, so private memory moves as it is and its
+        // growth is mapped behind it.
+        let apart = private
+            && old_len < new_len
+            && !self.mem.is_identity()
+            && self.threads.load(Ordering::Relaxed);
+        let moved_len = if apart { old_len } else { new_len };
+        let moved = self
             .mem
-            .remap(GuestVa(src), old_len, GuestVa(dst), new_len, extra)
-        {
+            .remap(GuestVa(src), old_len, GuestVa(dst), moved_len, extra);
+        if apart && moved.is_ok() {
+            let (at, len) = (GuestVa(dst + old_len), new_len - old_len);
+            let prot = Self::host_prot(vma.prot);
+            let source = MapSource::Anonymous;
+            self.mem
+                .map(at, len, prot, false, libc::MAP_NORESERVE, source)?;
+        }
+        match moved {
             Err(e)
                 if e.raw_os_error() == Some(libc::EFAULT) && vma.file.is_none() && !vma.shared =>
             {
@@ -466,13 +498,8 @@ impl AddressSpace {
             inner.map.remove(src, src + old_len);
             self.flags.fill(src, src + old_len, 0);
         }
-        self.enter(&mut inner, dst, moved);
-        drop(inner);
-        if code {
-            self.tell_stale(src, old_len);
-            self.tell_stale(dst, new_len);
-        }
-        Ok(GuestVa(dst))
+        self.enter(inner, dst, moved);
+        Ok(code)
     }
 
     /// Moves private anonymous memory by copying it.

@@ -7,6 +7,7 @@
 use crate::pageflags::{self, PageFlags};
 use crate::vma::{Prot, Vma, VmaMap};
 use crate::{Backing, Errno};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tcg_mem::{GuestVa, HostProt, PAGE, UserMem};
 use tcg_target::CodeUser;
@@ -58,6 +59,8 @@ pub struct AddressSpace {
     pub(crate) flags: PageFlags,
     pub(crate) geometry: Geometry,
     inner: Mutex<Inner>,
+    /// Other threads may be mapping memory of the emulator's at any time.
+    pub(crate) threads: AtomicBool,
     code_user: OnceLock<Arc<dyn CodeUser>>,
 }
 
@@ -107,6 +110,7 @@ impl AddressSpace {
             flags,
             geometry,
             inner: Mutex::new(inner),
+            threads: AtomicBool::new(false),
             code_user: OnceLock::new(),
         }
     }
@@ -118,6 +122,11 @@ impl AddressSpace {
 
     pub(crate) fn code_user(&self) -> Option<&Arc<dyn CodeUser>> {
         self.code_user.get()
+    }
+
+    /// There is more than one thread from now on.
+    pub fn set_threads(&self) {
+        self.threads.store(true, Ordering::Relaxed);
     }
 
     /// The guest's memory.
@@ -320,12 +329,12 @@ impl AddressSpace {
         let (Some(from), Some(to)) = (page_up(old), page_up(want.0)) else {
             return GuestVa(old);
         };
+        let mut had_code = false;
         if to < from {
-            drop(inner);
-            if self.munmap(GuestVa(to), from - to).is_err() {
-                return GuestVa(old);
+            match self.unmap_locked(&mut inner, to, from) {
+                Ok(code) => had_code = code,
+                Err(_) => return GuestVa(old),
             }
-            inner = self.lock();
         } else if to > from {
             // The kernel keeps a guard gap towards the next mapping when the break grows.
             let free = inner.map.is_free(from, to.saturating_add(PAGE));
@@ -345,6 +354,10 @@ impl AddressSpace {
             self.enter(&mut inner, from, vma);
         }
         inner.brk = want.0;
+        drop(inner);
+        if had_code {
+            self.tell_stale(to, from - to);
+        }
         want
     }
 

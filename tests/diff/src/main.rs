@@ -11,6 +11,7 @@ mod elf;
 mod guest;
 mod known;
 mod pick;
+mod riscv;
 mod rng;
 mod run;
 
@@ -39,6 +40,14 @@ const GUESTS: &[Entry] = &[
     Entry {
         name: "armeb",
         make: |cpu| arm::new(cpu, true),
+    },
+    Entry {
+        name: "riscv64",
+        make: |cpu| riscv::new(cpu, 64),
+    },
+    Entry {
+        name: "riscv32",
+        make: |cpu| riscv::new(cpu, 32),
     },
 ];
 

@@ -55,10 +55,7 @@ macro_rules! shifts {
 
 impl Translator<'_> {
     plain! {
-        add Add = Add;
         sub Sub = Sub;
-        xor Xor = Xor;
-        or Or = Or;
         and And = And;
         mul Mul = Mul;
         mulh Mulh = MulHiS;
@@ -72,6 +69,9 @@ impl Translator<'_> {
     }
 
     binary! {
+        add Add = joined(Op::Add);
+        xor Xor = joined(Op::Xor);
+        or Or = joined(Op::Or);
         slt Slt = less(Cond::Lt);
         sltu Sltu = less(Cond::Lo);
         sll Sll = shift(Op::Shl);
@@ -229,6 +229,53 @@ impl Translator<'_> {
         let v = self.sext_word(v);
         self.set_x(a.rd, v);
         Out::Next
+    }
+
+    // ---- rotation: two shifts of one value whose results do not overlap ----
+
+    /// x op y, where both may be the parts of a rotation.
+    fn joined(&mut self, x: Value, y: Value, op: Op) -> Value {
+        match self.rotation(x, y) {
+            Some(v) => v,
+            None => match self.rotation(y, x) {
+                Some(v) => v,
+                None => self.bin(op, x, y),
+            },
+        }
+    }
+
+    /// `left` is a value shifted left and `right` the same shifted right by what is missing to the width.
+    fn rotation(&mut self, left: Value, right: Value) -> Option<Value> {
+        let (l, r) = (*self.b.block.def(left), *self.b.block.def(right));
+        if r.op != Op::Shr && r.op != Op::ExtractU {
+            return None;
+        }
+        let word = self.is_64() && l.op == Op::ExtractS && l.imm == 32 << 8;
+        let shl = if word {
+            *self.b.block.def(l.args[0])
+        } else {
+            l
+        };
+        if shl.op != Op::Shl || shl.args[0] != r.args[0] {
+            return None;
+        }
+        let width = if word { 32 } else { self.ty.bytes() * 8 };
+        let by = self.b.as_const(shl.args[1])? as u32;
+        let missing = match r.op {
+            Op::Shr if !word => self.b.as_const(r.args[1])? as u32,
+            Op::ExtractU if word && r.imm as u32 >> 8 == by => r.imm as u32 & 0xff,
+            _ => return None,
+        };
+        if by == 0 || by + missing != width {
+            return None;
+        }
+        let amount = self.b.i32(missing);
+        if !word {
+            return Some(self.bin(Op::Rotr, r.args[0], amount));
+        }
+        let low = self.low(r.args[0]);
+        let v = self.b.bin(Op::Rotr, Ty::I32, low, amount);
+        Some(self.extended(v))
     }
 
     // ---- shifts ----

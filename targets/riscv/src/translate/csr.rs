@@ -1,6 +1,6 @@
 //! Control and status registers of user mode: fflags, frm, fcsr, and the counters. [RISC-V zicsr, f.2, counters]
 
-use tcg_ir::{Cond, ExitInfo, Op, Ty, Value};
+use tcg_ir::{Cond, ExitInfo, ExitKind, IndirectHint, Op, Ty, Value};
 
 use super::{Out, Translator};
 use crate::decode::{Feature, args};
@@ -163,27 +163,28 @@ impl Translator<'_> {
         }
     }
 
-    /// The rounding mode is part of the block's mode: a new one goes on in another block.
+    /// The rounding mode is part of the block's mode: a new one goes on in another block, by way of the engine, which
+    /// brings the host's rounding mode along.
     fn write_frm(&mut self, v: Value, shift: u32) -> Out {
         let frm = self.b.extract(Ty::I32, v, shift, 3);
         let old = self.mode.frm();
+        let info = ExitInfo {
+            kind: ExitKind::Indirect(IndirectHint::Jump),
+            mode_dynamic: true,
+            ..self.direct(self.next)
+        };
+        let target = self.konst(self.next as i64);
         if let Some(c) = self.b.as_const(frm) {
             if c as u32 == old {
                 return Out::Next;
             }
             self.b.set(slot::FRM, frm);
-            self.mode = self.mode.with_frm(c as u32);
-            let info = self.direct(self.next);
-            return self.leave(info, Value::NONE);
+            return self.leave(info, target);
         }
         self.b.set(slot::FRM, frm);
         let same = self.b.i32(old);
         let differs = self.b.icmp(Cond::Ne, frm, same);
-        let info = ExitInfo {
-            mode_dynamic: true,
-            ..self.direct(self.next)
-        };
-        self.b.exit_if(differs, info, Value::NONE);
+        self.b.exit_if(differs, info, target);
         Out::Next
     }
 }

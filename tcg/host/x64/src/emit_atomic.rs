@@ -55,6 +55,17 @@ impl Gen<'_> {
         let d = self.alloc(i.ty);
         let be = f.is_big_endian() && log2 > 0;
         match i.lane {
+            // An exchange locks by itself.
+            0 if !be && !self.opts.parallel => {
+                self.site();
+                match log2 {
+                    0 => self.a.op(Opc(0, 1, 0xb6), false, d, Rm::M(m)),
+                    1 => self.a.op(Opc(0, 1, 0xb7), false, d, Rm::M(m)),
+                    _ => self.a.mov(log2 == 3, d, Rm::M(m)),
+                }
+                self.site();
+                self.sized(0, 0x88, 0x89, log2, m, rv);
+            }
             0 | 1 if !be => {
                 self.a.mov(true, d, Rm::R(rv));
                 self.site();
