@@ -331,6 +331,7 @@ fn exe_path(program: &Path) -> Vec<u8> {
 
 fn config(cfg: &RunConfig, machine: &'static str) -> Config {
     Config {
+        cpu: cfg.cpu.clone(),
         prefix: cfg
             .sysroot
             .as_ref()

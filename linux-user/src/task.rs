@@ -18,6 +18,8 @@ use tcg_uspace::{AddressSpace, Prot};
 /// What the command line says about the guest process.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
+    /// CPU model (`-cpu`).
+    pub cpu: Option<String>,
     /// -L: where absolute paths are looked for first.
     pub prefix: Option<Vec<u8>>,
     /// -strace.
