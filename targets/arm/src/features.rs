@@ -36,6 +36,8 @@ const V6K_VFP: [Feature; 3] = [Feature::V6k, Feature::Vfp2, Feature::Jazelle];
 
 /// All models, the default first. Register values are those of the cores' reference manuals.
 pub static MODELS: &[CpuModel] = &[
+    // UNIMPL: half-precision arithmetic (FEAT_FP16): coprocessor 9 and 16-bit lanes; the model does not claim it.
+    // UNIMPL: short vectors of VFPv2 and VFPv3 (FPSCR.Len and Stride), which some models' MVFR0 claims.
     CpuModel {
         name: "max",
         features: set([
