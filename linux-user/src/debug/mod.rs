@@ -152,7 +152,8 @@ impl Debugger {
             return;
         }
         // Without a debugger there is nobody to wait for.
-        let attached = self.lock().attached && self.park_while_stopping(t).attached;
+        let attached = self.lock().attached;
+        let attached = attached && self.park_while_stopping(t).attached;
         let (done, answer) = mpsc::channel();
         if attached && self.events.send(event(done)).is_ok() {
             // A debugger that does not listen must not keep the process.
