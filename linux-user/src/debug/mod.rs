@@ -151,9 +151,9 @@ impl Debugger {
         if !self.is_active() {
             return;
         }
-        let w = self.park_while_stopping(t);
-        let attached = w.attached;
-        drop(w);
+        // Without a debugger there is nobody to wait for.
+        let attached = self.lock().attached;
+        let attached = attached && self.park_while_stopping(t).attached;
         let (done, answer) = mpsc::channel();
         if attached && self.events.send(event(done)).is_ok() {
             // A debugger that does not listen must not keep the process.
