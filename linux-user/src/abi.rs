@@ -60,8 +60,8 @@ pub struct Abi {
     pub put_stat64: fn(&crate::uapi::stat::Stat, &mut Writer) -> Result<(), crate::errno::Errno>,
     /// `struct statfs64` has no padding at its end.
     pub statfs64_packed: bool,
-    /// /proc/cpuinfo.
-    pub cpuinfo: fn(usize) -> String,
+    /// /proc/cpuinfo, by CPU model (`-cpu`) and number of processors.
+    pub cpuinfo: fn(Option<&str>, usize) -> String,
 }
 
 impl Abi {
@@ -89,7 +89,7 @@ impl Abi {
             put_stat: crate::uapi::stat::put_stat,
             put_stat64: crate::uapi::stat::put_stat64,
             statfs64_packed: false,
-            cpuinfo: |_| String::new(),
+            cpuinfo: |_, _| String::new(),
         }
     }
 

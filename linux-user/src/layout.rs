@@ -27,11 +27,28 @@ pub enum Top {
     At(u64),
 }
 
-/// Random bits of a mapping's page number in 32-bit programs (`vm.mmap_rnd_bits`).
-const MMAP_BITS: u32 = 8;
-/// Largest random distance of the stack from its top, and of the break area from the program.
-const STACK_DISTANCE: u64 = 8 << 20;
-const BRK_DISTANCE: u64 = 32 << 20;
+/// How far things are moved.
+struct Distances {
+    /// Position-independent programs and mappings: 2 to the power of `vm.mmap_rnd_bits` pages.
+    mmap: u64,
+    /// The stack from its top.
+    stack: u64,
+    /// The break area from the program.
+    brk: u64,
+}
+
+/// In 32-bit programs.
+const NARROW: Distances = Distances {
+    mmap: PAGE << 8,
+    stack: 8 << 20,
+    brk: 32 << 20,
+};
+/// In 64-bit programs.
+const WIDE: Distances = Distances {
+    mmap: PAGE << 28,
+    stack: 16 << 30,
+    brk: 1 << 30,
+};
 /// Least of -R: less holds no program.
 const LEAST: u64 = 16 << 20;
 
@@ -44,8 +61,12 @@ impl Layout {
             brk_gap: 0,
         };
         layout.limit(cfg)?;
-        if cfg.seed.is_none() && sys::randomizes_addresses() && port.elf_class() == 32 {
-            layout.randomize();
+        if cfg.seed.is_none() && sys::randomizes_addresses() {
+            layout.randomize(if port.elf_class() == 64 {
+                &WIDE
+            } else {
+                &NARROW
+            });
         }
         if let Some(top) = cfg.test.stack {
             layout.geometry.stack_top = top & !(PAGE - 1);
@@ -77,7 +98,7 @@ impl Layout {
         Ok(())
     }
 
-    fn randomize(&mut self) {
+    fn randomize(&mut self, d: &Distances) {
         let mut bytes = [0; 32];
         sys::random(None, &mut bytes);
         let mut numbers = bytes.chunks_exact(8).map(|c| {
@@ -86,10 +107,10 @@ impl Layout {
         });
         let mut pages = |below: u64| numbers.next().unwrap_or(0) % (below / PAGE) * PAGE;
         let g = &mut self.geometry;
-        g.stack_top -= pages(STACK_DISTANCE);
-        g.pie_base += pages(PAGE << MMAP_BITS);
-        self.brk_gap = pages(BRK_DISTANCE);
+        g.stack_top -= pages(d.stack);
+        g.pie_base += pages(d.mmap);
+        self.brk_gap = pages(d.brk);
         // The area for mappings hangs below the stack, and moves with it; its own distance comes on top.
-        self.mmap_top = Top::Below(pages(PAGE << MMAP_BITS));
+        self.mmap_top = Top::Below(pages(d.mmap));
     }
 }

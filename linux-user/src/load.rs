@@ -297,6 +297,9 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let bad_entry = |_| fail(format!("{}: bad entry point", cfg.program.display()), 126);
     port.start(&mut t, &facts).map_err(bad_entry)?;
     let _ = t.process.stack.set(built);
+    if cfg.log_file.is_some() && !cfg.log.is_empty() {
+        let _ = t.process.log.set(Arc::new(crate::log::open(cfg)?));
+    }
     if cfg.stats {
         let stats = crate::stats::Stats::new(crate::log::open(cfg)?);
         let _ = t.process.stats.set(Arc::new(stats));
@@ -328,12 +331,14 @@ fn exe_path(program: &Path) -> Vec<u8> {
 
 fn config(cfg: &RunConfig, machine: &'static str) -> Config {
     Config {
+        cpu: cfg.cpu.clone(),
         prefix: cfg
             .sysroot
             .as_ref()
             .map(|p| p.as_os_str().as_bytes().to_vec()),
         strace: cfg.strace,
         unimp: cfg.log.contains(&"unimp"),
+        guest_errors: cfg.log.contains(&"guest_errors"),
         release: cfg.uname_release.as_ref().map(|r| r.as_bytes().to_vec()),
         machine,
         reexec: cfg.reexec.iter().map(os_bytes).collect(),

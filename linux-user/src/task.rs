@@ -9,6 +9,7 @@ use crate::syscall::args::Path;
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::fmt;
+use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock};
 use tcg_exec::{Engine, Vcpu};
 use tcg_mem::{GuestVa, UserMem};
@@ -17,12 +18,16 @@ use tcg_uspace::{AddressSpace, Prot};
 /// What the command line says about the guest process.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
+    /// CPU model (`-cpu`).
+    pub cpu: Option<String>,
     /// -L: where absolute paths are looked for first.
     pub prefix: Option<Vec<u8>>,
     /// -strace.
     pub strace: bool,
     /// -d unimp: say which system calls are missing.
     pub unimp: bool,
+    /// -d guest_errors: say which signals the guest's own code brings about.
+    pub guest_errors: bool,
     /// -r: the release that uname tells.
     pub release: Option<Vec<u8>>,
     /// The machine that uname tells, such as `armv7l`.
@@ -59,6 +64,8 @@ pub struct Process {
     pub debug: OnceLock<Arc<crate::debug::Debugger>>,
     /// Counters (`-stats`).
     pub stats: OnceLock<Arc<crate::stats::Stats>>,
+    /// The file of `-D`, for the words of `-d` that are not the engine's.
+    pub log: OnceLock<Arc<std::fs::File>>,
 }
 
 /// One guest thread.
@@ -113,6 +120,7 @@ impl Process {
             limits: Mutex::default(),
             debug: OnceLock::new(),
             stats: OnceLock::new(),
+            log: OnceLock::new(),
         }
     }
 
@@ -151,6 +159,7 @@ impl Process {
             ),
             debug: OnceLock::new(),
             stats: OnceLock::new(),
+            log: self.log.clone(),
         }
     }
 }
@@ -241,7 +250,17 @@ impl Task {
     /// One line about something that is not implemented, under -strace and -d unimp.
     pub fn unimplemented(&self, what: fmt::Arguments<'_>) {
         if self.process.config.unimp || self.process.config.strace {
-            eprintln!("emu: not implemented: {what}");
+            self.log(format_args!("not implemented: {what}"));
+        }
+    }
+
+    /// A line in the log of `-d`, or on standard error if there is none.
+    pub fn log(&self, what: fmt::Arguments<'_>) {
+        let line = format!("emu: {what}\n");
+        match self.process.log.get() {
+            // A log that cannot be written must not stop the guest.
+            Some(file) => drop((&**file).write_all(line.as_bytes())),
+            None => eprint!("{line}"),
         }
     }
 }

@@ -21,7 +21,10 @@ pub const ITEMS: &[(&str, &str)] = &[
         "page tables and translations of addresses (system emulation)",
     ),
     ("unimp", "what the guest asked for and is not implemented"),
-    ("guest_errors", "what the guest did wrong"),
+    (
+        "guest_errors",
+        "signals that the guest's own code brings about",
+    ),
     ("page", "the guest's memory map at the start"),
     (
         "nochain",

@@ -110,8 +110,8 @@ pub const OPTIONS: &[Opt] = &[
     with(
         &["g"],
         "GDB",
-        "port",
-        "wait for gdb on TCP port 'port' or on the socket of that path",
+        "port|path",
+        "wait for gdb on this TCP port or socket (%d: process; ',suspend=n': run on)",
         |o, a| {
             o.gdb = Some(a.into());
             Ok(())

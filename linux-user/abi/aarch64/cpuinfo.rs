@@ -1,10 +1,10 @@
 //! /proc/cpuinfo of a 64-bit ARM guest, in the form of the kernel's arch/arm64/kernel/cpuinfo.c.
 
-use target_aarch64::MODELS;
+use target_aarch64::{CpuModel, MODELS};
 
-/// The text for `cpus` processors.
-pub fn text(cpus: usize) -> String {
-    let model = &MODELS[0];
+/// The text for `cpus` processors of a model.
+pub fn text(cpu: Option<&str>, cpus: usize) -> String {
+    let model = cpu.and_then(CpuModel::find).unwrap_or(&MODELS[0]);
     let features = model.feature_names().join(" ");
     let midr = model.midr;
     let mut out = String::new();

@@ -4,12 +4,12 @@ use super::port;
 use target_riscv::Cpu;
 
 /// The text of a 64-bit guest for `cpus` processors.
-pub fn text64(cpus: usize) -> String {
+pub fn text64(_: Option<&str>, cpus: usize) -> String {
     text(cpus, port::chosen(64), "sv48")
 }
 
 /// The text of a 32-bit guest.
-pub fn text32(cpus: usize) -> String {
+pub fn text32(_: Option<&str>, cpus: usize) -> String {
     text(cpus, port::chosen(32), "sv32")
 }
 

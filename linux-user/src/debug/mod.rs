@@ -70,15 +70,17 @@ pub struct Debugger {
 
 /// How long the server waits for threads that cannot be stopped (a vfork parent).
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How often a thread that waits looks whether there still is a debugger.
+const ALONE: Duration = Duration::from_millis(100);
 /// How often it asks them.
 const AGAIN: Duration = Duration::from_millis(20);
 
 impl Debugger {
-    fn new(events: Sender<Event>) -> Debugger {
+    fn new(events: Sender<Event>, waits: bool) -> Debugger {
         Debugger {
             world: Mutex::new(World {
                 // The first thread waits for the debugger.
-                stopping: true,
+                stopping: waits,
                 attached: false,
                 epoch: 0,
                 threads: BTreeMap::new(),
@@ -149,9 +151,9 @@ impl Debugger {
         if !self.is_active() {
             return;
         }
-        let w = self.park_while_stopping(t);
-        let attached = w.attached;
-        drop(w);
+        // Without a debugger there is nobody to wait for.
+        let attached = self.lock().attached;
+        let attached = attached && self.park_while_stopping(t).attached;
         let (done, answer) = mpsc::channel();
         if attached && self.events.send(event(done)).is_ok() {
             // A debugger that does not listen must not keep the process.
@@ -172,7 +174,7 @@ impl Debugger {
     fn park<'a>(&'a self, mut w: MutexGuard<'a, World>, t: &mut Task) -> MutexGuard<'a, World> {
         note(&mut w, t);
         loop {
-            let stopping = w.stopping;
+            let (stopping, attached) = (w.stopping, w.attached);
             let Some(me) = w.threads.get_mut(&t.tid) else {
                 return w;
             };
@@ -183,9 +185,14 @@ impl Debugger {
                 }
                 return w;
             }
-            me.parked = true;
+            // Signals wait for the debugger, but not for one that does not come.
+            me.parked = attached || !signal::has_pending();
+            if !me.parked {
+                return w;
+            }
             self.changed.notify_all();
-            w = self.changed.wait(w).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.changed.wait_timeout(w, ALONE);
+            w = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -206,7 +213,7 @@ impl Debugger {
     fn checkpoint(&self, t: &mut Task) -> (Run, u64) {
         let w = self.park_while_stopping(t);
         let run = w.threads.get(&t.tid).map_or(Run::Continue, |me| me.run);
-        (run, w.epoch)
+        (if w.stopping { Run::Frozen } else { run }, w.epoch)
     }
 
     /// Notes the registers for threads that cannot be stopped where they are going.

@@ -32,12 +32,13 @@ pub fn start(t: &Task, cfg: &RunConfig) -> Result<(), StartError> {
             cfg.guest.name
         ))
     })?;
+    let (place, waits) = endpoint(place).map_err(fail)?;
     let (events, received) = mpsc::channel();
-    let debugger = Arc::new(Debugger::new(events.clone()));
+    let debugger = Arc::new(Debugger::new(events.clone(), waits));
     let _ = t.process.debug.set(Arc::clone(&debugger));
     // The threads of the server take no signals: those are the guest's.
     let mask = sys::block_all_signals();
-    let listening = gdb::listen(place, sys::hide_socket, || (), events);
+    let listening = gdb::listen(&place, sys::hide_socket, || (), events);
     let server = Server {
         process: Arc::clone(&t.process),
         debugger,
@@ -57,6 +58,18 @@ pub fn start(t: &Task, cfg: &RunConfig) -> Result<(), StartError> {
     serving.map_err(|e| fail(format!("-g {place}: {e}")))?;
     signal::catch_all(t);
     Ok(())
+}
+
+/// `PLACE[,suspend=y|n]`: the place, with `%d` in it replaced by the process's number, and whether the program waits there.
+fn endpoint(text: &str) -> Result<(String, bool), String> {
+    let (place, waits) = match text.rsplit_once(",suspend=") {
+        None => (text, true),
+        Some((place, "y")) => (place, true),
+        Some((place, "n")) => (place, false),
+        Some((_, other)) => return Err(format!("-g: suspend={other}: neither y nor n")),
+    };
+    let place = place.replacen("%d", &std::process::id().to_string(), 1);
+    Ok((place, waits))
 }
 
 struct Server {

@@ -48,7 +48,7 @@ pub fn open(t: &mut Task, dir: i32, path: &CStr, flags: u32) -> Option<SysResult
         Some(b"environ") => t.process.environ.clone(),
         Some(b"auxv") => t.process.auxv().to_vec(),
         Some(b"stat") => stat(t)?,
-        _ if name == b"/proc/cpuinfo" => (t.abi.cpuinfo)(cpus()).into_bytes(),
+        _ if name == b"/proc/cpuinfo" => cpuinfo(t).into_bytes(),
         _ => return None,
     };
     if flags & libc::O_ACCMODE as u32 != libc::O_RDONLY as u32 {
@@ -85,6 +85,10 @@ fn snapshot(t: &mut Task, content: &[u8], flags: u32) -> SysResult {
     }
     call(libc::SYS_lseek, [fd, 0, libc::SEEK_SET as u64])?;
     Ok(fd)
+}
+
+fn cpuinfo(t: &Task) -> String {
+    (t.abi.cpuinfo)(t.process.config.cpu.as_deref(), cpus())
 }
 
 /// Processors that the guest may run on.

@@ -114,6 +114,11 @@ pub fn get_mask(r: &mut Reader) -> u64 {
     (0..8 / word.max(1)).fold(0, |mask, k| mask | r.uint(word) << (8 * word * k))
 }
 
+/// Whether a signal has arrived for this thread.
+pub fn has_pending() -> bool {
+    host::has_pending()
+}
+
 /// This thread's signals interrupt the task's virtual CPU from now on.
 pub fn attach(t: &Task) {
     host::attach(t.vcpu.interrupt_flag());
@@ -156,7 +161,7 @@ pub fn catch_cores(t: &Task) {
 
 /// The opposite.
 pub fn stop_catching_all(t: &Task) {
-    host::catch_defaults(0);
+    host::catch_defaults(if core::limit() != 0 { core::CORE } else { 0 });
     each_action(t);
 }
 
@@ -316,6 +321,12 @@ pub fn force_trap(t: &mut Task, sig: i32, code: i32, addr: u64, trap: [u32; 2]) 
     let blocked = t.signals.mask & bit(sig) != 0;
     if t.process.config.strace {
         strace_line(&info);
+    }
+    if t.process.config.guest_errors {
+        let (name, pc) = (host::signal_name(sig), t.vcpu.pc());
+        t.log(format_args!(
+            "guest error: {name} (si_code {code}, si_addr {addr:#x}) at {pc:#x}"
+        ));
     }
     if blocked || action.handler == SIG_IGN || action.handler == SIG_DFL {
         fatal(t, &info);

@@ -23,6 +23,8 @@ pub(crate) struct TransBlock {
     pub maps: Box<[u8]>,
     /// Direct links of the code.
     pub links: Box<[DirectLink]>,
+    /// The code goes round inside, and leaves when the interrupt flag is set.
+    pub loops: bool,
     /// The IR, for the interpreter.
     pub ir: Option<Box<Block>>,
     /// Cleared when the guest code may have changed.
@@ -68,6 +70,7 @@ impl TransBlock {
             code_len: 0,
             maps: Box::default(),
             links: Box::default(),
+            loops: false,
             ir: None,
             valid: AtomicBool::new(true),
             pages: Box::default(),

@@ -3,7 +3,7 @@
 use crate::block::{PAGE_BITS, PageIndex, TransBlock};
 use crate::codebuf::{CodeBuffer, CodeMap};
 use crate::fault;
-use crate::lock::Lock;
+use crate::lock::{Guard, Lock};
 use crate::observe::Hooks;
 use crate::safepoint::Safepoint;
 use crate::stats::{Counters, Stats};
@@ -69,6 +69,8 @@ pub(crate) struct Inner {
     pub blocks: Vec<*mut TransBlock>,
     /// The page ranges of the last invalidations; number n is at n % RECENT.
     recent: [(u64, u64); RECENT],
+    /// A block that goes round inside has become invalid.
+    stale_loops: bool,
 }
 
 impl Inner {
@@ -144,6 +146,7 @@ impl Engine {
                 pages: PageIndex::default(),
                 blocks: Vec::new(),
                 recent: [(0, 0); RECENT],
+                stale_loops: false,
             }),
             inline_caches: Lock::new(()),
             safepoint: Safepoint::new(),
@@ -183,6 +186,16 @@ impl Engine {
             let mut inner = self.inner.lock();
             self.drop_pages(&mut inner, start.0 >> PAGE_BITS, last);
             inner.pages.forget_faults(start.0 >> PAGE_BITS, last);
+            self.unlock(inner);
+        }
+    }
+
+    /// Frees the lock; whoever may be going round in code that has become invalid comes out.
+    fn unlock(&self, mut inner: Guard<'_, Inner>) {
+        let stale = std::mem::take(&mut inner.stale_loops);
+        drop(inner);
+        if stale {
+            self.safepoint.call();
         }
     }
 
@@ -200,6 +213,7 @@ impl Engine {
                 inner.pages.note_fault(first);
             }
         });
+        self.unlock(inner);
     }
 
     /// Invalidates the blocks of some pages.
@@ -230,11 +244,13 @@ impl Engine {
                 inner.pages.remove(block, *page);
             }
         }
+        self.unlock(inner);
     }
 
     /// Makes an invalid block unreachable: out of the table, and its entry leads to a lookup.
     fn unlink(&self, block: &TransBlock, inner: &mut Inner) {
         self.table.remove(block);
+        inner.stale_loops |= block.loops;
         if block.entry != 0 {
             self.detour(block, inner);
         }

@@ -28,6 +28,7 @@ pub(crate) struct Compiled<'a> {
     pub code: &'a [u8],
     pub maps: &'a [u8],
     pub links: Box<[DirectLink]>,
+    pub loops: bool,
 }
 
 impl Compiler {
@@ -36,18 +37,12 @@ impl Compiler {
         &mut self,
         block: &Block,
         isa: &dyn Isa,
-        parallel: bool,
         cfg: &EngineConfig,
-        window: bool,
+        opts: Opts,
     ) -> Option<Compiled<'_>> {
         let compiler = self
             .0
             .get_or_insert_with(|| tcg_x64::Compiler::new(host_features(cfg)));
-        let opts = Opts {
-            parallel,
-            window,
-            max_regs: 0,
-        };
         let out = compiler
             .compile(block, isa.layout(), isa.helpers(), &opts)
             .ok()?;
@@ -55,6 +50,7 @@ impl Compiler {
             code: &out.code,
             maps: &out.maps,
             links: direct_links(&out.links),
+            loops: out.loops,
         })
     }
 }

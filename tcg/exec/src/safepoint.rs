@@ -128,6 +128,16 @@ impl Safepoint {
         self.done.happen();
     }
 
+    /// Makes everybody who runs come out once.
+    pub(crate) fn call(&self) {
+        for seat in self.seats.lock().iter() {
+            if seat.running.load(Ordering::SeqCst) {
+                // SAFETY: the flag lives as long as the seat is registered, and the list is locked.
+                unsafe { (*seat.interrupt).fetch_or(ENGINE_ASKS, Ordering::SeqCst) };
+            }
+        }
+    }
+
     /// Takes both locks for a fork.
     pub(crate) fn hold(&self) {
         std::mem::forget(self.stopper.lock());

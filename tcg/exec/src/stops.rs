@@ -7,6 +7,8 @@ use crate::engine::Engine;
 use crate::lock::Lock;
 use crate::source::{Guarded, Source};
 use crate::vcpu::{Cpu, Next};
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tcg_ir::{Block, Builder, ExitInfo, ExitKind, Op, Value};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
@@ -34,6 +36,14 @@ pub struct WatchHit {
     pub point: Watchpoint,
     /// What the instruction does there.
     pub access: Access,
+}
+
+/// Single instructions in IR by address and mode.
+#[derive(Default)]
+pub(crate) struct Cached {
+    /// The number of the last invalidation when they were made.
+    since: u64,
+    insns: HashMap<(u64, u32), Rc<Block>>,
 }
 
 #[derive(Default)]
@@ -203,11 +213,37 @@ impl Cpu {
             if self.engine.stops.is_break(self.pc()) {
                 return Next::Leave(Exit::Break);
             }
-            if let Some(exit) = self.one_insn() {
+            if let Some(exit) = self.one_cached_insn() {
                 return Next::Leave(exit);
             }
         }
         Next::Again
+    }
+
+    /// As `one_insn`, with instructions kept until any code changes.
+    fn one_cached_insn(&self) -> Option<Exit> {
+        let (pc, mode) = (self.pc(), self.mode());
+        let now = self.engine.invalidations.load(Ordering::Acquire);
+        let mut cached = self.watched.borrow_mut();
+        if cached.since != now {
+            cached.since = now;
+            cached.insns.clear();
+        }
+        let ir = match cached.insns.get(&(pc, mode)) {
+            Some(ir) => Rc::clone(ir),
+            None => match self.engine.source(pc, mode, 1, Guarded::Yes) {
+                Err(fault) => return Some(Exit::Fault(fault)),
+                // Code on pages that cannot be protected is read each time.
+                Ok(source) if !source.verify.is_empty() => Rc::new(source.ir),
+                Ok(source) => {
+                    let ir = Rc::new(source.ir);
+                    cached.insns.insert((pc, mode), Rc::clone(&ir));
+                    ir
+                }
+            },
+        };
+        drop(cached);
+        self.run_alone(&ir)
     }
 
     /// What an instruction that was run alone ended with, if it met a watchpoint.

@@ -14,6 +14,7 @@ use std::time::Instant;
 use tcg_debug::log_mask;
 use tcg_ir::Block;
 use tcg_mem::{GuestVa, MemFault};
+use tcg_x64::Opts;
 
 /// Why there is no block.
 pub(crate) enum Failed {
@@ -54,7 +55,7 @@ impl Engine {
             }
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(source, since),
-                Backend::Jit => match self.compile(compiler, &source.ir) {
+                Backend::Jit => match self.compile(compiler, &source) {
                     Some(c) => {
                         self.report(&source.ir, c.code);
                         self.publish_code(source, c, since)
@@ -77,9 +78,16 @@ impl Engine {
         Ok(block)
     }
 
-    fn compile<'a>(&self, compiler: &'a mut Compiler, ir: &Block) -> Option<Compiled<'a>> {
-        let window = !self.mem.is_identity();
-        compiler.compile(ir, self.isa, self.is_parallel(), &self.cfg, window)
+    fn compile<'a>(&self, compiler: &'a mut Compiler, source: &Source) -> Option<Compiled<'a>> {
+        // Code that is verified at entry has to come back to the entry, and reports want to see every round.
+        let loops = source.verify.is_empty() && !self.stops.breaking() && !self.no_chain();
+        let opts = Opts {
+            parallel: self.is_parallel(),
+            window: !self.mem.is_identity(),
+            loops: loops && self.cfg.max_insns > 1 && !self.cfg.one_insn_per_tb,
+            max_regs: 0,
+        };
+        compiler.compile(&source.ir, self.isa, &self.cfg, opts)
     }
 
     /// Ends the emulator if a block breaks the rules of the IR.
@@ -115,6 +123,7 @@ impl Engine {
         let mut block = TransBlock::bare(source.ir.pc, source.ir.mode);
         block.maps = c.maps.into();
         block.links = c.links;
+        block.loops = c.loops;
         block.pages = source.pages.into();
         let insns = source.ir.guest_insns;
         if source.verify.is_empty() {

@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tcg_debug::log_mask;
-use tcg_ir::{FpMode, FpRound};
+use tcg_ir::{Block, FpMode, FpRound};
 use tcg_mem::MemFault;
 use tcg_target::{EnvHeader, StateBlock};
 
@@ -37,6 +37,8 @@ pub(crate) struct Cpu {
     pub host_fault: Cell<Option<MemFault>>,
     /// A watched access of the instruction that is being run alone.
     pub watch_hit: Cell<Option<WatchHit>>,
+    /// Instructions that are run alone again and again while accesses are watched.
+    pub watched: RefCell<stops::Cached>,
     /// That instruction may do what it likes.
     pub unwatched: Cell<bool>,
 }
@@ -289,8 +291,13 @@ impl Cpu {
             Ok(ir) => ir,
             Err(fault) => return Some(Exit::Fault(fault)),
         };
+        self.run_alone(&ir)
+    }
+
+    /// The same for an instruction in IR.
+    pub(crate) fn run_alone(&self, ir: &Block) -> Option<Exit> {
         self.alone.set(true);
-        let next = self.interpret_block(&ir);
+        let next = self.interpret_block(ir);
         self.alone.set(false);
         let exit = match next {
             Next::Leave(exit) => Some(exit),
@@ -380,6 +387,7 @@ impl Vcpu {
             alone: Cell::new(false),
             host_fault: Cell::new(None),
             watch_hit: Cell::new(None),
+            watched: RefCell::default(),
             unwatched: Cell::new(false),
             engine,
         });

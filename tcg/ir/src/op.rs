@@ -207,7 +207,8 @@ ops! {
     /// Atomic read-modify-write of [args[0] + disp] with args[2]; `lane`: 0 swap, 1 add, 2 and, 3 or, 4 xor, 5 andnot,
     /// 6 smax, 7 smin, 8 umax, 9 umin. Gives the old value, zero-extended. Sequentially consistent.
     AtomicRmw = "rmw" Store;
-    /// Compare and swap at [args[0] + disp]: expected args[1], new args[2]; gives the old value, zero-extended.
+    /// Compare and swap at [args[0] + disp]: expected args[1], new args[2]; gives the old value, zero-extended. Integers,
+    /// or V128 with an access of 16 bytes, which has to demand alignment.
     AtomicCas = "cas" Store;
 
     // ---- scalar floating point (F32, F64) ----

@@ -422,7 +422,11 @@ impl Verifier<'_> {
                 value,
                 inst.ty == value && value.is_int() && second == Ty::Void,
             ),
-            _ => (value, inst.ty == value && value.is_int() && second == value),
+            _ => {
+                let whole = value == Ty::V128 && flags.log2() == 4;
+                let fits = value.is_int() || whole;
+                (value, inst.ty == value && fits && second == value)
+            }
         };
         if !ok {
             return Err(format!(

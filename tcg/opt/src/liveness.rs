@@ -59,6 +59,8 @@ pub struct Liveness {
     pub info: Vec<Info>,
     /// Uses.
     pub uses: Vec<Use>,
+    /// Position of an exit that needs what flags are computed from, or [`NONE`]; set before the analysis.
+    pub back_edge: u32,
     next_def: Vec<u32>,
     undo: Vec<(u32, u32)>,
 }
@@ -395,6 +397,19 @@ impl Liveness {
         self.define(i, block, pos, in_region);
     }
 
+    /// The slot at `off` holds `v` from the start, but memory has not been told. Whether anybody needs that. After the
+    /// analysis.
+    pub fn enter(&mut self, block: &Block, off: u16, v: Value) -> bool {
+        let units = block.ty(v).bytes() as usize / 4;
+        let first = usize::from(off) / 4;
+        let next = self.next_def[first..first + units].iter().max();
+        let site = next.map_or(0, |n| self.info[*n as usize].last_site);
+        if site != 0 {
+            self.state_use(block, v, site - 1);
+        }
+        site != 0
+    }
+
     /// The final exit does not need the slots that are dead at its target.
     fn exit_dead(&mut self, block: &Block, layout: &StateLayout, i: &Inst, pos: u32) {
         let dead = block.exits[i.imm as usize].dead;
@@ -413,7 +428,8 @@ impl Liveness {
             None => {}
             Some(FlagUse::Packed(c)) => self.extend(block, c, site),
             Some(FlagUse::Holder(h)) => {
-                let only_exit = block.insts[site as usize].op == Op::Exit
+                let only_exit = site != self.back_edge
+                    && block.insts[site as usize].op == Op::Exit
                     && self.info[site as usize].last_site <= self.flag_pos(h) + 1;
                 self.flag_consumer(block, h, site, only_exit);
             }

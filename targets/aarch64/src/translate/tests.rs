@@ -16,7 +16,8 @@ const BASE: u64 = 0x1_0000;
 fn translate_in(mode: u32, code: &[u32]) -> Block {
     let bytes: Vec<u8> = code.iter().flat_map(|w| w.to_le_bytes()).collect();
     let mut fetch = |va: GuestVa, buf: &mut [u8]| {
-        let rest = bytes.get((va.0 - BASE) as usize..).unwrap_or(&[]);
+        let at = va.0.checked_sub(BASE).map_or(usize::MAX, |at| at as usize);
+        let rest = bytes.get(at..).unwrap_or(&[]);
         let n = rest.len().min(buf.len());
         buf[..n].copy_from_slice(&rest[..n]);
         match n {

@@ -6,6 +6,7 @@ use crate::emit_branch::Snapshot;
 use crate::emit_fp::Slow;
 use crate::enc::Asm;
 use crate::link::Stub;
+use crate::loops::Loop;
 use crate::maps::MapWriter;
 use crate::regalloc::{NOWHERE, Val};
 use crate::{CompiledBlock, Features, LinkKind, LinkSite, Opts, TooComplex};
@@ -110,6 +111,9 @@ pub struct Gen<'a> {
     pub links: Vec<Link>,
     pub maps: MapWriter,
     pub too_complex: bool,
+    pub looping: Loop,
+    /// What is dirty at the start of a loop's second copy.
+    pub entry: Vec<Dirty>,
     /// Which floating-point regime MXCSR holds.
     pub regime: u8,
 }
@@ -141,6 +145,7 @@ struct Spare {
     consts: Vec<(u128, u32)>,
     links: Vec<Link>,
     maps: MapWriter,
+    looping: Loop,
 }
 
 impl Spare {
@@ -164,6 +169,7 @@ impl Spare {
             consts: Vec::new(),
             links: Vec::new(),
             maps: MapWriter::default(),
+            looping: Loop::default(),
         }
     }
 }
@@ -193,7 +199,18 @@ impl Compiler {
     ) -> Result<&CompiledBlock, TooComplex> {
         let spare = self.spare.take().unwrap_or_else(Spare::new);
         let mut g = Gen::new(block, layout, helpers, self.features, *opts, spare);
+        // Room for the jump that replaces an invalidated block, as one instruction.
+        g.a.nops(5);
         g.run();
+        let second = g.second_copy();
+        if let (Some(second), false) = (&second, g.too_complex) {
+            g.b = second;
+            g.start_second();
+            g.run();
+        }
+        if !g.too_complex {
+            g.emit_stubs();
+        }
         let ok = !g.too_complex;
         if ok {
             g.finish(&mut self.out);
@@ -229,6 +246,7 @@ impl<'a> Gen<'a> {
         opts: Opts,
         mut s: Spare,
     ) -> Gen<'a> {
+        s.live.back_edge = s.looping.start(b, opts.loops);
         s.live.run(b, layout, crate::analyze::clobbers_flags);
         s.a.clear();
         s.other.clear();
@@ -294,6 +312,8 @@ impl<'a> Gen<'a> {
             links: s.links,
             maps: s.maps,
             too_complex: false,
+            looping: s.looping,
+            entry: Vec::new(),
             regime: 0,
         }
     }
@@ -318,6 +338,7 @@ impl<'a> Gen<'a> {
             consts: self.consts,
             links: self.links,
             maps: self.maps,
+            looping: self.looping,
         }
     }
 
@@ -330,9 +351,7 @@ impl<'a> Gen<'a> {
     }
 
     fn run(&mut self) {
-        // Room for the jump that replaces an invalidated block, as one instruction.
-        self.a.nops(5);
-        for p in 0..self.b.insts.len() {
+        for p in 0..self.looping.body {
             if self.live.info[p].dead || self.too_complex {
                 continue;
             }
@@ -349,9 +368,6 @@ impl<'a> Gen<'a> {
         }
         if self.in_cold {
             self.switch_section();
-        }
-        if !self.too_complex {
-            self.emit_stubs();
         }
     }
 
@@ -493,6 +509,7 @@ impl<'a> Gen<'a> {
             out.links.push(l);
         }
         out.code = code;
+        out.loops = self.looping.found();
         out.maps.clear();
         self.maps.finish(cold_base);
         out.maps.extend_from_slice(&self.maps.bytes);

@@ -156,7 +156,34 @@ impl Gen<'_> {
         self.zext(log2, old, old);
     }
 
+    /// 16 bytes: `cmpxchg16b` compares with rdx:rax and stores rcx:rbx.
+    fn emit_cas_wide(&mut self, v: Value, i: &Inst) {
+        const RBX: u8 = 3;
+        const MOVQ_HIGH: Opc = Opc(0x66, 3, 0x16);
+        const INSERT_HIGH: Opc = Opc(0x66, 3, 0x22);
+        for r in [RBX, RCX, RDX] {
+            self.take_reg(r);
+        }
+        let m = self.guest_addr(i, false);
+        let (exp, new) = (self.reg(i.args[1]), self.reg(i.args[2]));
+        self.check_alignment(m, i.mem().align_log2(), true);
+        self.mov_gx(false, true, exp, RAX);
+        self.a.op_i8(MOVQ_HIGH, true, exp & 15, Rm::R(RDX), 1);
+        self.mov_gx(false, true, new, RBX);
+        self.a.op_i8(MOVQ_HIGH, true, new & 15, Rm::R(RCX), 1);
+        self.site();
+        self.lock();
+        self.a.op(Opc(0, 1, 0xc7), true, 1, Rm::M(m));
+        self.flags = NO_FLAGS;
+        let d = self.def(v);
+        self.mov_gx(true, true, d, RAX);
+        self.a.op_i8(INSERT_HIGH, true, d & 15, Rm::R(RDX), 1);
+    }
+
     pub fn emit_cas(&mut self, v: Value, i: &Inst) {
+        if i.ty == Ty::V128 {
+            return self.emit_cas_wide(v, i);
+        }
         let f = i.mem();
         let log2 = f.log2();
         let (exp, new) = (i.args[1], i.args[2]);

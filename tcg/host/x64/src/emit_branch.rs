@@ -138,7 +138,8 @@ impl Gen<'_> {
         self.region.snap = Some(snap);
     }
 
-    /// Whether the side exit that starts here is a backward jump directly before a final exit that is none.
+    /// Whether the side exit that starts here is the way round, or a backward jump directly before a final exit that is
+    /// none.
     fn is_loop_branch(&self) -> bool {
         let end = self.live.info[self.pos as usize].mate as usize;
         let check = |k: usize| {
@@ -146,10 +147,10 @@ impl Gen<'_> {
             let info = self.b.exits.get(i.imm as usize)?;
             (i.op == Op::Exit).then_some(info.check)
         };
-        !self.in_cold
-            && end + 2 == self.b.insts.len()
+        let last = end + 2 == self.looping.body
             && check(end - 1) == Some(true)
-            && check(end + 1) == Some(false)
+            && check(end + 1) == Some(false);
+        !self.in_cold && (last || self.looping.is_at(end - 1))
     }
 
     fn save_dirty(&mut self) {

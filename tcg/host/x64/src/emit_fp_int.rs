@@ -37,14 +37,19 @@ impl Gen<'_> {
             self.scale(f, x, a, bits);
         }
         let native = i.lane == CURRENT || i.lane == self.current_round(i);
+        // Taken before the first way out to the evaluator: taking a register may store another value.
+        let rounded = if i.lane != ZERO && !native {
+            self.tmp()
+        } else {
+            x
+        };
         // The host converts to a wider integer, or rounds first, and would report as inexact what is out of range.
         if width == 16 || width == 32 && (!signed || i.lane != ZERO && !native) {
             self.check_limit(f, x, width - u32::from(signed), slow);
         }
         if i.lane != ZERO && !native {
-            let y = self.tmp();
-            self.round_to(f, y, x, i.lane, false, None);
-            x = y;
+            self.round_to(f, rounded, x, i.lane, false, None);
+            x = rounded;
         }
         let truncate = i.lane == ZERO || !native;
         let o = f.op(if truncate { 0x2c } else { 0x2d });

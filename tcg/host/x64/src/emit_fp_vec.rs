@@ -56,6 +56,7 @@ impl Gen<'_> {
             Op::VFNeg | Op::VFAbs => self.fp_sign(v, i, lane, i.op == Op::VFNeg),
             Op::VFCmpEq | Op::VFCmpGe | Op::VFCmpGt => self.vfp_cmp(v, i),
             Op::VFRecps | Op::VFRsqrts => return self.vfp_step(v, i),
+            Op::VFRecpe | Op::VFRsqrte => return self.emit_estimate(v, i),
             _ => return false,
         }
         self.flags = NO_FLAGS;
@@ -68,7 +69,7 @@ impl Gen<'_> {
     }
 
     /// `eax` = the sign bits of the lanes, and the host's flags of that.
-    fn any_sign(&mut self, wide: bool, x: u8) {
+    pub fn any_sign(&mut self, wide: bool, x: u8) {
         let o = Opc(packed(wide), 1, 0x50);
         if self.f.avx2 {
             self.a.vex(o, false, RAX, 0, Rm::R(x & 15));

@@ -204,7 +204,7 @@ impl Gen<'_> {
     }
 
     /// Whether a dirty value is a test that would have to be evaluated from something else than the host's flags.
-    fn is_late_test(&self, v: Value) -> bool {
+    pub fn is_late_test(&self, v: Value) -> bool {
         let val = self.val[v.index()];
         val == NOWHERE
             && match flag_use(self.b, v) {
@@ -236,7 +236,10 @@ impl Gen<'_> {
         }
     }
 
-    fn is_dead(&self, d: Dirty, dead: u32) -> bool {
+    pub fn is_dead(&self, d: Dirty, dead: u32) -> bool {
+        if dead == 0 {
+            return false;
+        }
         let end = u32::from(d.off) + self.ty(d.value).bytes();
         self.layout.peek.iter().enumerate().any(|(k, s)| {
             dead >> k & 1 != 0 && s.off <= d.off && u32::from(s.off) + s.ty.bytes() >= end

@@ -52,6 +52,7 @@ impl Gen<'_> {
             Op::VQdmulh if lane == 1 => self.qdmulh_words(v, i),
             Op::VQdmulh if lane == 2 => self.qdmulh_dwords(v, i),
             Op::VQdmull if lane == 1 || lane == 2 => self.qdmull(v, i, lane),
+            Op::VURecpe | Op::VURsqrte => return self.emit_estimate(v, i),
             Op::VPmul => self.carryless_bytes(v, i),
             Op::VPmull if lane == 0 => self.carryless_words(v, i),
             Op::VPmull if self.f.pclmul => {

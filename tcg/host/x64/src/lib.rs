@@ -51,6 +51,7 @@ mod emit_mul;
 mod emit_shift;
 mod emit_state;
 mod emit_vec;
+mod emit_vec_estimate;
 mod emit_vec_int;
 mod emit_vec_pairs;
 mod emit_vec_shift;
@@ -58,6 +59,7 @@ mod enc;
 mod fallback;
 mod features;
 mod link;
+mod loops;
 mod maps;
 mod regalloc;
 
@@ -74,6 +76,8 @@ use tcg_ir::{Block, HelperDef, StateLayout};
 pub struct Opts {
     /// Other threads may run: atomics are locked and barriers real.
     pub parallel: bool,
+    /// A block that jumps to itself may stay inside of its code until the interrupt flag is set.
+    pub loops: bool,
     /// Guest memory is reached through the gs base; otherwise guest addresses are the host's.
     pub window: bool,
     /// At most this many allocatable registers of each class (tests force spills with it); 0: all.
@@ -84,6 +88,7 @@ impl Default for Opts {
     fn default() -> Opts {
         Opts {
             parallel: true,
+            loops: true,
             window: true,
             max_regs: 0,
         }
@@ -128,6 +133,8 @@ pub struct CompiledBlock {
     pub links: Vec<LinkSite>,
     /// Location maps, for [`restore_state`].
     pub maps: Vec<u8>,
+    /// The code may go round inside, without leaving, until the interrupt flag is set.
+    pub loops: bool,
 }
 
 /// The block needs more spill slots than there are: translate fewer guest instructions.

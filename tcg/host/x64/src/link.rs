@@ -37,6 +37,9 @@ impl Gen<'_> {
         let Some(info) = b.exits.get(i.imm as usize) else {
             return;
         };
+        if self.emit_back_edge(info) {
+            return;
+        }
         let operand = i.args[0];
         if operand.is_some() {
             self.settle_test(operand);
@@ -164,7 +167,7 @@ impl Gen<'_> {
     }
 
     /// Prepares a direct link: its stub's label and its number.
-    fn new_link(&mut self, kind: LinkKind, pc: u64, mode: u32) -> (u32, u32) {
+    pub fn new_link(&mut self, kind: LinkKind, pc: u64, mode: u32) -> (u32, u32) {
         let n = self.links.len() as u32;
         let nowhere = Place {
             cold: false,
@@ -185,7 +188,7 @@ impl Gen<'_> {
     }
 
     /// A patchable jump (0xe9) or call (0xe8).
-    fn link(&mut self, opcode: u8, (stub, n): (u32, u32)) {
+    pub fn link(&mut self, opcode: u8, (stub, n): (u32, u32)) {
         self.align_field(1);
         self.a.byte(opcode);
         self.links[n as usize].at = self.here();

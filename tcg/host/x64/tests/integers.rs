@@ -106,10 +106,52 @@ impl Extra for Builder<'_> {
 }
 
 #[test]
-fn loop_runs_and_is_short() {
+fn loop_goes_round_inside_until_it_ends_faults_or_is_interrupted() {
     let block = loop_block();
     for f in feature_sets() {
         let c = compile(&block, &LAYOUT, &[], f, Opts::default());
+        assert!(c.loops);
+        println!("{}", disassemble(&c));
+        let mut m = Machine::new(512, &[]);
+        m.map_guest(0x10000, 4096);
+        m.guest_mem(0x10000, 4096).fill(1);
+        write(&mut m, r(0), 5);
+        write(&mut m, r(1), 0x10000);
+        write(&mut m, r(3), 100);
+        let left = m.run(&c);
+        assert_eq!((left.kind, left.pc), (KIND_JUMP, 0x1010));
+        assert_eq!(read(&mut m, r(0)), 5 + 100 * 0x0101_0101);
+        assert_eq!(read(&mut m, r(1)), 0x10000 + 400);
+        assert_eq!(read(&mut m, r(3)), 0);
+        // The load of round 11 faults.
+        write(&mut m, r(0), 0);
+        write(&mut m, r(1), 0x11000 - 40);
+        write(&mut m, r(3), 1000);
+        let left = m.run(&c);
+        assert_eq!((left.kind, left.pc), (KIND_HOST_FAULT, 0x1004));
+        assert_eq!(read(&mut m, r(0)), 10 * 0x0101_0101);
+        assert_eq!(read(&mut m, r(1)), 0x11000);
+        assert_eq!(read(&mut m, r(2)), 0x0101_0101);
+        assert_eq!(read(&mut m, r(3)), 1000 - 11);
+        assert_eq!([N, Z, C, V].map(|s| read(&mut m, s)), [0, 0, 1, 0]);
+        // An interrupt.
+        *m.header().interrupt.get_mut() = 1;
+        write(&mut m, r(1), 0x10000);
+        let left = m.run(&c);
+        assert_eq!((left.kind, left.pc), (KIND_JUMP, 0x1000));
+        assert_eq!(read(&mut m, r(3)), 1000 - 12);
+    }
+}
+
+#[test]
+fn loop_runs_and_is_short() {
+    let block = loop_block();
+    for f in feature_sets() {
+        let opts = Opts {
+            loops: false,
+            ..Opts::default()
+        };
+        let c = compile(&block, &LAYOUT, &[], f, opts);
         println!("{}", disassemble(&c));
         let mut m = Machine::new(512, &[]);
         m.map_guest(0x10000, 4096);

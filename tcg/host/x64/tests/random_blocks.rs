@@ -4,11 +4,12 @@
 mod harness;
 mod make;
 
+use harness::ram::Ram;
 use harness::*;
 use make::*;
-use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
+use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Outcome};
 use tcg_ir::*;
-use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
+use tcg_mem::{Access, FaultKind};
 use tcg_target::EnvHeader;
 use tcg_x64::Opts;
 
@@ -108,38 +109,6 @@ impl Helpers for Calls {
     }
 }
 
-struct Ram(Vec<u8>);
-
-impl Ram {
-    fn at(&self, va: GuestVa, len: usize, access: Access) -> Result<usize, MemFault> {
-        let fault = MemFault {
-            va,
-            access,
-            kind: FaultKind::Unmapped,
-        };
-        let off = va.0.checked_sub(u64::from(MEM)).ok_or(fault)? as usize;
-        if off + len <= MEM_LEN {
-            Ok(off)
-        } else {
-            Err(fault)
-        }
-    }
-}
-
-impl Memory for Ram {
-    fn load(&mut self, va: GuestVa, bytes: &mut [u8]) -> Result<(), MemFault> {
-        let o = self.at(va, bytes.len(), Access::Read)?;
-        bytes.copy_from_slice(&self.0[o..o + bytes.len()]);
-        Ok(())
-    }
-
-    fn store(&mut self, va: GuestVa, bytes: &[u8]) -> Result<(), MemFault> {
-        let o = self.at(va, bytes.len(), Access::Write)?;
-        self.0[o..o + bytes.len()].copy_from_slice(bytes);
-        Ok(())
-    }
-}
-
 // ---- random blocks ----
 
 /// What both sides have to agree on.
@@ -153,7 +122,10 @@ struct End {
 
 fn interpret(block: &Block, state: &[u8], mem: &[u8]) -> (End, u32) {
     let mut state = state.to_vec();
-    let mut ram = Ram(mem.to_vec());
+    let mut ram = Ram {
+        base: MEM,
+        bytes: mem.to_vec(),
+    };
     let mut i = Interp {
         state: &mut state,
         mem: &mut ram,
@@ -203,7 +175,7 @@ fn interpret(block: &Block, state: &[u8], mem: &[u8]) -> (End, u32) {
             what,
             fp_flags,
             state,
-            mem: ram.0,
+            mem: ram.bytes,
         },
         dead,
     )

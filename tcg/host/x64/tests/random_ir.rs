@@ -1,17 +1,20 @@
 //! Random blocks of every IR operation: generated code against the reference interpreter, with few and many registers,
 //! with and without AVX2, including faults at arbitrary sites with exact guest state and sticky flags.
 //!
-//! `X64_SEED` and `X64_COUNT` choose the blocks.
+//! `X64_SEED` and `X64_COUNT` choose the blocks; `X64_ASM` prints the code of one that differs.
 
 mod harness;
 
 use std::collections::BTreeMap;
 
+use harness::ram::Ram;
 use harness::*;
-use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
+use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Outcome};
 use tcg_ir::random::{Config, Prng, block};
-use tcg_ir::{Block, Effects, HelperDef, Inst, Op, Slot, StateLayout, Ty, text, verify};
-use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
+use tcg_ir::{
+    Block, Effects, ExitInfo, ExitKind, HelperDef, Inst, Op, Slot, StateLayout, Ty, text, verify,
+};
+use tcg_mem::{Access, FaultKind};
 use tcg_target::EnvHeader;
 use tcg_x64::{Features, Opts, TooComplex};
 
@@ -105,36 +108,6 @@ impl Helpers for Table {
     }
 }
 
-struct Ram(Vec<u8>);
-
-impl Ram {
-    fn at(&self, va: GuestVa, len: usize, access: Access) -> Result<usize, MemFault> {
-        let kind = FaultKind::Unmapped;
-        let fault = MemFault { va, access, kind };
-        let off = va.0.checked_sub(u64::from(MEM)).ok_or(fault)?;
-        let end = off.checked_add(len as u64).ok_or(fault)?;
-        if end <= MEM_LEN as u64 {
-            Ok(off as usize)
-        } else {
-            Err(fault)
-        }
-    }
-}
-
-impl Memory for Ram {
-    fn load(&mut self, va: GuestVa, bytes: &mut [u8]) -> Result<(), MemFault> {
-        let o = self.at(va, bytes.len(), Access::Read)?;
-        bytes.copy_from_slice(&self.0[o..o + bytes.len()]);
-        Ok(())
-    }
-
-    fn store(&mut self, va: GuestVa, bytes: &[u8]) -> Result<(), MemFault> {
-        let o = self.at(va, bytes.len(), Access::Write)?;
-        self.0[o..o + bytes.len()].copy_from_slice(bytes);
-        Ok(())
-    }
-}
-
 /// Everything that can be seen after a run.
 #[derive(Clone, PartialEq)]
 struct End {
@@ -157,15 +130,46 @@ impl End {
     }
 }
 
+/// Most rounds of a block that jumps to itself.
+const ROUNDS: u32 = 12;
+
+/// Makes the last direct exit of a block that has one jump to the block itself.
+fn make_loop(mut b: Block) -> Block {
+    let direct = |e: &ExitInfo| e.kind == ExitKind::Direct;
+    let start = (b.pc, b.mode);
+    if let Some(e) = b.exits.iter_mut().rev().find(|e| direct(e)) {
+        (e.pc, e.mode) = start;
+        (e.check, e.dead) = (true, 0);
+    }
+    b
+}
+
+/// The interpreter's end of a block that may go round, or `None` if it goes round for long.
+fn interpret_rounds(block: &Block, state: &[u8], mem: &[u8]) -> Option<(End, u32)> {
+    let again = format!("jump {:x} {:x}", block.pc, block.mode);
+    let (mut state, mut mem, mut flags) = (state.to_vec(), mem.to_vec(), 0);
+    for _ in 0..ROUNDS {
+        let (end, dead) = interpret(block, &state, &mem, flags);
+        if end.what != again {
+            return Some((end, dead));
+        }
+        (state, mem, flags) = (end.state, end.mem, end.fp_flags);
+    }
+    None
+}
+
 /// The interpreter's end of a block, and which slots need not be right there.
-fn interpret(block: &Block, state: &[u8], mem: &[u8]) -> (End, u32) {
+fn interpret(block: &Block, state: &[u8], mem: &[u8], flags: u32) -> (End, u32) {
     let mut state = state.to_vec();
-    let mut ram = Ram(mem.to_vec());
+    let mut ram = Ram {
+        base: MEM,
+        bytes: mem.to_vec(),
+    };
     let mut interp = Interp {
         state: &mut state,
         mem: &mut ram,
         helpers: &mut Table,
-        fp_flags: 0,
+        fp_flags: flags,
     };
     let outcome = interp.run(block).unwrap();
     let fp_flags = interp.fp_flags;
@@ -192,7 +196,7 @@ fn interpret(block: &Block, state: &[u8], mem: &[u8]) -> (End, u32) {
         Outcome::Fault { pc, mode, .. } => format!("fault {pc:x} {mode:x}"),
         Outcome::Left { pc, mode } => format!("left {pc:x} {mode:x}"),
     };
-    let mem = ram.0;
+    let mem = ram.bytes;
     let end = End {
         what,
         state,
@@ -228,9 +232,16 @@ fn execute(
     m.state().copy_from_slice(start.0);
     m.guest_mem(MEM, MEM_LEN).copy_from_slice(start.1);
     m.header().fp_flags = 0;
-    let l = m.run(&c);
+    let mut l = m.run(&c);
+    for _ in 0..ROUNDS {
+        if matches!(l.kind, KIND_JUMP | 3) && (l.pc, l.mode) == (block.pc, block.mode) {
+            m.header().fp_flags = sticky(m.header());
+            l = m.run(&c);
+        }
+    }
     let what = match l.kind {
-        KIND_JUMP => format!("jump {:x} {:x}", l.pc, l.mode),
+        // The third: an interrupt on the way.
+        KIND_JUMP | 3 => format!("jump {:x} {:x}", l.pc, l.mode),
         1 => format!("trap {} {:x} {:x} {:x}", l.code, l.info, l.pc, l.mode),
         2 => format!(
             "misaligned {:x} {} {:x} {:x}",
@@ -299,7 +310,7 @@ fn difference(want: &End, got: &End) -> String {
 const FOUND: [u64; 3] = [16775, 52699, 38661];
 
 /// Runs blocks of the allowed operations in all ways.
-fn check(default_count: u64, float: bool) {
+fn check(default_count: u64, float: bool, looping: bool) {
     let allow: fn(Op) -> bool = if float { |_| true } else { |op| !is_float(op) };
     let number = |name: &str| std::env::var(name).ok().and_then(|s| s.parse::<u64>().ok());
     let first = number("X64_SEED").unwrap_or(0);
@@ -318,14 +329,20 @@ fn check(default_count: u64, float: bool) {
                 sticky: !float,
                 steps,
             };
-            block(seed, &config)
+            match looping {
+                true => make_loop(block(seed, &config)),
+                false => block(seed, &config),
+            }
         };
         let whole = make(40);
         verify(&whole, &LAYOUT, &HELPERS).unwrap();
         let mut rng = Prng::new(!seed);
         let mut bytes = |n: usize| -> Vec<u8> {
             (0..n / 16)
-                .flat_map(|_| rng.value().to_le_bytes())
+                .flat_map(|_| match float && !rng.one_in(3) {
+                    true => rng.floats().to_le_bytes(),
+                    false => rng.value().to_le_bytes(),
+                })
                 .collect()
         };
         let (mut state, mem) = (bytes(STATE), bytes(MEM_LEN));
@@ -334,7 +351,9 @@ fn check(default_count: u64, float: bool) {
             state[usize::from(s.off)..][..4].copy_from_slice(&bit);
         }
         let start = (&state[..], &mem[..]);
-        let (end, _) = interpret(&whole, &state, &mem);
+        let Some((end, _)) = interpret_rounds(&whole, &state, &mem) else {
+            continue;
+        };
         let word = end.what.split(' ').next().unwrap_or("");
         *ends.entry(word.to_string()).or_default() += 1;
         for f in feature_sets() {
@@ -345,12 +364,14 @@ fn check(default_count: u64, float: bool) {
                     max_regs,
                     ..Opts::default()
                 };
+                // The other way out of a loop, after one round.
+                *m.header().interrupt.get_mut() = u32::from(looping && seed % 3 == 0);
                 if std::env::var("X64_TRACE").is_ok() {
                     eprintln!("seed {seed} regs {max_regs} avx2 {}", f.avx2);
                 }
                 runs += 1;
                 let mut differs = |b: &Block| {
-                    let (want, dead) = interpret(b, &state, &mem);
+                    let (want, dead) = interpret_rounds(b, &state, &mem)?;
                     let flags = exact_flags(b);
                     let want = want.without(dead, flags);
                     let got = execute(&mut m, b, f, opts, start)?.without(dead, flags);
@@ -365,6 +386,11 @@ fn check(default_count: u64, float: bool) {
                         let found = shorter.filter_map(|b| Some((differs(&b)??, b))).next();
                         let (what, b) = found.unwrap_or_else(|| panic!("seed {seed}: not again"));
                         let text = text::print(&b, &LAYOUT, &HELPERS);
+                        if std::env::var_os("X64_ASM").is_some()
+                            && let Ok(c) = tcg_x64::compile(&b, &LAYOUT, &HELPERS, &f, &opts)
+                        {
+                            println!("{}", disassemble(&c));
+                        }
                         panic!("seed {seed} regs {max_regs} avx2 {}:\n{text}{what}", f.avx2);
                     }
                 }
@@ -384,10 +410,16 @@ fn is_float(op: Op) -> bool {
 
 #[test]
 fn random_ir_without_floating_point_agrees_with_interpreter() {
-    check(2000, false);
+    check(2000, false, false);
+}
+
+#[test]
+fn random_loops_agree_with_interpreter() {
+    check(2500, false, true);
+    check(1500, true, true);
 }
 
 #[test]
 fn random_ir_floating_point_agrees_with_interpreter() {
-    check(2000, true);
+    check(2000, true, false);
 }

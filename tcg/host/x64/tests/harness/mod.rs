@@ -2,6 +2,8 @@
 //! fault handler.
 #![allow(dead_code)]
 
+pub mod ram;
+
 use std::arch::global_asm;
 use std::mem::{offset_of, size_of};
 use tcg_ir::{Block, HelperDef, HelperFn, StateLayout};
