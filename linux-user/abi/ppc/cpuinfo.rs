@@ -3,7 +3,7 @@
 use target_ppc::helper::random::TIME_BASE_HZ;
 
 /// The text for `cpus` processors.
-pub fn text(cpus: usize) -> String {
+pub fn text(_: Option<&str>, cpus: usize) -> String {
     let mut out = String::new();
     for n in 0..cpus {
         out += &format!(

@@ -36,7 +36,7 @@ const TOC: usize = 2;
 /// Offset of the vectors in the frame: aligned by the address.
 fn vectors_at(frame: u64) -> usize {
     let at = frame + RESERVE_AT as u64;
-    ((at + 15 & !15) - frame) as usize
+    (((at + 15) & !15) - frame) as usize
 }
 
 fn build(t: &Task, (info, handler): (&SigInfo, u64), old_mask: u64, frame: u64) -> Image {

@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn declets_round_trip() {
         for n in 0..1000u32 {
-            let bcd = (n / 100) << 8 | (n / 10 % 10) << 4 | n % 10;
+            let bcd = (n / 100) << 8 | (n / 10 % 10) << 4 | (n % 10);
             assert_eq!(from_declet(to_declet(bcd)), bcd, "{n}");
         }
     }
