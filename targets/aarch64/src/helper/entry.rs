@@ -1,8 +1,9 @@
 //! Entry points of the helpers. Vector operands are in the environment header's scratch area, where the result
 //! goes, too. Part of the unsafe islands.
 
-use super::{crc, crypto, crypto2, fp, pauth};
+use super::{crypto2, fp, pauth};
 use crate::state::A64State;
+use tcg_crypto::{self as crypto, crc};
 use tcg_target::EnvHeader;
 
 macro_rules! vector_entries {

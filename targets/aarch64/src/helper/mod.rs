@@ -1,7 +1,5 @@
 //! Functions that translated code calls.
 
-pub mod crc;
-pub mod crypto;
 pub mod crypto2;
 mod entry;
 pub mod fp;

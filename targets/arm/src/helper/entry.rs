@@ -1,10 +1,11 @@
 //! Entry points of the helpers. Vector operands are in the environment header's scratch area, where the result
 //! goes, too. Part of the unsafe islands.
 
-use super::{crc, crypto, simd as late};
+use super::simd as late;
 use crate::state::{ArmState, Mode};
 use std::sync::OnceLock;
 use std::time::Instant;
+use tcg_crypto::{self as crypto, crc};
 use tcg_softfloat::FloatStatus;
 use tcg_target::EnvHeader;
 
@@ -47,7 +48,7 @@ macro_rules! integer_entries {
         /// # Safety
         /// None needed: the environment is not looked at.
         pub unsafe extern "C" fn $name(_: *mut u8, acc: u64, data: u64, bytes: u64, _: u64) -> u64 {
-            u64::from(crc::$name(acc as u32, data as u32, bytes as u32))
+            u64::from(crc::$name(acc as u32, data, bytes as u32))
         }
     )*};
 }

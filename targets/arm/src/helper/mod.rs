@@ -1,7 +1,5 @@
 //! Functions that translated code calls.
 
-pub mod crc;
-pub mod crypto;
 mod entry;
 pub mod simd;
 

@@ -1,72 +1,28 @@
 //! AES, SHA-2 and carry-less products. A register's bytes from the left are the cipher's state in its usual order.
 //! [PowerISA I.6.11]
 
-/// The AES S-box and its inverse, computed from the field GF(2^8) with x^8+x^4+x^3+x+1.
-const SBOX: [[u8; 256]; 2] = {
-    let mut tables = [[0u8; 256]; 2];
-    let mut x = 0;
-    while x < 256 {
-        // x^254 is the inverse, and 0 for 0.
-        let (mut inv, mut k) = (1, 0);
-        while k < 254 {
-            inv = times(inv, x as u8);
-            k += 1;
-        }
-        let r = inv.rotate_left(1) ^ inv.rotate_left(2) ^ inv.rotate_left(3) ^ inv.rotate_left(4);
-        let s = inv ^ r ^ 0x63;
-        tables[0][x] = s;
-        tables[1][s as usize] = x as u8;
-        x += 1;
-    }
-    tables
-};
+use tcg_crypto::aes::{mix_columns, shift_rows, substitute};
 
-const fn times(mut a: u8, mut b: u8) -> u8 {
-    let mut r = 0;
-    while b != 0 {
-        if b & 1 != 0 {
-            r ^= a;
-        }
-        a = a << 1 ^ if a & 0x80 != 0 { 0x1b } else { 0 };
-        b >>= 1;
-    }
-    r
-}
-
-/// SubBytes, or its inverse.
-pub fn substitute(x: u128, inverse: bool) -> u128 {
-    u128::from_be_bytes(
-        x.to_be_bytes()
-            .map(|b| SBOX[usize::from(inverse)][usize::from(b)]),
-    )
-}
-
-/// ShiftRows, or its inverse.
-fn shift_rows(x: u128, inverse: bool) -> u128 {
-    let bytes = x.to_be_bytes();
-    let step = if inverse { 13 } else { 5 };
-    u128::from_be_bytes(std::array::from_fn(|i| bytes[i * step % 16]))
-}
-
-fn mix(x: u128, row: [u8; 4]) -> u128 {
-    let bytes = x.to_be_bytes();
-    u128::from_be_bytes(std::array::from_fn(|i| {
-        let column = i & !3;
-        (0..4).fold(0, |acc, k| acc ^ times(bytes[column + (i + k) % 4], row[k]))
-    }))
+/// vsbox: SubBytes.
+pub fn sub_bytes(x: u128) -> u128 {
+    u128::from_be_bytes(substitute(x.to_be_bytes(), false))
 }
 
 /// vcipher; `last`: vcipherlast.
 pub fn cipher(state: u128, key: u128, last: bool) -> u128 {
-    let x = shift_rows(substitute(state, false), false);
-    let x = if last { x } else { mix(x, [2, 3, 1, 1]) };
-    x ^ key
+    let x = shift_rows(substitute(state.to_be_bytes(), false), false);
+    let x = if last { x } else { mix_columns(x, false) };
+    u128::from_be_bytes(x) ^ key
 }
 
 /// vncipher; `last`: vncipherlast.
 pub fn decipher(state: u128, key: u128, last: bool) -> u128 {
-    let x = substitute(shift_rows(state, true), true) ^ key;
-    if last { x } else { mix(x, [14, 11, 13, 9]) }
+    let x = substitute(shift_rows(state.to_be_bytes(), true), true);
+    let x = u128::from_be_bytes(x) ^ key;
+    match last {
+        true => x,
+        false => u128::from_be_bytes(mix_columns(x.to_be_bytes(), true)),
+    }
 }
 
 /// vshasigmaw: element i (from the left) by `upper` (lower-case sigma or upper) and bit i of `six`.

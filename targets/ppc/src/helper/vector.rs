@@ -408,7 +408,7 @@ fn ciphers(number: u32, imm: u32, a: u128, b: u128) -> Option<u128> {
         op::CIPHER_LAST => crypto::cipher(a, b, true),
         op::NCIPHER => crypto::decipher(a, b, false),
         op::NCIPHER_LAST => crypto::decipher(a, b, true),
-        op::SBOX => crypto::substitute(a, false),
+        op::SBOX => crypto::sub_bytes(a),
         op::SIGMA_W => crypto::sigma_words(a, imm >> 4 != 0, imm & 15),
         op::SIGMA_D => crypto::sigma_doubles(a, imm >> 4 != 0, imm & 15),
         op::PMSUM => crypto::polynomial_sum(a, b, imm),

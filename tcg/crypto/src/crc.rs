@@ -1,4 +1,4 @@
-//! The CRC32 instructions. [ARMv8 C6.2.73]
+//! CRC-32 and CRC-32C (Castagnoli) of up to eight bytes, with reflected bits and without complement.
 
 /// Polynomials with their bits reversed, as the instructions' bit order wants them.
 const CRC32: u32 = 0x04c1_1db7u32.reverse_bits();

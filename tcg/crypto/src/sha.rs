@@ -1,92 +1,5 @@
-//! AES, SHA-1 and SHA-256 steps as functions of 128-bit registers.
-//! [ARMv8 C7.2; the pseudocode functions of J1.3]
-
-/// The AES S-box and its inverse, computed from the field GF(2^8) with x^8+x^4+x^3+x+1.
-const SBOX: [[u8; 256]; 2] = {
-    let mut forward = [0u8; 256];
-    let mut inverse = [0u8; 256];
-    let mut x = 0;
-    while x < 256 {
-        let inv = gf_inverse(x as u8);
-        let s = inv
-            ^ inv.rotate_left(1)
-            ^ inv.rotate_left(2)
-            ^ inv.rotate_left(3)
-            ^ inv.rotate_left(4)
-            ^ 0x63;
-        forward[x] = s;
-        inverse[s as usize] = x as u8;
-        x += 1;
-    }
-    [forward, inverse]
-};
-
-/// Product in the AES field.
-const fn gf_mul(mut a: u8, mut b: u8) -> u8 {
-    let mut r = 0;
-    while b != 0 {
-        if b & 1 != 0 {
-            r ^= a;
-        }
-        a = a << 1 ^ if a & 0x80 != 0 { 0x1b } else { 0 };
-        b >>= 1;
-    }
-    r
-}
-
-/// a^254: the inverse, and 0 for 0.
-const fn gf_inverse(a: u8) -> u8 {
-    let mut r = 1;
-    let mut k = 0;
-    while k < 254 {
-        r = gf_mul(r, a);
-        k += 1;
-    }
-    r
-}
-
-/// SubBytes and ShiftRows; `shift` 5 forward, 13 inverse (row r moves by r columns of 4 bytes).
-fn substitute(x: u128, table: &[u8; 256], shift: usize) -> u128 {
-    let bytes = x.to_le_bytes();
-    let mut out = [0; 16];
-    for (i, o) in out.iter_mut().enumerate() {
-        *o = table[usize::from(bytes[i * shift % 16])];
-    }
-    u128::from_le_bytes(out)
-}
-
-/// AESE: one round of encryption without MixColumns.
-pub fn aese(d: u128, m: u128) -> u128 {
-    // Output byte i comes from byte i*5 mod 16 exactly when rows shift left.
-    substitute(d ^ m, &SBOX[0], 5)
-}
-
-/// AESD: one round of decryption without InvMixColumns.
-pub fn aesd(d: u128, m: u128) -> u128 {
-    substitute(d ^ m, &SBOX[1], 13)
-}
-
-fn mix(x: u128, row: [u8; 4]) -> u128 {
-    let bytes = x.to_le_bytes();
-    let mut out = [0; 16];
-    for (i, o) in out.iter_mut().enumerate() {
-        let column = i & !3;
-        *o = (0..4).fold(0, |acc, k| {
-            acc ^ gf_mul(bytes[column + (i + k) % 4], row[k])
-        });
-    }
-    u128::from_le_bytes(out)
-}
-
-/// AESMC: MixColumns.
-pub fn aesmc(m: u128) -> u128 {
-    mix(m, [2, 3, 1, 1])
-}
-
-/// AESIMC: InvMixColumns.
-pub fn aesimc(m: u128) -> u128 {
-    mix(m, [14, 11, 13, 9])
-}
+//! Steps of SHA-1 and SHA-256 as functions of 128-bit registers, words from the least significant end.
+//! [ARMv8 F6.1; the pseudocode functions of J1.2]
 
 const fn word(x: u128, k: u32) -> u32 {
     (x >> (32 * k)) as u32
@@ -217,35 +130,58 @@ pub fn sha256su1(d: u128, n: u128, m: u128) -> u128 {
 mod tests {
     use super::*;
 
+    // FIPS 180-4, the message "abc": state and schedule as the standard gives them.
     #[test]
-    fn sbox_known_values() {
-        assert_eq!(SBOX[0][0], 0x63);
-        assert_eq!(SBOX[0][0x53], 0xed);
-        assert_eq!(SBOX[1][0xed], 0x53);
+    fn sha256_of_abc() {
+        const K: [u32; 64] = round_constants();
+        let mut w = [0u32; 64];
+        (w[0], w[15]) = (0x6162_6380, 24);
+        for t in (16..64).step_by(4) {
+            let at = |k: usize| from_words([w[k], w[k + 1], w[k + 2], w[k + 3]]);
+            let part = sha256su0(at(t - 16), at(t - 12));
+            let next = words(sha256su1(part, at(t - 8), at(t - 4)));
+            w[t..t + 4].copy_from_slice(&next);
+        }
+        let start = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a];
+        let rest = [0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+        let (mut x, mut y) = (from_words(start), from_words(rest));
+        for t in (0..64).step_by(4) {
+            let wk = from_words(std::array::from_fn(|k| w[t + k].wrapping_add(K[t + k])));
+            (x, y) = (sha256h(x, y, wk), sha256h2(y, x, wk));
+        }
+        let sum = |v, init: [u32; 4]| {
+            let v = words(v);
+            std::array::from_fn(|k| init[k].wrapping_add(v[k]))
+        };
+        let first: [u32; 4] = sum(x, start);
+        let second: [u32; 4] = sum(y, rest);
+        assert_eq!(first, [0xba78_16bf, 0x8f01_cfea, 0x4141_40de, 0x5dae_2223]);
+        assert_eq!(second, [0xb003_61a3, 0x9617_7a9c, 0xb410_ff61, 0xf200_15ad]);
     }
 
-    #[test]
-    fn rounds_invert() {
-        let x = 0x0123_4567_89ab_cdef_0011_2233_4455_6677;
-        assert_eq!(aesd(aese(x, 0), 0), x);
-        assert_eq!(aesimc(aesmc(x)), x);
-    }
-
-    // FIPS 197, appendix B: the first round's state.
-    #[test]
-    fn aes_round_matches_fips197() {
-        let state = u128::from_le_bytes([
-            0x32, 0x43, 0xf6, 0xa8, 0x88, 0x5a, 0x30, 0x8d, 0x31, 0x31, 0x98, 0xa2, 0xe0, 0x37,
-            0x07, 0x34,
-        ]);
-        let key = u128::from_le_bytes([
-            0x2b, 0x7e, 0x15, 0x16, 0x28, 0xae, 0xd2, 0xa6, 0xab, 0xf7, 0x15, 0x88, 0x09, 0xcf,
-            0x4f, 0x3c,
-        ]);
-        let expected = [
-            0x04, 0x66, 0x81, 0xe5, 0xe0, 0xcb, 0x19, 0x9a, 0x48, 0xf8, 0xd3, 0x7a, 0x28, 0x06,
-            0x26, 0x4c,
-        ];
-        assert_eq!(aesmc(aese(state, key)).to_le_bytes(), expected);
+    /// Fractions of the cube roots of the first primes.
+    const fn round_constants() -> [u32; 64] {
+        let (mut out, mut n, mut p) = ([0; 64], 0, 2u128);
+        while n < 64 {
+            let mut d = 2;
+            while d * d <= p && p % d != 0 {
+                d += 1;
+            }
+            if d * d > p {
+                // The integer cube root of p * 2^96 is the cube root of p times 2^32.
+                let (mut root, mut bit) = (0u128, 1u128 << 35);
+                while bit != 0 {
+                    let r = root | bit;
+                    if r * r * r <= p << 96 {
+                        root = r;
+                    }
+                    bit >>= 1;
+                }
+                out[n] = root as u32;
+                n += 1;
+            }
+            p += 1;
+        }
+        out
     }
 }
