@@ -92,6 +92,10 @@ pub trait Guest {
     fn case(&self, rng: &mut Rng, table: usize) -> Option<Case>;
     /// The program for these cases.
     fn program(&self, cases: &[Case]) -> Program;
+    /// Whether a report of this case shows what this field was at first.
+    fn shows(&self, _case: &Case, _field: &Field) -> bool {
+        true
+    }
     /// The case as text, one line an instruction.
     fn text(&self, case: &Case, at: u64) -> Vec<String>;
 }
