@@ -104,6 +104,8 @@ const ALLOWED: &[Row] = &[
         ],
         &[],
     ),
+    // Whole machines: no instruction set is named here.
+    row("softmmu-core", &[], &[]),
     // Registration with the host's kernel: knows guests as values only.
     row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
