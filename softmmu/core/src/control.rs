@@ -36,6 +36,15 @@ impl RunState {
     }
 }
 
+/// Who caused a reset or the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The guest itself.
+    pub guest: bool,
+    /// QMP's word: `guest-reset`, `host-qmp-quit`, ...
+    pub reason: &'static str,
+}
+
 /// Something that clients of QMP are told about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MachineEvent {
@@ -43,10 +52,10 @@ pub enum MachineEvent {
     Stop,
     /// The machine goes on.
     Resume,
-    /// Power off; whether the guest asked for it, and QMP's word for the reason.
-    Shutdown { guest: bool, reason: &'static str },
-    /// Reset; whether the guest asked for it, and QMP's word for the reason.
-    Reset { guest: bool, reason: &'static str },
+    /// Power off, and why.
+    Shutdown(Cause),
+    /// Reset, and why.
+    Reset(Cause),
     /// Somebody pressed the power button.
     Powerdown,
 }
