@@ -1,5 +1,5 @@
 //! The skeleton of an emulated machine. It knows no instruction set and no particular device.
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 pub mod block;
 pub mod chardev;
