@@ -123,6 +123,8 @@ const ALLOWED: &[Row] = &[
         ],
         &[],
     ),
+    // System mode's host side: no guest ISA, no device.
+    row("softmmu-opts", &[], &[]),
     // Entering a foreign root: namespaces and mounts of the host.
     row("rootfs", &[], &[]),
     // The executable: front ends only.
