@@ -49,6 +49,11 @@ impl Gen<'_> {
         // Behind the state: it destroys the flags.
         self.restore_regime();
         match info.kind {
+            ExitKind::Direct if info.mode_dynamic => {
+                self.store_pc(info.pc);
+                self.store_mode(info.mode);
+                self.jump_runtime(Runtime::LookupDynamic);
+            }
             ExitKind::Direct => {
                 let link = self.new_link(LinkKind::Jump, info.pc, info.mode);
                 self.check_interrupt(info, link.0);

@@ -1,7 +1,8 @@
 //! Random cases: a few instructions with registers and memory that suit them.
 
 use super::{
-    ALTIVEC, BASE, CENTRE, CR, CTR, FP, FPSCR, LR, MEM, MEM_LEN, Ppc, RECORD, RESERVED, V, VSCR, VSX, X, XER,
+    ALTIVEC, BASE, CENTRE, CR, CTR, FP, FPSCR, LR, MEM, MEM_LEN, Ppc, RECORD, RESERVED, V, VSCR,
+    VSX, X, XER,
 };
 use crate::guest::{Case, Piece};
 use crate::pick::field;
@@ -44,12 +45,19 @@ fn form(piece: &Piece) -> Option<Form> {
         return Some(Form::Displaced);
     }
     let stored = ["lo", "st", "lf", "lv", "lx", "lar", "lq", "lsw", "dc"];
-    let indexed = syntax.contains("{a0 a},{b}") || syntax.contains("{t},{a},{b}") || syntax.contains("{s},{a},{b}");
+    let indexed = syntax.contains("{a0 a},{b}")
+        || syntax.contains("{t},{a},{b}")
+        || syntax.contains("{s},{a},{b}");
     (indexed && stored.iter().any(|s| name.starts_with(s))).then_some(Form::Indexed)
 }
 
 fn displacement(piece: &Piece) -> i64 {
-    let Some(f) = piece.row.fields.iter().find(|f| f.name == "imm" || f.key == "i") else {
+    let Some(f) = piece
+        .row
+        .fields
+        .iter()
+        .find(|f| f.name == "imm" || f.key == "i")
+    else {
         return 0;
     };
     let value = f.value(piece.insn) << (16 - f.width);
@@ -88,7 +96,9 @@ fn usable(piece: &Piece) -> bool {
     // Where the result is in ra: logical operations, updates; else in rt.
     let is = |key: &str| named(piece, key) == Some(RESERVED);
     let update = name.ends_with('u') || name.ends_with("ux");
-    let to_a = piece.row.syntax.contains("{a},{s}") || name.starts_with("mfvsr") || update && form(piece).is_some();
+    let to_a = piece.row.syntax.contains("{a},{s}")
+        || name.starts_with("mfvsr")
+        || update && form(piece).is_some();
     !(is("rt") || to_a && is("ra"))
 }
 
@@ -96,11 +106,19 @@ impl Ppc {
     fn piece(&self, rng: &mut Rng, table: usize) -> Option<Piece> {
         // What instructions write has to be read by others: few registers.
         let few = rng.one_in(2);
-        let mut reg = || if few { 4 + rng.below(5) as u64 } else { rng.next() & 31 };
-        let mut fixed: Vec<(&str, u64)> = ["rt", "ra", "rb", "rs", "rc", "xt", "xa", "xb", "vrt", "vra", "vrb"]
-            .iter()
-            .map(|name| (*name, reg()))
-            .collect();
+        let mut reg = || {
+            if few {
+                4 + rng.below(5) as u64
+            } else {
+                rng.next() & 31
+            }
+        };
+        let mut fixed: Vec<(&str, u64)> = [
+            "rt", "ra", "rb", "rs", "rc", "xt", "xa", "xb", "vrt", "vra", "vrb",
+        ]
+        .iter()
+        .map(|name| (*name, reg()))
+        .collect();
         // VSX: both halves of the file.
         for (_, v) in fixed.iter_mut().filter(|(name, _)| name.starts_with('x')) {
             *v |= rng.next() & 32;
@@ -110,14 +128,27 @@ impl Ppc {
             fixed.retain(|(name, _)| *name == "spr");
         }
         let (row, insn) = self.tables[table].pick(rng, &fixed)?;
-        let piece = Piece { table, row, insn, extra: 0 };
-        usable(&piece).then_some(piece)
+        let piece = Piece {
+            table,
+            row,
+            insn,
+            extra: 0,
+        };
+        // Little-endian, these end the reference.
+        let multiple = ["lmw", "stmw", "lswi", "lswx", "stswi", "stswx"].contains(&row.handler());
+        (usable(&piece) && !(multiple && self.isa.little_endian)).then_some(piece)
     }
 
     /// A branch over the instruction that follows.
     fn branch(&self, rng: &mut Rng) -> Option<Piece> {
-        let (row, insn) = self.tables[BASE].pick_row(rng, "bc", &[("imm", 2), ("aa", 0), ("A", 0)])?;
-        Some(Piece { table: BASE, row, insn, extra: 1 })
+        let (row, insn) =
+            self.tables[BASE].pick_row(rng, "bc", &[("imm", 2), ("aa", 0), ("A", 0)])?;
+        Some(Piece {
+            table: BASE,
+            row,
+            insn,
+            extra: 1,
+        })
     }
 
     /// The conditional store that fits a reserving load.
@@ -138,7 +169,11 @@ impl Ppc {
     /// A case that starts with an instruction of this table.
     pub fn random_case(&self, rng: &mut Rng, table: usize) -> Option<Case> {
         let mut mixes = vec![table, BASE];
-        for (other, feature) in [(FP, Feature::Fp), (ALTIVEC, Feature::Altivec), (VSX, Feature::Vsx)] {
+        for (other, feature) in [
+            (FP, Feature::Fp),
+            (ALTIVEC, Feature::Altivec),
+            (VSX, Feature::Vsx),
+        ] {
             if self.has(feature) {
                 mixes.push(other);
             } else if other == table {
@@ -200,11 +235,13 @@ impl Ppc {
         let misaligned = rng.one_in(4);
         for p in pieces.iter().rev() {
             let Some(form) = form(p) else { continue };
-            let atomic = ["larx", "stcx", "lqarx", "stqcx", "lat", "stat"].contains(&p.row.handler());
+            let atomic =
+                ["larx", "stcx", "lqarx", "stqcx", "lat", "stat"].contains(&p.row.handler());
             let mut at = CENTRE + (rng.next() & 0xf0);
-            if misaligned && (!atomic || rng.one_in(8)) {
+            // A misaligned reservation ends the reference.
+            if misaligned && !atomic {
                 at += rng.next() & 15;
-            } else if rng.one_in(2) {
+            } else if rng.one_in(2) && !p.row.name.contains('q') {
                 at += rng.next() & 8;
             }
             let len = rng.below(20) as u64;
@@ -228,7 +265,15 @@ impl Ppc {
         }
         put(CR, rng.next() & 0xffff_ffff, 4);
         put(LR, rng.long(), word);
-        put(CTR, if rng.one_in(2) { rng.long() } else { rng.next() & 3 }, word);
+        put(
+            CTR,
+            if rng.one_in(2) {
+                rng.long()
+            } else {
+                rng.next() & 3
+            },
+            word,
+        );
         // Flags; the 32-bit ones are those of ISA 3.0; the count of string instructions is small.
         let first = pieces.first()?;
         let room = match first.row.handler() {
@@ -242,16 +287,36 @@ impl Ppc {
         put(XER, xer, 4);
         let rounding = if rng.one_in(2) { 0 } else { rng.next() & 3 };
         let enables = if rng.one_in(6) { rng.next() & 0xf8 } else { 0 };
-        let sticky = if rng.one_in(4) { rng.next() & 0x1ff8_0700 } else { 0 };
+        // With the summary, as a program would find them; none of those is enabled.
+        let sticky = match enables == 0 && rng.one_in(4) {
+            true => rng.next() & 0x1ff8_0700 | 1 << 31,
+            false => 0,
+        };
         put(FPSCR, rounding | enables | sticky, 8);
         // VSCR in the last word of a vector, as mtvscr wants it.
-        let vscr = if rng.one_in(2) { 0 } else { rng.next() & 0x1_0001 };
-        let vscr_at = if self.isa.little_endian { VSCR } else { VSCR + 12 };
+        let vscr = if rng.one_in(2) {
+            0
+        } else {
+            rng.next() & 0x1_0001
+        };
+        let vscr_at = if self.isa.little_endian {
+            VSCR
+        } else {
+            VSCR + 12
+        };
         put(vscr_at, vscr, 4);
         for n in 0..128 {
-            let v = if n % 2 == 0 && rng.one_in(2) { rng.double() } else { rng.lanes() };
+            let v = if n % 2 == 0 && rng.one_in(2) {
+                rng.double()
+            } else {
+                rng.lanes()
+            };
             // Scalar singles are doubles that singles can hold.
-            let v = if n % 2 == 0 && rng.one_in(3) { f64::from(f32::from_bits(rng.single())).to_bits() } else { v };
+            let v = if n % 2 == 0 && rng.one_in(3) {
+                f64::from(f32::from_bits(rng.single())).to_bits()
+            } else {
+                v
+            };
             put(V + 8 * n, v, 8);
         }
         for i in 0..MEM_LEN / 8 {

@@ -46,9 +46,38 @@ const VSX: usize = 3;
 /// Rows that system calls, other threads or the machine decide about, or whose targets are not ours; what is known to
 /// be left out (decimal floating point, transactions); branches have a way of their own.
 const SKIP: &[&str] = &[
-    "sc", "scv", "rfscv", "b", "bc", "bclr", "bcctr", "bctar", "mftb", "darn", "wait", "copy", "paste",
-    "cp_abort", "tbegin", "tend", "tcheck", "tsr", "tabortwc", "tabortwci", "tabortdc", "tabortdci",
-    "tabort", "treclaim", "trechkpt", "privileged", "mtmsr", "mtmsrd", "mfmsr", "dcbi", "icbi", "dfp",
+    "sc",
+    "scv",
+    "rfscv",
+    "b",
+    "bc",
+    "bclr",
+    "bcctr",
+    "bctar",
+    "mftb",
+    "darn",
+    "wait",
+    "copy",
+    "paste",
+    "cp_abort",
+    "tbegin",
+    "tend",
+    "tcheck",
+    "tsr",
+    "tabortwc",
+    "tabortwci",
+    "tabortdc",
+    "tabortdci",
+    "tabort",
+    "treclaim",
+    "trechkpt",
+    "privileged",
+    "mtmsr",
+    "mtmsrd",
+    "mfmsr",
+    "dcbi",
+    "icbi",
+    "dfp",
 ];
 
 /// The instruction set of one CPU.
@@ -94,7 +123,13 @@ pub fn new(cpu: &str, wide: bool, little: bool) -> Result<Box<dyn Guest>, String
 fn compared(features: FeatureSet, isa: &Isa) -> Vec<Field> {
     let word = if isa.wide { 8 } else { 4 };
     // The low word of a doubleword, and of a vector.
-    let low = |at: usize, bytes: usize| if isa.little_endian { at } else { at + bytes - 4 };
+    let low = |at: usize, bytes: usize| {
+        if isa.little_endian {
+            at
+        } else {
+            at + bytes - 4
+        }
+    };
     let mut all = fields("signal", SIGNAL, 4, 1);
     for (name, at, len) in [
         ("code", CODE, 4),
@@ -180,7 +215,7 @@ impl Guest for Ppc {
         runtime::program(self, cases)
     }
 
-    /// Registers that the last instruction names.
+    /// Registers that the instructions name.
     fn shows(&self, case: &Case, field: &Field) -> bool {
         let n = match field.name {
             "r" => field.index,
@@ -188,8 +223,7 @@ impl Guest for Ppc {
             "vsr" | "v" => field.index / 2 & 31,
             _ => return true,
         };
-        let last = case.pieces.last();
-        last.is_some_and(|p| {
+        case.pieces.iter().any(|p| {
             let fields = p.row.fields.iter().filter(|f| f.width == 5 || f.width == 6);
             fields.map(|f| f.value(p.insn) & 31).any(|v| v == n as u64)
         })

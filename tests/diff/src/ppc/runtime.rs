@@ -4,7 +4,8 @@
 
 use super::asm::{Asm, branch};
 use super::{
-    ADDRESS, AREA, CODE, CR, CTR, DATA, FPSCR, LR, NIP, Ppc, RECORD, RESERVED, SIGNAL, V, VSCR, X, XER,
+    ADDRESS, AREA, CODE, CR, CTR, DATA, FPSCR, LR, NIP, Ppc, RECORD, RESERVED, SIGNAL, V, VSCR, X,
+    XER,
 };
 use crate::guest::{Case, Program};
 use target_ppc::decode::Feature;
@@ -231,7 +232,10 @@ fn runtime(guest: &Ppc, at: u64) -> (Vec<u32>, Entries) {
 /// The program for these cases. A case starts by loading CTR and r3, and ends in a jump.
 pub fn program(guest: &Ppc, cases: &[Case]) -> Program {
     let (words, entries) = runtime(guest, DATA - ROOM);
-    let total: u64 = cases.iter().map(|c| 4 * (HEAD + 1 + c.pieces.len() as u64)).sum();
+    let total: u64 = cases
+        .iter()
+        .map(|c| 4 * (HEAD + 1 + c.pieces.len() as u64))
+        .sum();
     let code_at = (DATA - ROOM - total) & !0xfff;
     let mut code: Vec<u8> = Vec::new();
     let mut entered = Vec::new();
