@@ -136,8 +136,10 @@ pub fn execute(t: &mut Task, mut r: Request) -> Errno {
     for _ in 0..MAX_SCRIPTS {
         match classify(&r.host_path) {
             Err(e) => return e,
-            Ok(Kind::Host) => return sys::execve(&r.host_path, &r.argv, &r.envp),
-            Ok(Kind::Guest(port)) => return reexecute(t, port, &r),
+            Ok(Kind::Host) => {
+                return replace(t, |_| sys::execve(&r.host_path, &r.argv, &r.envp));
+            }
+            Ok(Kind::Guest(port)) => return replace(t, |t| reexecute(t, port, &r)),
             Ok(Kind::Script(interpreter, arg)) => {
                 let Ok(path) = CString::new(interpreter) else {
                     return Errno::ENOEXEC;
@@ -157,6 +159,16 @@ pub fn execute(t: &mut Task, mut r: Request) -> Errno {
         }
     }
     Errno::ELOOP
+}
+
+/// Executes with the signal settings that the next program is to inherit; comes back only with an error.
+fn replace(t: &mut Task, exec: impl FnOnce(&mut Task) -> Errno) -> Errno {
+    if let Err(e) = crate::signal::prepare_exec(t) {
+        return e;
+    }
+    let error = exec(t);
+    crate::signal::exec_failed(t);
+    error
 }
 
 /// Runs the emulator again with the options of this run.

@@ -260,7 +260,8 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let envp = environment(cfg);
     process.cmdline = with_nuls(&argv);
     process.environ = with_nuls(&envp);
-    let vcpu = Vcpu::new(engine);
+    let vcpu =
+        Vcpu::new(engine).map_err(|e| fail(format!("no memory for a virtual CPU: {e}"), 1))?;
     let mut t = Task::leader(
         port,
         port.abi(cfg.guest.big_endian),
@@ -297,7 +298,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let bad_entry = |_| fail(format!("{}: bad entry point", cfg.program.display()), 126);
     port.start(&mut t, &facts).map_err(bad_entry)?;
     let _ = t.process.stack.set(built);
-    if cfg.log_file.is_some() && !cfg.log.is_empty() {
+    if cfg.log_file.is_some() && (cfg.strace || !cfg.log.is_empty()) {
         let _ = t.process.log.set(Arc::new(crate::log::open(cfg)?));
     }
     if cfg.stats {

@@ -192,14 +192,14 @@ impl Task {
         }
     }
 
-    /// A new thread with a copy of this one's registers.
-    pub fn sibling(&self, process: Arc<Process>) -> Task {
-        Task {
+    /// A new thread with a copy of this one's registers; EAGAIN if the host has no memory for it.
+    pub fn sibling(&self, process: Arc<Process>) -> Result<Task, Errno> {
+        Ok(Task {
             abi: self.abi,
             mem: self.mem,
             process,
             port: self.port,
-            vcpu: self.vcpu.fork_state(),
+            vcpu: self.vcpu.fork_state().map_err(|_| Errno::EAGAIN)?,
             signals: self.signals.for_child(true),
             tid: 0,
             clear_child_tid: 0,
@@ -208,7 +208,7 @@ impl Task {
             exiting: None,
             personality: self.personality,
             counters: None,
-        }
+        })
     }
 
     /// The text of /proc/self/maps.

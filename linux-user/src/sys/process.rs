@@ -131,16 +131,51 @@ fn pointers(strings: &[CString]) -> Vec<u64> {
         .collect()
 }
 
-/// Gives the calling host thread a stack for the emulator's signal handlers. It lives as long as the thread.
-pub fn enter_thread() {
+/// A stack for the emulator's signal handlers.
+pub struct HandlerStack(Vec<u8>);
+
+impl HandlerStack {
     const SIZE: usize = 64 << 10;
-    let stack = Box::leak(vec![0u8; SIZE].into_boxed_slice());
+
+    /// Memory for one; EAGAIN if there is none.
+    pub fn new() -> Result<HandlerStack, Errno> {
+        let mut memory = Vec::new();
+        memory
+            .try_reserve_exact(Self::SIZE)
+            .map_err(|_| Errno::EAGAIN)?;
+        Ok(HandlerStack(memory))
+    }
+
+    /// The calling host thread uses it from now on, until the result is dropped, which has to happen in that thread.
+    pub fn enter(mut self) -> EnteredStack {
+        set_handler_stack(self.0.as_mut_ptr(), 0);
+        EnteredStack(self)
+    }
+}
+
+/// A thread's stack for handlers, while it is in use.
+pub struct EnteredStack(#[allow(dead_code)] HandlerStack);
+
+impl Drop for EnteredStack {
+    fn drop(&mut self) {
+        set_handler_stack(std::ptr::null_mut(), libc::SS_DISABLE);
+    }
+}
+
+fn set_handler_stack(at: *mut u8, flags: i32) {
     let ss = libc::stack_t {
-        ss_sp: stack.as_mut_ptr().cast(),
-        ss_flags: 0,
-        ss_size: SIZE,
+        ss_sp: at.cast(),
+        ss_flags: flags,
+        ss_size: HandlerStack::SIZE,
     };
     let _ = call(libc::SYS_sigaltstack, [addr(&ss), 0]);
+}
+
+/// Gives the calling host thread a stack for the emulator's signal handlers.
+pub fn enter_thread() {
+    if let Ok(stack) = HandlerStack::new() {
+        std::mem::forget(stack.enter());
+    }
 }
 
 /// Stops this process as a stop signal's default action would.

@@ -17,6 +17,7 @@ rows! { PROCESS_VM:
     process_vm_writev(pid: i32, local: Ptr, count: u64, remote: Ptr, remote_count: u64, flags: Hex) = Partial;
     futex_waitv(waiters: Ptr, count: u32, flags: u32, timeout: In<Timespec64>, clock: i32) = Full;
     futex_wake(word: Ptr, mask: Hex, count: i32, flags: u32) = Full;
+    futex_requeue(waiters: Ptr, flags: u32, wake: i32, requeue: i32) = Full;
     futex_wait(word: Ptr, value: Hex, mask: Hex, flags: u32, timeout: In<Timespec64>, clock: i32) = Full;
 }
 
@@ -141,6 +142,24 @@ fn futex_waitv(
         0,
     ];
     blocking(t, libc::SYS_futex_waitv, args)
+}
+
+fn futex_requeue(t: &mut Task, waiters: Ptr, flags: u32, wake: i32, requeue: i32) -> SysResult {
+    const SYS_FUTEX_REQUEUE: i64 = 456;
+    let list = t.get_array::<FutexWaitv>(waiters.0, 2, 2)?;
+    let mut host = Vec::with_capacity(list.len() * 3);
+    for w in list {
+        let word = t.host_in(GuestVa(w.word), 4)?;
+        let kinds = u64::from(w.flags) | u64::from(w.reserved) << 32;
+        host.extend([compared(t, w.value, w.flags)?, word, kinds]);
+    }
+    let args = [
+        host.as_ptr() as u64,
+        flags.into(),
+        wake as u64,
+        requeue as u64,
+    ];
+    call(SYS_FUTEX_REQUEUE, args)
 }
 
 fn futex_wake(t: &mut Task, word: Ptr, mask: Hex, count: i32, flags: u32) -> SysResult {

@@ -11,6 +11,7 @@ use crate::stops::{self, WatchHit};
 use crate::translate::Failed;
 use crate::{Exit, asm, fault};
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tcg_debug::log_mask;
@@ -363,17 +364,10 @@ pub struct Vcpu {
 unsafe impl Send for Vcpu {}
 
 impl Vcpu {
-    /// A virtual CPU in the ISA's reset state, its program counter 0.
-    ///
-    /// # Panics
-    /// If the host has no memory for it.
-    pub fn new(engine: Arc<Engine>) -> Vcpu {
-        let made = Env::new(engine.isa.state_bytes())
-            .and_then(|e| Ok((e, ReturnStack::new(engine.cfg.return_stack_bytes)?)));
-        let (env, returns) = match made {
-            Ok(made) => made,
-            Err(e) => panic!("no memory for a virtual CPU: {e}"),
-        };
+    /// A virtual CPU in the ISA's reset state, its program counter 0. It fails if the host has no memory for it.
+    pub fn new(engine: Arc<Engine>) -> io::Result<Vcpu> {
+        let env = Env::new(engine.isa.state_bytes())?;
+        let returns = ReturnStack::new(engine.cfg.return_stack_bytes)?;
         returns.set_sentinel(engine.sentinel_trampoline());
         let seat = engine.safepoint.add(env.interrupt());
         let cpu = Box::new(Cpu {
@@ -403,17 +397,17 @@ impl Vcpu {
         cpu.engine.isa.reset(cpu.state());
         let mode = cpu.engine.isa.mode(cpu.state(), 0);
         cpu.set_mode(mode);
-        Vcpu { cpu }
+        Ok(Vcpu { cpu })
     }
 
     /// A copy of all guest registers on the same engine, for a new thread.
-    pub fn fork_state(&self) -> Vcpu {
-        let new = Vcpu::new(Arc::clone(&self.cpu.engine));
+    pub fn fork_state(&self) -> io::Result<Vcpu> {
+        let new = Vcpu::new(Arc::clone(&self.cpu.engine))?;
         new.cpu.state().copy_from_slice(self.cpu.state());
         new.cpu.set_pc(self.cpu.pc());
         new.cpu.set_mode(self.cpu.mode());
         new.cpu.set_fp_flags(self.cpu.take_fp_flags());
-        new
+        Ok(new)
     }
 
     /// The engine.
