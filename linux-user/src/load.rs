@@ -298,6 +298,9 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let bad_entry = |_| fail(format!("{}: bad entry point", cfg.program.display()), 126);
     port.start(&mut t, &facts).map_err(bad_entry)?;
     let _ = t.process.stack.set(built);
+    let published = crate::proc::subject::publish(&t, (main.start.0, main.end.0));
+    let known = std::sync::atomic::Ordering::Relaxed;
+    t.process.published.store(published, known);
     if cfg.log_file.is_some() && (cfg.strace || !cfg.log.is_empty()) {
         let _ = t.process.log.set(Arc::new(crate::log::open(cfg)?));
     }

@@ -48,6 +48,8 @@ pub struct Process {
     pub environ: Vec<u8>,
     /// The auxiliary vector and the places of the initial stack, once it is built.
     pub stack: OnceLock<StackFacts>,
+    /// The kernel knows where arguments and environment are, and shows them.
+    pub published: std::sync::atomic::AtomicBool,
     /// Directory positions of guests with 32-bit offsets.
     pub dirs: crate::syscall::dirents::Cookies,
     /// The vDSO, if the port has one.
@@ -112,6 +114,7 @@ impl Process {
             cmdline: Vec::new(),
             environ: Vec::new(),
             stack: OnceLock::new(),
+            published: Default::default(),
             dirs: crate::syscall::dirents::Cookies::default(),
             vdso: OnceLock::new(),
             space,
@@ -122,6 +125,11 @@ impl Process {
             stats: OnceLock::new(),
             log: OnceLock::new(),
         }
+    }
+
+    /// Whether the kernel knows where arguments and environment are.
+    pub fn is_published(&self) -> bool {
+        self.published.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// The auxiliary vector in the guest's form.
@@ -146,6 +154,7 @@ impl Process {
             cmdline: self.cmdline.clone(),
             environ: self.environ.clone(),
             stack,
+            published: self.is_published().into(),
             dirs: crate::syscall::dirents::Cookies::default(),
             vdso: self.vdso.clone(),
             space: Arc::clone(&self.space),

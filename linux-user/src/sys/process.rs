@@ -186,6 +186,51 @@ pub fn stop_self() {
     );
 }
 
+/// Host addresses of the guest's things, each first and behind the last.
+pub struct Places {
+    /// The program.
+    pub code: [u64; 2],
+    /// Data.
+    pub data: [u64; 2],
+    /// The initial stack pointer.
+    pub stack: u64,
+    /// Argument strings.
+    pub args: [u64; 2],
+    /// Environment strings.
+    pub env: [u64; 2],
+}
+
+/// Tells the kernel what it shows in /proc of this process; false if it does not take that. [man7 PR_SET_MM]
+pub fn publish(p: &Places, auxv: &[u8]) -> bool {
+    const PR_SET_MM: u64 = 35;
+    const PR_SET_MM_MAP: u64 = 14;
+    // The break is the emulator's own, and stays.
+    let brk = raw(libc::SYS_brk, [0; 6]) as u64;
+    let auxv_at = if auxv.is_empty() { 0 } else { addr(auxv) };
+    let no_file = u64::from(u32::MAX) << 32;
+    let map: [u64; 13] = [
+        p.code[0],
+        p.code[1],
+        p.data[0],
+        p.data[1],
+        brk,
+        brk,
+        p.stack,
+        p.args[0],
+        p.args[1],
+        p.env[0],
+        p.env[1],
+        auxv_at,
+        auxv.len() as u64 | no_file,
+    ];
+    let size = size_of_val(&map) as u64;
+    call(
+        libc::SYS_prctl,
+        [PR_SET_MM, PR_SET_MM_MAP, addr(&map), size, 0],
+    )
+    .is_ok()
+}
+
 /// Whether this process may have its addresses chosen at random.
 pub fn randomizes_addresses() -> bool {
     let query = u64::from(u32::MAX);

@@ -136,10 +136,11 @@ fn openat2(t: &mut Task, dir: DirFd, path: Path, how: In<OpenHow>, size: u64) ->
     } else {
         path.0.clone()
     };
+    let host_how = [how.flags, how.mode, how.resolve];
     let args = [
         dir.0 as u64,
         host.as_ptr() as u64,
-        addr(&[how.flags, how.mode, how.resolve]),
+        addr(&host_how),
         SIZE,
         0,
         0,
@@ -189,15 +190,10 @@ fn readlinkat(t: &mut Task, dir: DirFd, path: Path, buf: Ptr, size: i32) -> SysR
         return Err(Errno::EINVAL);
     }
     let whole = crate::proc::absolute(dir.0, &path.0);
-    if super::path::own_proc(whole.as_deref().unwrap_or(&path.0)) == Some(b"exe") {
-        let exe = t
-            .process
-            .exe
-            .get(..t.process.exe.len().min(size as usize))
-            .unwrap_or_default()
-            .to_vec();
-        t.put_bytes(buf.0, &exe)?;
-        return Ok(exe.len() as u64);
+    if let Some(exe) = crate::proc::subject::exe(t, whole.as_deref().unwrap_or(&path.0)) {
+        let shown = exe.get(..size as usize).unwrap_or(&exe);
+        t.put_bytes(buf.0, shown)?;
+        return Ok(shown.len() as u64);
     }
     let to = t.host_out(buf.0, size as u64)?;
     call(

@@ -11,6 +11,9 @@ use tcg_mem::GuestVa;
 /// `struct signalfd_siginfo`.
 const SIGNAL: Shape = Shape::Fixed(&[(4, 12), (8, 4), (2, 2), (4, 1), (8, 1), (4, 1), (1, 0)]);
 const SIGNAL_BYTES: usize = 128;
+/// ssi_int and ssi_ptr.
+const INTEGER_AT: usize = 44;
+const POINTER_AT: usize = 48;
 /// `struct inotify_event` up to the name.
 const WATCH: Shape = Shape::Fixed(&[(4, 4), (1, 0)]);
 const WATCH_BYTES: usize = 16;
@@ -55,7 +58,14 @@ pub fn after_read(t: &Task, kind: Kind, va: GuestVa, count: u64) -> Result<(), E
         Kind::Counter => recode(QUADS, &raw),
         Kind::Signals => raw
             .chunks(SIGNAL_BYTES)
-            .flat_map(|c| recode(SIGNAL, c))
+            .flat_map(|c| {
+                let mut one = recode(SIGNAL, c);
+                if t.abi.is_64() && one.len() == SIGNAL_BYTES {
+                    // The integer of a sigval lies in the upper half of its pointer.
+                    one.copy_within(POINTER_AT..POINTER_AT + 4, INTEGER_AT);
+                }
+                one
+            })
             .collect(),
         Kind::Watches => {
             let (mut out, mut rest) = (Vec::with_capacity(raw.len()), raw.as_slice());

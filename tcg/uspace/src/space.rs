@@ -509,6 +509,11 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// Bytes of the main stack.
+    pub fn stack_bytes(&self) -> u64 {
+        self.geometry.stack_top - self.lock().stack_low
+    }
+
     /// Bytes mapped in all.
     pub fn mapped_bytes(&self) -> u64 {
         self.lock().map.total
