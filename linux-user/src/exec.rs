@@ -137,7 +137,12 @@ pub fn execute(t: &mut Task, mut r: Request) -> Errno {
         match classify(&r.host_path) {
             Err(e) => return e,
             Ok(Kind::Host) => {
-                return replace(t, |_| sys::execve(&r.host_path, &r.argv, &r.envp));
+                return replace(t, |t| {
+                    let before = crate::limits::pass_on(t);
+                    let error = sys::execve(&r.host_path, &r.argv, &r.envp);
+                    crate::limits::take_back(&before);
+                    error
+                });
             }
             Ok(Kind::Guest(port)) => return replace(t, |t| reexecute(t, port, &r)),
             Ok(Kind::Script(interpreter, arg)) => {
@@ -184,6 +189,10 @@ fn reexecute(t: &mut Task, port: &dyn GuestPort, r: &Request) -> Errno {
     }
     push(b"-exec-fd");
     push(sys::exec_fd().to_string().as_bytes());
+    if let Some(limits) = crate::limits::text(t) {
+        push(b"-limits");
+        push(limits.as_bytes());
+    }
     push(b"-0");
     push(r.argv.first().map_or(b"", |a| a.as_bytes()));
     push(r.host_path.as_bytes());

@@ -150,13 +150,19 @@ fn map_image(
 
 /// The stack's size: -s, or the soft limit, within reason for the guest's address space.
 fn stack_size(cfg: &RunConfig) -> u64 {
-    const DEFAULT: u64 = 8 << 20;
+    /// What `ulimit -s unlimited` gives: far more than programs use, and no memory until they do.
+    const UNLIMITED: u64 = 1 << 30;
     let most: u64 = if cfg.guest.class == 64 {
         64 << 30
     } else {
         256 << 20
     };
-    let limit = crate::sys::stack_limit().unwrap_or(DEFAULT);
+    let kept = cfg.limits.iter().find(|l| l.0 as u32 == libc::RLIMIT_STACK);
+    let limit = match kept {
+        Some((_, [soft, _])) => Some(*soft).filter(|s| *s != u64::MAX),
+        None => crate::sys::stack_limit(),
+    };
+    let limit = limit.unwrap_or(UNLIMITED);
     cfg.stack_size
         .unwrap_or(limit)
         .clamp(128 << 10, most)
@@ -258,6 +264,9 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
         .map(os_bytes)
         .collect();
     let envp = environment(cfg);
+    for (resource, limits) in &cfg.limits {
+        process.inherit_limit(*resource, *limits);
+    }
     process.cmdline = with_nuls(&argv);
     process.environ = with_nuls(&envp);
     let vcpu =

@@ -127,6 +127,15 @@ impl Process {
         }
     }
 
+    /// Takes over a limit of the program that executed this one.
+    pub fn inherit_limit(&mut self, resource: i32, limits: [u64; 2]) {
+        let kept = self.limits.get_mut().unwrap_or_else(|e| e.into_inner());
+        kept.insert(resource, limits);
+        let get = |r: u32| kept.get(&(r as i32)).map_or(u64::MAX, |l| l[0]);
+        let (space, data) = (get(libc::RLIMIT_AS), get(libc::RLIMIT_DATA));
+        self.space.set_limits(space, data);
+    }
+
     /// Whether the kernel knows where arguments and environment are.
     pub fn is_published(&self) -> bool {
         self.published.load(std::sync::atomic::Ordering::Relaxed)

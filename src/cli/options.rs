@@ -254,6 +254,16 @@ pub const OPTIONS: &[Opt] = &[
             Ok(())
         },
     },
+    Opt {
+        names: &["limits"],
+        env: None,
+        arg: Some("list"),
+        help: "internal: resource limits that are kept for the guest",
+        set: |o, a| {
+            o.limits = linux_user::parse_limits(a);
+            Ok(())
+        },
+    },
     flag(
         &["perfmap"],
         Some("PERFMAP"),

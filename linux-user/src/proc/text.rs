@@ -129,7 +129,6 @@ pub fn limits(t: &Task, host: &str) -> String {
 /// Names of the emulator's own mappings, which a guest does not see.
 const OWN: &[&str] = &[
     "[heap]",
-    "[stack]",
     "[vvar]",
     "[vvar_vclock]",
     "[vdso]",
@@ -162,11 +161,9 @@ pub fn foreign_maps(host: &str, p: &Published) -> (String, u64) {
         keep = inside && !reserved && !OWN.contains(&name);
         if keep {
             size += end - start;
-            let label = if start <= p.stack && p.stack < end {
-                "[stack]"
-            } else {
-                ""
-            };
+            // The kernel was told where the stack is, and may have named it.
+            let is_stack = start <= p.stack && p.stack < end && name.is_empty();
+            let label = if is_stack { "[stack]" } else { "" };
             let (start, end) = (start - p.base, end - p.base);
             let _ = writeln!(out, "{start:08x}-{end:08x} {}{label}", rest);
         }

@@ -478,6 +478,15 @@ pub fn execve_self(argv: &[CString], envp: &[CString]) -> Errno {
     }
 }
 
+/// Reads a resource limit of this process, and sets it: soft and hard.
+pub fn limit(resource: i32, new: Option<&[u64; 2]>) -> Result<[u64; 2], Errno> {
+    let mut old = [0u64; 2];
+    let new = new.map_or(0, addr);
+    let args = [0, resource as u64, new, addr_mut(&mut old)];
+    call(libc::SYS_prlimit64, args)?;
+    Ok(old)
+}
+
 /// The soft limit of the stack, unless unlimited.
 pub fn stack_limit() -> Option<u64> {
     let mut limit = [0u64; 2];

@@ -387,17 +387,9 @@ fn host_limits(pid: i32, resource: i32, new: Option<&[u64; 2]>) -> Result<[u64; 
     Ok(old)
 }
 
-/// Limits that would hit the emulator itself are kept for the guest, not passed on.
-fn is_emulated(resource: i32) -> bool {
-    matches!(
-        resource as u32,
-        libc::RLIMIT_AS | libc::RLIMIT_DATA | libc::RLIMIT_STACK
-    )
-}
-
 fn limits(t: &mut Task, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
     let own = pid == 0 || pid as u32 == std::process::id();
-    if !own || !is_emulated(resource) {
+    if !own || !crate::limits::is_kept(resource) {
         let old = host_limits(pid, resource, new.as_ref());
         if own && new.is_some() && resource as u32 == libc::RLIMIT_CORE {
             crate::signal::catch_cores(t);

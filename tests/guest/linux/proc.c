@@ -53,10 +53,14 @@ static void look(const char *who, const char *dir, int own, char *top) {
     for (char *p = text; p < text + len; p += strlen(p) + 1) found |= !strcmp(p, "PROC_TEST=some value");
     SAYS("environ", found);
     slurp("%s/maps", dir);
-    SAYS("maps code", mapped(text, (uintptr_t)&look, strrchr(exe, '/'))); SAYS("maps data", mapped(text, (uintptr_t)&local_data, "rw-p"));
+    SAYS("maps code", mapped(text, (uintptr_t)&look, strrchr(exe, '/'))); SAYS("maps data", mapped(text, (uintptr_t)&local_data, "rw"));
     SAYS("maps stack", mapped(text, (uintptr_t)top, "[stack]")); SAYS("maps nothing", !mapped(text, 16, ""));
-    if (own) SAYS("maps execute", mapped(text, (uintptr_t)&look, "r-xp"));
-    slurp("%s/smaps", dir); SAYS("smaps", mapped(text, (uintptr_t)&local_data, "rw-p") && strstr(text, "Rss: ") && strstr(text, "Private_Dirty: "));
+    uintptr_t code = (uintptr_t)&look;
+#if defined _CALL_ELF && _CALL_ELF == 1
+    code = *(uintptr_t *)code; // a function's address is that of its descriptor
+#endif
+    if (own) SAYS("maps execute", mapped(text, code, "r-xp"));
+    slurp("%s/smaps", dir); SAYS("smaps", mapped(text, (uintptr_t)&local_data, "rw") && strstr(text, "Rss: ") && strstr(text, "Private_Dirty: "));
     slurp("%s/stat", dir);
     SAYS("stat startstack", (uintptr_t)field(text, 28) / 65536 == (uintptr_t)top / 65536 || llabs((long long)field(text, 28) - (long long)(uintptr_t)top) < 262144);
     SAYS("stat vsize", field(text, 23) > 65536 && field(text, 23) < (1ull << 31));
@@ -84,7 +88,7 @@ static void *thread(void *arg) {
     CHECK("task comm", !strcmp(slurp(path), "a thread\n"));
     CHECK("thread-self comm", !strcmp(slurp("/proc/thread-self/comm"), "a thread\n"));
     snprintf(path, sizeof path, "/proc/self/task/%d/maps", (int)syscall(SYS_gettid));
-    CHECK("task maps", mapped(slurp(path), (uintptr_t)&local_data, "rw-p"));
+    CHECK("task maps", mapped(slurp(path), (uintptr_t)&local_data, "rw"));
     return arg;
 }
 static unsigned deep(unsigned n, volatile char *up) {
