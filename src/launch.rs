@@ -53,6 +53,7 @@ pub fn run(guest: &Guest, parsed: Parsed, program_fd: Option<i32>) -> Result<Exi
         reexec,
         exec_fd: options.exec_fd,
         limits: options.limits.clone(),
+        ids: options.ids.clone(),
     };
     match linux_user::run(&cfg) {
         Err(e) => Err(Failure::program(e.what, e.status)),

@@ -189,6 +189,10 @@ fn reexecute(t: &mut Task, port: &dyn GuestPort, r: &Request) -> Errno {
     }
     push(b"-exec-fd");
     push(sys::exec_fd().to_string().as_bytes());
+    if let Some(ids) = &t.ids {
+        push(b"-ids");
+        push(ids.text().as_bytes());
+    }
     if let Some(limits) = crate::limits::text(t) {
         push(b"-limits");
         push(limits.as_bytes());

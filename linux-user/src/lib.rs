@@ -14,6 +14,7 @@ mod limits;
 mod load;
 mod log;
 mod names;
+mod owners;
 pub mod proc;
 mod process;
 mod run;
@@ -30,6 +31,7 @@ pub mod vdso;
 pub use config::{GuestId, RunConfig};
 pub use exec::follow_scripts;
 pub use limits::parse as parse_limits;
+pub use owners::Ids;
 pub use sys::{BinfmtStart, binfmt_start};
 
 /// Why a program did not start: one line for the user and the exit status that a shell expects.

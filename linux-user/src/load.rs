@@ -277,6 +277,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
         Arc::new(process),
         vcpu,
     );
+    t.ids = cfg.ids.clone();
     let mut random = [0; 16];
     crate::sys::random(cfg.seed, &mut random);
     let execfn = cfg.program.as_os_str().as_bytes();

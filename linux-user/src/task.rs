@@ -94,6 +94,8 @@ pub struct Task {
     pub is_leader: bool,
     /// Set when the thread is to end.
     pub exiting: Option<i32>,
+    /// The guest's ids, where they are remembered instead of being the host's.
+    pub ids: Option<crate::owners::Ids>,
     /// What `personality` tells.
     pub personality: u32,
     /// Counters (`-stats`).
@@ -202,6 +204,7 @@ impl Task {
             robust_list: 0,
             is_leader: true,
             exiting: None,
+            ids: None,
             personality: match crate::sys::randomizes_addresses() {
                 true => 0,
                 false => libc::ADDR_NO_RANDOMIZE as u32,
@@ -224,6 +227,7 @@ impl Task {
             robust_list: 0,
             is_leader: false,
             exiting: None,
+            ids: self.ids.clone(),
             personality: self.personality,
             counters: None,
         })

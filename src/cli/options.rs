@@ -255,6 +255,16 @@ pub const OPTIONS: &[Opt] = &[
         },
     },
     Opt {
+        names: &["ids"],
+        env: None,
+        arg: Some("list"),
+        help: "internal: ids of a guest for which owners are remembered",
+        set: |o, a| {
+            o.ids = linux_user::Ids::parse(a);
+            Ok(())
+        },
+    },
+    Opt {
         names: &["limits"],
         env: None,
         arg: Some("list"),

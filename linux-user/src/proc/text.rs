@@ -127,13 +127,7 @@ pub fn limits(t: &Task, host: &str) -> String {
 }
 
 /// Names of the emulator's own mappings, which a guest does not see.
-const OWN: &[&str] = &[
-    "[heap]",
-    "[vvar]",
-    "[vvar_vclock]",
-    "[vdso]",
-    "[vsyscall]",
-];
+const OWN: &[&str] = &["[heap]", "[vvar]", "[vvar_vclock]", "[vdso]", "[vsyscall]"];
 /// Guests that share the host's addresses have theirs below this (`Geometry::wide`).
 const WIDE_TOP: u64 = 1 << 45;
 
