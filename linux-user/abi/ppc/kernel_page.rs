@@ -18,11 +18,9 @@ const DROP_FRAME: u32 = 0x3821_0080;
 const SIGRETURN: u32 = 119;
 const RT_SIGRETURN: u32 = 172;
 
-/// Behind the 64-bit code lies a pointer, in which the oldest kernels had that to the frame's context. Unwinders that find a
-/// context without registers end there, as at the end of the stack. (gcc libgcc/config/rs6000/linux-unwind.h)
-const CONTEXT_AT: usize = 32;
-/// An empty one.
-const CONTEXT: u64 = 0x400;
+/// Behind the 64-bit code: where frames of the oldest kernels had a pointer, this number tells unwinders that there is none.
+const UNWIND_MARK: u64 = (-21i64 * 8) as u64;
+const UNWIND_MARK_AT: usize = 32;
 
 /// The code to return from a frame with or without siginfo: offset in the page and instructions.
 fn code(wide: bool, rt: bool) -> (usize, Vec<u32>) {
@@ -53,12 +51,11 @@ pub fn map(t: &mut Task) -> Result<(), Errno> {
         }
     }
     if wide {
-        let pointer = address(wide) + CONTEXT;
         let bytes = match t.abi.endian {
-            Endian::Little => pointer.to_le_bytes(),
-            Endian::Big => pointer.to_be_bytes(),
+            Endian::Little => UNWIND_MARK.to_le_bytes(),
+            Endian::Big => UNWIND_MARK.to_be_bytes(),
         };
-        page[code(wide, true).0 + CONTEXT_AT..][..8].copy_from_slice(&bytes);
+        page[code(wide, true).0 + UNWIND_MARK_AT..][..8].copy_from_slice(&bytes);
     }
     t.map_kernel_page(GuestVa(address(wide)), &page, "[vdso]")
 }
