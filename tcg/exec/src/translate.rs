@@ -46,7 +46,7 @@ impl Engine {
                 true => 1,
                 false => self.cfg.max_insns.max(1),
             },
-            brief: brief && self.cfg.brief_runs != 0 && self.cfg.backend == Backend::Jit,
+            brief: brief && self.starts_up(),
         };
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
@@ -82,6 +82,13 @@ impl Engine {
         let ns = start.elapsed().as_nanos() as u64;
         self.counters.translate_ns.fetch_add(ns, Ordering::Relaxed);
         Ok(block)
+    }
+
+    /// Whether code that is new is likely to run only a few times.
+    fn starts_up(&self) -> bool {
+        let cfg = &self.cfg;
+        let blocks = self.counters.blocks.load(Ordering::Relaxed);
+        cfg.backend == Backend::Jit && cfg.brief_runs != 0 && blocks < cfg.brief_blocks
     }
 
     fn compile<'a>(
