@@ -4,8 +4,9 @@ use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use tcg_mem::{Bus, BusError, PhysPage};
 use tcg_mem::{Access, GuestVa};
+use tcg_mem::{Bus, BusError, PhysPage};
+use tcg_target::BlockLimits;
 use tcg_target::{CpuHost, CpuSocket, Isa, Outcome, SysCpu, SysFault, System, TranslateCtx};
 
 use super::interrupt::{esr, source};
@@ -651,12 +652,15 @@ fn translate(m: &Machine, mode: u32, insns: &[u32]) -> String {
     };
     let mut ctx = TranslateCtx {
         fetch: &mut fetch,
-        max_insns: insns.len() as u32,
+        limits: BlockLimits::full(insns.len() as u32),
         parallel: false,
     };
     match m.isa.translate(0x1000, mode, &mut ctx) {
         Ok(block) => {
-            assert_eq!(tcg_ir::verify(&block, m.isa.layout(), m.isa.helpers()).is_ok(), true);
+            assert_eq!(
+                tcg_ir::verify(&block, m.isa.layout(), m.isa.helpers()).is_ok(),
+                true
+            );
             tcg_ir::text::print(&block, m.isa.layout(), m.isa.helpers())
         }
         Err(e) => panic!("{e:?}"),

@@ -28,7 +28,7 @@ mod vsx_vector;
 
 use tcg_ir::{Addr, Block, Builder, Cond, ExitInfo, ExitKind, MemFlags, Op, Ty, Value};
 use tcg_mem::{GuestVa, MemFault};
-use tcg_target::TranslateCtx;
+use tcg_target::{BlockLimits, TranslateCtx};
 
 use crate::decode::{self, Feature, FeatureSet};
 use crate::features::CpuModel;
@@ -90,9 +90,9 @@ pub(crate) fn translate(
         Some(_) => &SYSTEM_LAYOUT,
         None => &LAYOUT,
     };
-    let max_insns = match mode.has(Mode::STEP) {
-        true => 1,
-        false => ctx.max_insns.max(1),
+    let limits = match mode.has(Mode::STEP) {
+        true => BlockLimits::full(1),
+        false => ctx.limits,
     };
     let mut t = Translator {
         b: Builder::new(pc, mode.0, layout),
@@ -128,7 +128,7 @@ pub(crate) fn translate(
         }
         let out = t.instruction(insn);
         // A wrap around the end of the address space ends the block: its range must be a range.
-        if out == Out::End || count >= max_insns || t.next < start {
+        if out == Out::End || limits.reached(count, t.b.block.exits.len()) || t.next < start {
             break out;
         }
     };
@@ -138,7 +138,7 @@ pub(crate) fn translate(
     }
     t.b.block.end_pc = end;
     let mut block = t.b.finish();
-    if max_insns > 1 {
+    if limits.may_peek() {
         peek::mark_dead_flags(
             &mut block,
             &mut fetcher,
