@@ -138,7 +138,7 @@ fn victim(s: &SystemState, va: u32) -> u32 {
         return TLBSEL;
     }
     let now = u32::from(s.victim[set_of(va) as usize]) % s.ways.max(1);
-    now << 16 | (now + 1) % s.ways.max(1)
+    (now << 16) | ((now + 1) % s.ways.max(1))
 }
 
 /// The MAS registers after a TLB miss. [E500RM 12.7.2]

@@ -79,7 +79,7 @@ pub fn prepare(s: &mut SystemState, va: u32, access: Access, index: u8) -> u32 {
     s.set_spr(num::HASH2, groups[1]);
     let way = u32::from(s.victim[victim(va, access)]);
     let cr0 = s.user.cr() >> 28;
-    let mut why = cr0 << 28 | way * SRR1_WAY;
+    let mut why = (cr0 << 28) | (way * SRR1_WAY);
     why |= u32::from(hash::key(s, va, index)) << 19;
     why |= u32::from(access == Access::Exec) << 18;
     why |= u32::from(access == Access::Write) << 16;
