@@ -340,7 +340,7 @@ pub fn deliver(s: &mut SystemState, pc: &mut u64, host: &dyn CpuHost) -> bool {
     false
 }
 
-/// MCSR: machine check input pin. [E500RM 2.7.2.4]
+/// MCSR: machine check input pin. [E500RM 2.7.2]
 const MCSR_MCP: u32 = 1 << 31;
 /// MCSR: bus errors of a fetch, a load and a store.
 pub const MCSR_BUS: [u32; 3] = [1 << 6, 1 << 4, 1 << 3];
@@ -351,7 +351,7 @@ pub const DBSR_ICMP: u32 = 1 << 27;
 /// DBCR0: internal debug mode.
 pub const DBCR0_IDM: u32 = 1 << 30;
 
-/// Bits of ESR. [E500RM 2.7.1.6, PPC440 6.4.6]
+/// Bits of ESR. [E500RM 2.7.1, PPC440 6.4.6]
 pub mod esr {
     /// Illegal instruction.
     pub const PIL: u32 = 1 << 27;

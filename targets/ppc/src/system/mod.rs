@@ -467,7 +467,7 @@ impl System for PpcSystem {
     }
 }
 
-/// What DSISR says of an instruction whose access is not aligned. [PEM 6.4.6.1]
+/// What DSISR says of an instruction whose access is not aligned. [PEM 6.4.6]
 const fn alignment_dsisr(insn: u32) -> u32 {
     let registers = insn >> 16 & 0x3ff;
     let kind = match insn >> 26 {

@@ -131,7 +131,7 @@ pub fn walk(s: &SystemState, va: u32, access: Access, index: u8) -> Result<Mappi
     })
 }
 
-/// MAS0 for the entry that a miss should be written to: the set's next victim, and the one after it. [E500RM 12.3.2.2]
+/// MAS0 for the entry that a miss should be written to: the set's next victim, and the one after it. [E500RM 12.3.2]
 fn victim(s: &SystemState, va: u32) -> u32 {
     let mas4 = s.spr(num::MAS4);
     if mas4 & TLBSEL != 0 {
