@@ -104,6 +104,9 @@ const ALLOWED: &[Row] = &[
         ],
         &[],
     ),
+    // Whole machines: no instruction set is named here.
+    row("softmmu-opts", &[], &[]),
+    row("softmmu-core", &["softmmu-opts", "tcg-mem"], &[]),
     // Registration with the host's kernel: knows guests as values only.
     row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
@@ -123,6 +126,7 @@ const ALLOWED: &[Row] = &[
         ],
         &[],
     ),
+    // System mode's host side: no guest ISA, no device.
     // Entering a foreign root: namespaces and mounts of the host.
     row("rootfs", &[], &[]),
     // The executable: front ends only.
