@@ -1,11 +1,14 @@
-//! Guest memory: address types, faults, and access to a user-mode guest's memory that recovers from host faults.
+//! Guest memory: address types, faults, access to a user-mode guest's memory that recovers from host faults, and physical
+//! memory as a whole machine's CPUs see it.
 
+mod bus;
 mod fault;
 mod hostmap;
 mod uaccess;
 mod user;
 mod va;
 
+pub use bus::{Bus, BusError, PhysPage, RamWatch, page_of};
 pub use fault::{Access, FaultKind, MemFault};
 pub use hostmap::{HostProt, MapSource};
 pub use uaccess::recover;

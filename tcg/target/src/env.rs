@@ -4,6 +4,8 @@
 //! address of the state block (`rbp` on x86-64); hot guest registers lie in its first 128 bytes so that they
 //! have 8-bit displacements; header and jump cache are at negative displacements.
 
+use crate::CpuHost;
+use std::ptr::NonNull;
 use std::sync::atomic::AtomicU32;
 
 /// Spill slots of 16 bytes in the header.
@@ -75,6 +77,16 @@ pub struct EnvHeader {
     pub mxcsr_sticky: u32,
     /// Scratch for ldmxcsr/stmxcsr.
     pub mxcsr_tmp: u32,
+    /// The machine, in system mode.
+    pub host: Option<NonNull<dyn CpuHost>>,
+}
+
+impl EnvHeader {
+    /// The machine around this CPU, for helpers; nothing in user mode.
+    pub fn host(&self) -> Option<&dyn CpuHost> {
+        // SAFETY: the engine stores a pointer that is good while the environment lives.
+        self.host.map(|h| unsafe { h.as_ref() })
+    }
 }
 
 /// A guest register block.

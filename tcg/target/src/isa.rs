@@ -58,6 +58,11 @@ pub trait Isa: Send + Sync {
     /// Registers as text, for `-d cpu` and crash reports. `pc` and `mode` as in the environment header.
     fn dump(&self, state: &[u8], pc: u64, mode: u32) -> String;
 
+    /// The system level; nothing if the ISA has none (yet) or its CPU model is one for user mode.
+    fn system(&self) -> Option<&dyn crate::System> {
+        None
+    }
+
     /// The registers as a debugger sees them; nothing if debugging is not supported.
     fn gdb(&self) -> Option<crate::gdb::GdbDescription> {
         None

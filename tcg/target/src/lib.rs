@@ -3,9 +3,11 @@
 mod env;
 pub mod gdb;
 mod isa;
+pub mod system;
 
 pub use env::{
     EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, SPILL_SLOTS, StateBlock,
     StateCopy, jump_cache_index,
 };
 pub use isa::{CodeMemory, CodeUser, Fetch, Isa, TranslateCtx, WriteFault};
+pub use system::{CpuHost, CpuSocket, Mapping, Outcome, SysCpu, SysFault, System};
