@@ -184,7 +184,10 @@ type Opened = (Arc<dyn CharBackend>, Option<Arc<Ring>>);
 
 fn open_kind(spec: &Spec) -> Result<Opened, Error> {
     let id = spec.id.as_str();
-    let failed = |what: &str| move |e: std::io::Error| Error(format!("chardev {id}: {what}: {e}"));
+    let failed = |what: &str| {
+        let place = format!("chardev {id}: {what}");
+        move |e: std::io::Error| Error(format!("{place}: {e}"))
+    };
     let backend: Arc<dyn CharBackend> = match &spec.kind {
         Kind::Null => Arc::new(Null),
         Kind::Ring { size } => {
@@ -270,7 +273,9 @@ fn serial(path: &str) -> std::io::Result<Arc<dyn CharBackend>> {
 }
 
 fn set_line(fd: &OwnedFd, params: LineParams) {
-    use nix::sys::termios::{ControlFlags as C, SetArg, cfsetspeed, tcgetattr, tcsetattr};
+    use nix::sys::termios::{
+        BaudRate as B, ControlFlags as C, SetArg, cfsetspeed, tcgetattr, tcsetattr,
+    };
     let Ok(mut settings) = tcgetattr(fd) else {
         return;
     };
@@ -284,8 +289,24 @@ fn set_line(fd: &OwnedFd, params: LineParams) {
     settings.control_flags.set(C::CSTOPB, params.stop_bits > 1);
     settings.control_flags.set(C::PARENB, params.parity != b'N');
     settings.control_flags.set(C::PARODD, params.parity == b'O');
-    // A speed that the host cannot do leaves the line as it is.
-    let _ = cfsetspeed(&mut settings, params.speed);
+    let speeds = [
+        (1200, B::B1200),
+        (2400, B::B2400),
+        (4800, B::B4800),
+        (9600, B::B9600),
+        (19200, B::B19200),
+        (38400, B::B38400),
+        (57600, B::B57600),
+        (115_200, B::B115200),
+        (230_400, B::B230400),
+        (460_800, B::B460800),
+        (921_600, B::B921600),
+    ];
+    // A speed that the host has no word for leaves the line's as it is.
+    if let Some((_, speed)) = speeds.iter().find(|(n, _)| *n == params.speed) {
+        let _ = cfsetspeed(&mut settings, *speed);
+    }
+    // The line may have been unplugged.
     let _ = tcsetattr(fd, SetArg::TCSANOW, &settings);
 }
 

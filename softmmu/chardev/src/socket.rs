@@ -315,6 +315,7 @@ impl Source for SocketChar {
 
     fn deadline(&self) -> Option<Instant> {
         let state = self.state.lock();
+        let idle = !self.spec.server && state.connection.is_none();
         state.retry_at.filter(|_| idle)
     }
 

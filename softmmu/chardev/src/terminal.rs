@@ -2,7 +2,8 @@
 //! the process, a fatal signal among them. Reference: termios(3), signal-safety(7).
 //!
 //! Handlers are installed only for signals that nobody has claimed: who ends in an orderly way on
-//! SIGTERM, say, installs its own handler first.
+//! SIGTERM, say, installs its own handler first. SIGSEGV and SIGBUS are taken in any case, because
+//! the standard library has claimed them to report stack overflows; its handler runs after ours.
 
 use nix::libc;
 use nix::sys::termios::{
@@ -16,6 +17,12 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 static SAVED: AtomicPtr<libc::termios> = AtomicPtr::new(std::ptr::null_mut());
 /// The raw settings, for when the process is continued.
 static RAW: AtomicPtr<libc::termios> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Signals that are taken although somebody has claimed them, and what to go back to.
+static CLAIMED: [(libc::c_int, AtomicPtr<libc::sigaction>); 2] = [
+    (libc::SIGSEGV, AtomicPtr::new(std::ptr::null_mut())),
+    (libc::SIGBUS, AtomicPtr::new(std::ptr::null_mut())),
+];
 
 const FATAL: &[libc::c_int] = &[
     libc::SIGHUP,
@@ -95,8 +102,14 @@ extern "C" fn on_signal(signal: libc::c_int) {
         return;
     }
     restore();
+    let claimed = CLAIMED.iter().find(|(s, _)| *s == signal);
+    let before = claimed.map_or(std::ptr::null_mut(), |(_, b)| b.load(Ordering::SeqCst));
     let again = if signal == libc::SIGTSTP {
         libc::SIGSTOP
+    } else if !before.is_null() {
+        // SAFETY: the pointer comes from `install`, is never freed and never written through.
+        unsafe { libc::sigaction(signal, before, std::ptr::null_mut()) };
+        signal
     } else {
         // SAFETY: both calls are allowed in handlers; the default action is a valid disposition.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
@@ -115,8 +128,11 @@ fn install() {
         unsafe {
             let mut before: libc::sigaction = std::mem::zeroed();
             libc::sigaction(signal, std::ptr::null(), &mut before);
-            if before.sa_sigaction != libc::SIG_DFL {
-                continue;
+            let claimed = CLAIMED.iter().find(|(s, _)| *s == signal);
+            match claimed {
+                Some((_, place)) => place.store(Box::into_raw(Box::new(before)), Ordering::SeqCst),
+                None if before.sa_sigaction != libc::SIG_DFL => continue,
+                None => {}
             }
             let mut action: libc::sigaction = std::mem::zeroed();
             let handler: extern "C" fn(libc::c_int) = on_signal;
