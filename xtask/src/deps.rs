@@ -105,7 +105,8 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     // Whole machines: no instruction set is named here.
-    row("softmmu-core", &[], &[]),
+    row("softmmu-opts", &[], &[]),
+    row("softmmu-core", &["softmmu-opts", "tcg-mem"], &[]),
     // Registration with the host's kernel: knows guests as values only.
     row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
@@ -126,7 +127,6 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     // System mode's host side: no guest ISA, no device.
-    row("softmmu-opts", &[], &[]),
     row("softmmu-hostio", &[], &[]),
     row(
         "softmmu-chardev",
