@@ -55,9 +55,6 @@ impl Default for EngineConfig {
             one_insn_per_tb: false,
             max_insns: 64,
             brief_runs: 256,
-                .ok()
-                .and_then(|s| s.parse().ok())
-                .unwrap_or(64),
             brief_blocks: 2048,
             code_bytes: 256 << 20,
             return_stack_bytes: 256 << 10,
