@@ -107,6 +107,7 @@ const ALLOWED: &[Row] = &[
     // Whole machines: no instruction set is named here.
     row("softmmu-opts", &[], &[]),
     row("softmmu-core", &["softmmu-opts", "tcg-mem"], &[]),
+    row("softmmu-devices", &["softmmu-core", "tcg-mem"], &[]),
     // Registration with the host's kernel: knows guests as values only.
     row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
