@@ -2,9 +2,9 @@
 
 use crate::block::{PAGE_BITS, Piece};
 use crate::engine::Engine;
-use tcg_ir::{Block, Effects, Op, OpClass};
+use tcg_ir::{Block, Op, OpClass};
 use tcg_mem::{GuestVa, MemFault};
-use tcg_target::TranslateCtx;
+use tcg_target::{BlockLimits, TranslateCtx};
 
 const PAGE: u64 = 1 << PAGE_BITS;
 
@@ -90,12 +90,12 @@ impl Reader<'_> {
         })
     }
 
-    fn translate(&mut self, pc: u64, mode: u32, max_insns: u32) -> Result<Block, MemFault> {
+    fn translate(&mut self, pc: u64, mode: u32, limits: BlockLimits) -> Result<Block, MemFault> {
         let engine = self.engine;
         let mut fetch = |va: GuestVa, buf: &mut [u8]| self.fetch(va, buf);
         let mut ctx = TranslateCtx {
             fetch: &mut fetch,
-            max_insns,
+            limits,
             parallel: engine.is_parallel(),
         };
         engine.isa.translate(pc, mode, &mut ctx)
@@ -108,7 +108,7 @@ impl Engine {
         &self,
         pc: u64,
         mode: u32,
-        max_insns: u32,
+        limits: BlockLimits,
         guarded: Guarded,
     ) -> Result<Source, MemFault> {
         let mut reader = Reader {
@@ -117,12 +117,16 @@ impl Engine {
             pages: Vec::with_capacity(2),
             recorded: Vec::new(),
         };
-        let mut ir = reader.translate(pc, mode, max_insns)?;
+        let mut ir = reader.translate(pc, mode, limits)?;
         if !reader.recorded.is_empty() {
             // Such a block must not run on after a store of its own to itself.
             let until = insns_until_write(&ir);
             if until < ir.guest_insns {
-                ir = reader.translate(pc, mode, until)?;
+                let limits = BlockLimits {
+                    max_insns: until,
+                    ..limits
+                };
+                ir = reader.translate(pc, mode, limits)?;
             }
         }
         // What was read ahead does not count.
@@ -154,7 +158,7 @@ fn insns_until_write(ir: &Block) -> u32 {
     for i in &ir.insts {
         match i.op {
             Op::InsnStart => n += 1,
-            Op::Call if i.lane == Effects::Pure as u8 => {}
+            Op::Call if !i.calls_with_state() => {}
             Op::Call => return n.max(1),
             op if op.class() == OpClass::Store => return n.max(1),
             _ => {}

@@ -9,11 +9,12 @@ use crate::jit::{Compiled, Compiler};
 use crate::source::{Guarded, Source};
 use crate::stats::Counters;
 use crate::verify;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 use tcg_debug::log_mask;
 use tcg_ir::Block;
 use tcg_mem::{GuestVa, MemFault};
+use tcg_target::BlockLimits;
 use tcg_x64::Opts;
 
 /// Why there is no block.
@@ -27,27 +28,31 @@ pub(crate) enum Failed {
 impl Engine {
     /// One instruction in IR, not kept and not protected.
     pub(crate) fn one_insn(&self, pc: u64, mode: u32) -> Result<Block, MemFault> {
-        Ok(self.source(pc, mode, 1, Guarded::No)?.ir)
+        Ok(self.source(pc, mode, BlockLimits::full(1), Guarded::No)?.ir)
     }
 
-    /// Translates the block at `pc` and enters it in the table.
+    /// Translates the block at `pc` and enters it in the table. `brief`: it has not run yet, and may not run often.
     #[cold]
     pub(crate) fn translate(
         &self,
         pc: u64,
         mode: u32,
+        brief: bool,
         compiler: &mut Compiler,
     ) -> Result<&TransBlock, Failed> {
         let start = Instant::now();
-        let mut max_insns = match self.cfg.one_insn_per_tb {
-            true => 1,
-            false => self.cfg.max_insns.max(1),
+        let mut limits = BlockLimits {
+            max_insns: match self.cfg.one_insn_per_tb {
+                true => 1,
+                false => self.cfg.max_insns.max(1),
+            },
+            brief: brief && self.cfg.brief_runs != 0 && self.cfg.backend == Backend::Jit,
         };
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
             let source = match self.stops.breaking() {
-                false => self.source(pc, mode, max_insns, Guarded::Yes),
-                true => self.source_to_stop(pc, mode, max_insns),
+                false => self.source(pc, mode, limits, Guarded::Yes),
+                true => self.source_to_stop(pc, mode, limits),
             };
             let source = source.map_err(Failed::Fetch)?;
             if self.cfg.verify_ir {
@@ -55,14 +60,15 @@ impl Engine {
             }
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(source, since),
-                Backend::Jit => match self.compile(compiler, &source) {
+                Backend::Jit => match self.compile(compiler, &source, limits) {
                     Some(c) => {
                         self.report(&source.ir, c.code);
-                        self.publish_code(source, c, since)
+                        self.publish_code(source, c, limits, since)
                     }
                     None => {
-                        assert!(max_insns > 1, "one instruction at {pc:#x} is too complex");
-                        max_insns = (source.ir.guest_insns / 2).clamp(1, max_insns - 1);
+                        let max = limits.max_insns;
+                        assert!(max > 1, "one instruction at {pc:#x} is too complex");
+                        limits.max_insns = (source.ir.guest_insns / 2).clamp(1, max - 1);
                         continue;
                     }
                 },
@@ -78,13 +84,18 @@ impl Engine {
         Ok(block)
     }
 
-    fn compile<'a>(&self, compiler: &'a mut Compiler, source: &Source) -> Option<Compiled<'a>> {
+    fn compile<'a>(
+        &self,
+        compiler: &'a mut Compiler,
+        source: &Source,
+        limits: BlockLimits,
+    ) -> Option<Compiled<'a>> {
         // Code that is verified at entry has to come back to the entry, and reports want to see every round.
         let loops = source.verify.is_empty() && !self.stops.breaking() && !self.no_chain();
         let opts = Opts {
             parallel: self.is_parallel(),
             window: !self.mem.is_identity(),
-            loops: loops && self.cfg.max_insns > 1 && !self.cfg.one_insn_per_tb,
+            loops: loops && limits.max_insns > 1 && !limits.brief,
             max_regs: 0,
         };
         compiler.compile(&source.ir, self.isa, &self.cfg, opts)
@@ -118,9 +129,13 @@ impl Engine {
         &self,
         source: Source,
         c: Compiled<'_>,
+        limits: BlockLimits,
         since: u64,
     ) -> Result<Option<&TransBlock>, Failed> {
         let mut block = TransBlock::bare(source.ir.pc, source.ir.mode);
+        if limits.brief {
+            block.runs_left = AtomicU32::new(self.cfg.brief_runs);
+        }
         block.maps = c.maps.into();
         block.links = c.links;
         block.loops = c.loops;
