@@ -95,7 +95,7 @@ pub struct Boot {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum StartMap {
-    /// `image`: from 0 to the end of everything that was loaded, a power of two.
+    /// `image`: from 0 to the end of everything that was loaded, a power of four.
     Word(String),
     /// Virtual and physical address, bytes.
     Fixed([u64; 3]),

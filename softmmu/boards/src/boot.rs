@@ -230,7 +230,9 @@ impl Plan<'_> {
         let map = match &boot.map {
             Some(StartMap::Fixed([va, pa, size])) => Some((*va, *pa, *size)),
             Some(StartMap::Word(word)) if word == "image" => {
-                Some((0, 0, end.max(1).next_power_of_two()))
+                // A power of four from 4 KiB, as page sizes of embedded Power are.
+                let bits = end.max(4096).next_power_of_two().trailing_zeros();
+                Some((0, 0, 1 << bits.next_multiple_of(2)))
             }
             Some(StartMap::Word(word)) => {
                 return Err(self.user(format!(
