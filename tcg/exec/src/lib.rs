@@ -20,6 +20,7 @@ mod jit;
 mod lock;
 mod lookup;
 mod observe;
+mod prefix;
 mod retstack;
 mod safepoint;
 mod source;
@@ -28,7 +29,6 @@ mod stops;
 mod table;
 mod translate;
 mod vcpu;
-mod verify;
 
 pub use engine::{Backend, Engine, EngineConfig};
 pub use exit::Exit;

@@ -151,17 +151,20 @@ impl Cpu {
     /// The block for an address, translated if need be.
     pub(crate) fn find(&self, pc: u64, mode: u32) -> Result<&TransBlock, Failed> {
         self.count(|s| &s.lookups);
-        let found = self.engine.table.get(pc, mode);
-        if let Some(block) = found {
-            if !block.has_run_enough() {
-                return Ok(block);
-            }
-            self.engine.retire(block);
-            Counters::bump(&self.engine.counters.extended);
+        if let Some(block) = self.engine.table.get(pc, mode) {
+            return Ok(block);
         }
         let mut compiler = self.compiler.borrow_mut();
+        self.engine.translate(pc, mode, true, &mut compiler)
+    }
+
+    /// A full translation in place of a brief one.
+    pub(crate) fn extend(&self, brief: &TransBlock) -> Result<&TransBlock, Failed> {
+        self.engine.retire(brief);
+        Counters::bump(&self.engine.counters.extended);
+        let mut compiler = self.compiler.borrow_mut();
         self.engine
-            .translate(pc, mode, found.is_none(), &mut compiler)
+            .translate(brief.pc, brief.mode, false, &mut compiler)
     }
 
     /// The last thing before a block is entered from Rust: reports it. Gives its code.
