@@ -154,7 +154,7 @@ impl GuestPort for Aarch64Port {
         cpu.state_mut::<A64State>().tpidr = tls;
     }
 
-    /// X0 to X30, SP, PC, PSTATE; the vectors with FPSR and FPCR; the thread pointer. [Linux arch/arm64/kernel/ptrace.c]
+    /// X0 to X30, SP, PC, PSTATE; the vectors with FPSR and FPCR; the thread pointer. (Linux arch/arm64/kernel/ptrace.c)
     fn core_registers(&self, cpu: &Vcpu) -> Option<CoreRegisters> {
         const NT_FPREGSET: u32 = 2;
         const NT_ARM_TLS: u32 = 0x401;

@@ -1,4 +1,5 @@
 //! A library whose tests tell which machine they ran on.
+#![forbid(unsafe_code)]
 
 /// Sum of the squares up to `n`.
 pub fn squares(n: u64) -> u64 {
