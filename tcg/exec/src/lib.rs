@@ -11,6 +11,7 @@
 mod asm;
 mod block;
 mod codebuf;
+mod codepages;
 mod engine;
 mod env;
 mod exit;
@@ -22,16 +23,19 @@ mod lookup;
 mod observe;
 mod retstack;
 mod safepoint;
+mod softtlb;
 mod source;
 mod stats;
 mod stops;
+mod sys;
+mod sysmem;
 mod table;
 mod translate;
 mod vcpu;
 mod verify;
 
 pub use engine::{Backend, Engine, EngineConfig};
-pub use exit::Exit;
+pub use exit::{Event, Exit};
 pub use fault::handle_host_fault;
 pub use stats::Stats;
 pub use stops::{WatchHit, Watchpoint};

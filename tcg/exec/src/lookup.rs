@@ -21,26 +21,29 @@ pub(crate) unsafe fn cpu_of<'a>(state: *mut u8) -> &'a Cpu {
 }
 
 /// The block at the header's pc and mode, or `None` with the exit fields set.
-fn target(cpu: &Cpu) -> Option<&TransBlock> {
-    if cpu
-        .env
-        .interrupt()
-        .load(std::sync::atomic::Ordering::Relaxed)
-        != 0
-    {
-        cpu.set_exit_kind(kind::INTERRUPT);
+pub(crate) fn target(cpu: &Cpu) -> Option<&TransBlock> {
+    loop {
+        if cpu
+            .env
+            .interrupt()
+            .load(std::sync::atomic::Ordering::Relaxed)
+            != 0
+        {
+            cpu.set_exit_kind(kind::INTERRUPT);
+            return None;
+        }
+        match (cpu.find(cpu.pc(), cpu.mode()), &cpu.sys) {
+            (Ok(block), _) => return Some(block),
+            (Err(Failed::Full), _) => cpu.set_exit_kind(kind::FLUSH),
+            (Err(Failed::Fetch(fault)), _) => cpu.set_fault(&fault),
+            (Err(Failed::Refused(fault)), Some(sys)) => {
+                if cpu.deliver_fault(sys, &fault) {
+                    continue;
+                }
+            }
+            (Err(Failed::Alone | Failed::Refused(_)), _) => cpu.set_exit_kind(kind::ONE_INSN),
+        }
         return None;
-    }
-    match cpu.find(cpu.pc(), cpu.mode()) {
-        Ok(block) => Some(block),
-        Err(Failed::Full) => {
-            cpu.set_exit_kind(kind::FLUSH);
-            None
-        }
-        Err(Failed::Fetch(fault)) => {
-            cpu.set_fault(&fault);
-            None
-        }
     }
 }
 
@@ -76,7 +79,7 @@ pub(crate) unsafe extern "C" fn indirect(state: *mut u8) -> usize {
     cpu.count(|s| &s.indirect_lookups);
     let Some(block) = target(cpu) else { return 0 };
     if may_link(cpu) {
-        cpu.env.cache(block.pc, block.mode, block.entry as u64);
+        cpu.cache_jump(block.pc, block.mode, block.entry as u64);
     }
     cpu.enter_block(block)
 }
@@ -99,6 +102,11 @@ pub(crate) unsafe extern "C" fn dynamic(state: *mut u8) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
     cpu.update_mode();
+    if let Some(sys) = &cpu.sys
+        && !cpu.take_interrupts(sys)
+    {
+        return 0;
+    }
     let Some(block) = target(cpu) else { return 0 };
     cpu.enter_block(block)
 }
@@ -115,7 +123,7 @@ pub(crate) unsafe extern "C" fn invalid(state: *mut u8, entry: usize) -> usize {
     cpu.set_pc(old.pc);
     cpu.set_mode(old.mode);
     let Some(block) = target(cpu) else { return 0 };
-    if may_link(cpu) && block.entry != entry {
+    if may_link(cpu) && block.entry != entry && block.phys == old.phys {
         cpu.engine.forward(old, block);
     }
     cpu.enter_block(block)
@@ -142,7 +150,7 @@ pub(crate) unsafe extern "C" fn sentinel(state: *mut u8) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
     // The tag is that of no code: the low 48 bits of all ones as the address.
-    cpu.set_pc(cpu.engine.mem.limit() - 1);
+    cpu.set_pc(cpu.engine.mem.limit().wrapping_sub(1));
     cpu.set_exit_kind(kind::AGAIN);
     0
 }

@@ -106,6 +106,19 @@ impl Safepoint {
         if self.generation() != seen {
             return;
         }
+        self.stop(|| {
+            work();
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        });
+    }
+
+    /// Runs `work` while nobody runs. The caller must not be running itself.
+    pub(crate) fn stop_others(&self, work: impl FnOnce()) {
+        let _alone = self.stopper.lock();
+        self.stop(work);
+    }
+
+    fn stop(&self, work: impl FnOnce()) {
         self.pending.store(true, Ordering::SeqCst);
         loop {
             let count = self.left.count();
@@ -123,7 +136,6 @@ impl Safepoint {
             self.left.wait(count);
         }
         work();
-        self.generation.fetch_add(1, Ordering::AcqRel);
         self.pending.store(false, Ordering::SeqCst);
         self.done.happen();
     }
