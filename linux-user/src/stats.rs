@@ -98,6 +98,7 @@ impl Stats {
             ("time, system calls and signals", ms(sum(|t| &t.serve_ns))),
             ("threads", threads.len().to_string()),
             ("blocks translated", s.blocks.to_string()),
+            ("blocks translated again in full", s.extended.to_string()),
             ("blocks translated in vain", s.dropped.to_string()),
             ("guest instructions translated", s.guest_insns.to_string()),
             ("host bytes", s.code_bytes.to_string()),

@@ -104,6 +104,9 @@ const ALLOWED: &[Row] = &[
         ],
         &[],
     ),
+    // Whole machines: no instruction set is named here.
+    row("softmmu-opts", &[], &[]),
+    row("softmmu-core", &["softmmu-opts", "tcg-mem"], &[]),
     // Registration with the host's kernel: knows guests as values only.
     row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
@@ -124,7 +127,6 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     // System mode's host side: no guest ISA, no device.
-    row("softmmu-opts", &[], &[]),
     // Entering a foreign root: namespaces and mounts of the host.
     row("rootfs", &[], &[]),
     // The executable: front ends only.

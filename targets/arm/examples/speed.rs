@@ -47,7 +47,7 @@ fn blocks(isa: &Arm, start: u64, bytes: &[u8], pc: &mut u64) -> (Vec<Block>, Dur
     while *pc + 4 < end && out.len() < MOST {
         let mut ctx = TranslateCtx {
             fetch: &mut fetch,
-            max_insns: 64,
+            limits: tcg_target::BlockLimits::full(64),
             parallel: false,
         };
         match isa.translate(*pc | 1, 0, &mut ctx) {

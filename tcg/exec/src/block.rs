@@ -3,7 +3,7 @@
 use crate::lock::Lock;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use tcg_ir::Block;
 
 /// log2 of the size of a page, the unit of protection and invalidation.
@@ -41,6 +41,9 @@ pub(crate) struct TransBlock {
     pub forwarders: Lock<Vec<usize>>,
     /// Offset of the compiled code in the block: behind that comparison.
     pub body: usize,
+    /// Of a brief translation: after so many more runs a full one takes its place. 0 for any other. Until then nothing
+    /// links to it, so that each run is seen.
+    pub runs_left: AtomicU32,
 }
 
 /// A direct link: where it leads.
@@ -83,6 +86,7 @@ impl TransBlock {
             verify: Box::default(),
             forwarders: Lock::new(Vec::new()),
             body: 0,
+            runs_left: AtomicU32::new(0),
         }
     }
 
@@ -94,6 +98,20 @@ impl TransBlock {
     /// Marks it as out of date; whether it was valid.
     pub(crate) fn invalidate(&self) -> bool {
         self.valid.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether this is a brief translation, which nothing may link to.
+    pub(crate) fn is_brief(&self) -> bool {
+        self.runs_left.load(Ordering::Relaxed) != 0
+    }
+
+    /// Counts a run; true if it was the last of a brief translation. Threads may race: then it runs a little longer.
+    pub(crate) fn has_run_enough(&self) -> bool {
+        let left = self.runs_left.load(Ordering::Relaxed);
+        if left > 1 {
+            self.runs_left.store(left - 1, Ordering::Relaxed);
+        }
+        left == 1
     }
 
     /// The direct link whose stub called from before `host`.

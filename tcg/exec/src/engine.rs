@@ -36,6 +36,8 @@ pub struct EngineConfig {
     pub one_insn_per_tb: bool,
     /// Longest block in guest instructions.
     pub max_insns: u32,
+    /// A block is translated only up to its first exit until it has run so often; 0: never.
+    pub brief_runs: u32,
     /// Size of the code buffer (only what is used gets memory).
     pub code_bytes: usize,
     /// Size of a thread's paired-return stack.
@@ -52,6 +54,7 @@ impl Default for EngineConfig {
             backend: Backend::Jit,
             one_insn_per_tb: false,
             max_insns: 64,
+            brief_runs: 8,
             code_bytes: 256 << 20,
             return_stack_bytes: 256 << 10,
             baseline_host: false,
@@ -280,6 +283,11 @@ impl Engine {
     /// Invalidates one block, which found its guest code changed.
     pub(crate) fn invalidate_block(&self, block: &TransBlock) {
         Counters::bump(&self.counters.verify_misses);
+        self.retire(block);
+    }
+
+    /// Takes one block out of use.
+    pub(crate) fn retire(&self, block: &TransBlock) {
         let mut inner = self.inner.lock();
         if block.invalidate() {
             self.unlink(block, &mut inner);

@@ -47,9 +47,9 @@ pub(crate) fn target(cpu: &Cpu) -> Option<&TransBlock> {
     }
 }
 
-/// Whether code may be linked so that this runtime is not asked again.
-fn may_link(cpu: &Cpu) -> bool {
-    !cpu.engine.no_chain()
+/// Whether a block may be linked to so that this runtime is not asked again.
+fn may_link(cpu: &Cpu, to: &TransBlock) -> bool {
+    !to.is_brief() && !cpu.engine.no_chain()
 }
 
 /// A direct link that is not patched yet, or the interrupt flag is set on the way to it; `stub` is the address behind
@@ -65,7 +65,7 @@ pub(crate) unsafe extern "C" fn direct(state: *mut u8, stub: usize) -> usize {
     cpu.set_mode(link.mode);
     let site = from.entry + from.body + link.site as usize;
     let Some(block) = target(cpu) else { return 0 };
-    if may_link(cpu) {
+    if may_link(cpu, block) {
         cpu.engine.code.patch_rel32(site, block.entry);
         Counters::bump(&cpu.engine.counters.links);
     }
@@ -78,7 +78,7 @@ pub(crate) unsafe extern "C" fn indirect(state: *mut u8) -> usize {
     let cpu = unsafe { cpu_of(state) };
     cpu.count(|s| &s.indirect_lookups);
     let Some(block) = target(cpu) else { return 0 };
-    if may_link(cpu) {
+    if may_link(cpu, block) {
         cpu.cache_jump(block.pc, block.mode, block.entry as u64);
     }
     cpu.enter_block(block)
@@ -90,7 +90,7 @@ pub(crate) unsafe extern "C" fn inline_cache(state: *mut u8, site: usize, imm: u
     let cpu = unsafe { cpu_of(state) };
     cpu.count(|s| &s.indirect_lookups);
     let Some(block) = target(cpu) else { return 0 };
-    if may_link(cpu) {
+    if may_link(cpu, block) {
         cpu.engine.fill_inline_cache(site, imm, block);
         cpu.env.cache(block.pc, block.mode, block.entry as u64);
     }
@@ -123,7 +123,7 @@ pub(crate) unsafe extern "C" fn invalid(state: *mut u8, entry: usize) -> usize {
     cpu.set_pc(old.pc);
     cpu.set_mode(old.mode);
     let Some(block) = target(cpu) else { return 0 };
-    if may_link(cpu) && block.entry != entry && block.phys == old.phys {
+    if may_link(cpu, block) && block.entry != entry && block.phys == old.phys {
         cpu.engine.forward(old, block);
     }
     cpu.enter_block(block)

@@ -4,7 +4,7 @@ use crate::block::{PAGE_BITS, Piece};
 use crate::engine::Engine;
 use tcg_ir::{Block, Effects, Op, OpClass};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault, UserMem};
-use tcg_target::TranslateCtx;
+use tcg_target::{BlockLimits, TranslateCtx};
 
 const PAGE: u64 = 1 << PAGE_BITS;
 
@@ -97,12 +97,12 @@ impl Reader<'_> {
         })
     }
 
-    fn translate(&mut self, pc: u64, mode: u32, max_insns: u32) -> Result<Block, MemFault> {
+    fn translate(&mut self, pc: u64, mode: u32, limits: BlockLimits) -> Result<Block, MemFault> {
         let engine = self.engine;
         let mut fetch = |va: GuestVa, buf: &mut [u8]| self.fetch(va, buf);
         let mut ctx = TranslateCtx {
             fetch: &mut fetch,
-            max_insns,
+            limits,
             parallel: engine.is_parallel(),
         };
         engine.isa.translate(pc, mode, &mut ctx)
@@ -136,7 +136,7 @@ impl Engine {
         &self,
         pc: u64,
         mode: u32,
-        max_insns: u32,
+        limits: BlockLimits,
         guarded: Guarded,
     ) -> Result<Source, MemFault> {
         let mut reader = Reader {
@@ -148,19 +148,23 @@ impl Engine {
         };
         if let Guarded::Page(host) = guarded {
             reader.pages.push((host >> PAGE_BITS) as u64);
-            let ir = reader.translate(pc, mode, max_insns)?;
+            let ir = reader.translate(pc, mode, limits)?;
             return Ok(Source {
                 verify: Vec::new(),
                 pages: reader.pages,
                 ir,
             });
         }
-        let mut ir = reader.translate(pc, mode, max_insns)?;
+        let mut ir = reader.translate(pc, mode, limits)?;
         if !reader.recorded.is_empty() {
             // Such a block must not run on after a store of its own to itself.
             let until = insns_until_write(&ir);
             if until < ir.guest_insns {
-                ir = reader.translate(pc, mode, until)?;
+                let limits = BlockLimits {
+                    max_insns: until,
+                    ..limits
+                };
+                ir = reader.translate(pc, mode, limits)?;
             }
         }
         // What was read ahead does not count.

@@ -43,6 +43,8 @@ counters! {
     blocks,
     /// Translations dropped because another thread was first or the code changed meanwhile.
     dropped,
+    /// Brief translations that have run so often that full ones took their place.
+    extended,
     /// Guest instructions in published blocks.
     guest_insns,
     /// Bytes of host code of published blocks.

@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tcg_ir::{Block, Builder, ExitInfo, ExitKind, Op, Value};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
+use tcg_target::BlockLimits;
 
 /// The trap code of a block at a breakpoint; no ISA's.
 pub(crate) const BREAK: u32 = u32::MAX;
@@ -174,21 +175,21 @@ impl Engine {
         &self,
         pc: u64,
         mode: u32,
-        max_insns: u32,
+        limits: BlockLimits,
         guarded: Guarded,
     ) -> Result<Source, MemFault> {
         if self.stops.is_break(pc) {
-            let mut source = self.source(pc, mode, 1, guarded)?;
+            let mut source = self.source(pc, mode, BlockLimits::full(1), guarded)?;
             source.ir = stop_block(self, &source.ir);
             return Ok(source);
         }
-        let source = self.source(pc, mode, max_insns, guarded)?;
+        let source = self.source(pc, mode, limits, guarded)?;
         let starts = source.ir.insts.iter().filter(|i| i.op == Op::InsnStart);
         let before = starts
             .skip(1)
             .position(|i| self.stops.is_break(i.imm as u64));
         match before {
-            Some(n) => self.source(pc, mode, n as u32 + 1, guarded),
+            Some(n) => self.source(pc, mode, BlockLimits::full(n as u32 + 1), guarded),
             None => Ok(source),
         }
     }
@@ -238,7 +239,10 @@ impl Cpu {
         }
         let ir = match cached.insns.get(&(pc, mode)) {
             Some(ir) => Rc::clone(ir),
-            None => match self.engine.source(pc, mode, 1, Guarded::Yes) {
+            None => match self
+                .engine
+                .source(pc, mode, BlockLimits::full(1), Guarded::Yes)
+            {
                 Err(fault) => return Some(Exit::Fault(fault)),
                 // Code on pages that cannot be protected is read each time.
                 Ok(source) if !source.verify.is_empty() => Rc::new(source.ir),

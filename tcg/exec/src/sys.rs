@@ -15,7 +15,9 @@ use std::sync::atomic::Ordering;
 use tcg_ir::Block;
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault, PhysPage};
 use tcg_target::system::BUS_ERROR;
-use tcg_target::{CpuHost, CpuSocket, Outcome, SysCpu, SysFault, System, TranslateCtx};
+use tcg_target::{
+    BlockLimits, CpuHost, CpuSocket, Outcome, SysCpu, SysFault, System, TranslateCtx,
+};
 
 /// What a virtual CPU of a machine has besides that of user mode.
 pub(crate) struct Sys {
@@ -209,11 +211,7 @@ impl Cpu {
                 _ => Failed::Alone,
             });
         };
-        if let Some(block) = self.engine.table.get(pc, mode, host as u64) {
-            return Ok(block);
-        }
-        let made = self.translate_in(Guarded::Page(host), pc, mode);
-        match made {
+        match self.find_at(pc, mode, host as u64, Guarded::Page(host)) {
             // Nothing but that it goes on in another page keeps an instruction in memory from being read.
             Err(Failed::Fetch(_)) => Err(Failed::Alone),
             other => other,
@@ -242,7 +240,7 @@ impl Cpu {
         };
         let mut ctx = TranslateCtx {
             fetch: &mut fetch,
-            max_insns: 1,
+            limits: BlockLimits::full(1),
             parallel: self.engine.is_parallel(),
         };
         let made = self.engine.isa.translate(pc, mode, &mut ctx);

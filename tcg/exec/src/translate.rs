@@ -9,12 +9,12 @@ use crate::jit::{Compiled, Compiler};
 use crate::source::{Guarded, Source, fetch_from};
 use crate::stats::Counters;
 use crate::verify;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 use tcg_debug::log_mask;
 use tcg_ir::Block;
 use tcg_mem::{GuestVa, MemFault, PAGE};
-use tcg_target::SysFault;
+use tcg_target::{BlockLimits, SysFault};
 use tcg_x64::Opts;
 
 /// Why there is no block.
@@ -44,22 +44,26 @@ fn bare(ir: &Block, guarded: Guarded) -> TransBlock {
 impl Engine {
     /// One instruction in IR, not kept and not protected.
     pub(crate) fn one_insn(&self, pc: u64, mode: u32) -> Result<Block, MemFault> {
-        Ok(self.source(pc, mode, 1, Guarded::No)?.ir)
+        Ok(self.source(pc, mode, BlockLimits::full(1), Guarded::No)?.ir)
     }
 
-    /// Translates the block at `pc` and enters it in the table.
+    /// Translates the block at `pc` and enters it in the table. `brief`: it has not run yet, and may not run often.
     #[cold]
     pub(crate) fn translate(
         &self,
         pc: u64,
         mode: u32,
         guarded: Guarded,
+        brief: bool,
         compiler: &mut Compiler,
     ) -> Result<&TransBlock, Failed> {
         let start = Instant::now();
-        let mut max_insns = match self.cfg.one_insn_per_tb {
-            true => 1,
-            false => self.cfg.max_insns.max(1),
+        let mut limits = BlockLimits {
+            max_insns: match self.cfg.one_insn_per_tb {
+                true => 1,
+                false => self.cfg.max_insns.max(1),
+            },
+            brief: brief && self.cfg.brief_runs != 0 && self.cfg.backend == Backend::Jit,
         };
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
@@ -67,8 +71,8 @@ impl Engine {
                 self.mark_page(machine, host);
             }
             let source = match self.stops.breaking() {
-                false => self.source(pc, mode, max_insns, guarded),
-                true => self.source_to_stop(pc, mode, max_insns, guarded),
+                false => self.source(pc, mode, limits, guarded),
+                true => self.source_to_stop(pc, mode, limits, guarded),
             };
             let source = source.map_err(Failed::Fetch)?;
             if self.cfg.verify_ir {
@@ -76,14 +80,15 @@ impl Engine {
             }
             let made = match self.cfg.backend {
                 Backend::Interp => self.publish_ir(source, since, guarded),
-                Backend::Jit => match self.compile(compiler, &source) {
+                Backend::Jit => match self.compile(compiler, &source, limits) {
                     Some(c) => {
                         self.report(&source.ir, c.code, guarded);
-                        self.publish_code(source, c, since, guarded)
+                        self.publish_code(source, c, limits, since, guarded)
                     }
                     None => {
-                        assert!(max_insns > 1, "one instruction at {pc:#x} is too complex");
-                        max_insns = (source.ir.guest_insns / 2).clamp(1, max_insns - 1);
+                        let max = limits.max_insns;
+                        assert!(max > 1, "one instruction at {pc:#x} is too complex");
+                        limits.max_insns = (source.ir.guest_insns / 2).clamp(1, max - 1);
                         continue;
                     }
                 },
@@ -99,7 +104,12 @@ impl Engine {
         Ok(block)
     }
 
-    fn compile<'a>(&self, compiler: &'a mut Compiler, source: &Source) -> Option<Compiled<'a>> {
+    fn compile<'a>(
+        &self,
+        compiler: &'a mut Compiler,
+        source: &Source,
+        limits: BlockLimits,
+    ) -> Option<Compiled<'a>> {
         // Code that is verified at entry has to come back to the entry, and reports want to see every round.
         let loops = source.verify.is_empty() && !self.stops.breaking() && !self.no_chain();
         let opts = Opts {
@@ -109,7 +119,7 @@ impl Engine {
                 .machine
                 .as_ref()
                 .map(|m| m.system.mmu_index(source.ir.mode, false)),
-            loops: loops && self.cfg.max_insns > 1 && !self.cfg.one_insn_per_tb,
+            loops: loops && limits.max_insns > 1 && !limits.brief,
             max_regs: 0,
         };
         compiler.compile(&source.ir, self.isa, &self.cfg, opts)
@@ -148,10 +158,14 @@ impl Engine {
         &self,
         source: Source,
         c: Compiled<'_>,
+        limits: BlockLimits,
         since: u64,
         guarded: Guarded,
     ) -> Result<Option<&TransBlock>, Failed> {
         let mut block = bare(&source.ir, guarded);
+        if limits.brief {
+            block.runs_left = AtomicU32::new(self.cfg.brief_runs);
+        }
         block.maps = c.maps.into();
         block.links = c.links;
         block.loops = c.loops;

@@ -156,24 +156,31 @@ impl Cpu {
     /// The block for an address, translated if need be.
     pub(crate) fn find(&self, pc: u64, mode: u32) -> Result<&TransBlock, Failed> {
         self.count(|s| &s.lookups);
-        if let Some(sys) = &self.sys {
-            return self.find_in_page(sys, pc, mode);
+        match &self.sys {
+            Some(sys) => self.find_in_page(sys, pc, mode),
+            None => self.find_at(pc, mode, 0, Guarded::Yes),
         }
-        if let Some(block) = self.engine.table.get(pc, mode, 0) {
-            return Ok(block);
-        }
-        self.translate_in(Guarded::Yes, pc, mode)
     }
 
-    /// Translates the block for an address.
-    pub(crate) fn translate_in(
+    /// The block of a key, translated if need be.
+    pub(crate) fn find_at(
         &self,
-        guarded: Guarded,
         pc: u64,
         mode: u32,
+        phys: u64,
+        guarded: Guarded,
     ) -> Result<&TransBlock, Failed> {
+        let found = self.engine.table.get(pc, mode, phys);
+        if let Some(block) = found {
+            if !block.has_run_enough() {
+                return Ok(block);
+            }
+            self.engine.retire(block);
+            Counters::bump(&self.engine.counters.extended);
+        }
         let mut compiler = self.compiler.borrow_mut();
-        self.engine.translate(pc, mode, guarded, &mut compiler)
+        self.engine
+            .translate(pc, mode, guarded, found.is_none(), &mut compiler)
     }
 
     /// Enters an address into the jump cache.

@@ -81,6 +81,32 @@ fn recursion_with_paired_returns_gives_the_right_answer() {
 }
 
 #[test]
+fn brief_translations_give_way_to_full_ones() {
+    let mut g = Guest::new(EngineConfig {
+        brief_runs: 4,
+        ..config(Backend::Jit)
+    });
+    g.write(TEXT, &[call(2), trap(1, 0)]);
+    g.write(TEXT + 8, &fib());
+    g.set(0, 3);
+    assert_eq!(g.run_to(TEXT, 1), 2);
+    let few = g.engine.stats();
+    assert_eq!(few.invalidations, 0, "{few:?}");
+    assert!(few.links == 0 || few.extended > 0, "{few:?}");
+    for _ in 0..8 {
+        g.set(0, 15);
+        assert_eq!(g.run_to(TEXT, 1), 610);
+        assert_eq!(g.r(6), STACK as u32);
+    }
+    let (many, lookups) = (g.engine.stats(), g.cpu.stats().lookups);
+    assert!(many.extended > 4 && many.links > 8, "{many:?}");
+    g.set(0, 15);
+    assert_eq!(g.run_to(TEXT, 1), 610);
+    assert_eq!(g.engine.stats().extended, many.extended);
+    assert!(g.cpu.stats().lookups <= lookups + 4);
+}
+
+#[test]
 fn recursion_deeper_than_the_return_stack_comes_back() {
     each(|b| {
         let mut g = Guest::new(EngineConfig {

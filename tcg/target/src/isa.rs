@@ -6,12 +6,41 @@ use tcg_mem::{Access, GuestVa, MemFault};
 /// Reads guest code: fills the buffer from an address, gives the number of bytes that are executable there.
 pub type Fetch<'a> = dyn FnMut(GuestVa, &mut [u8]) -> Result<usize, MemFault> + 'a;
 
+/// How far a block may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockLimits {
+    /// Longest block in guest instructions (1 for `-one-insn-per-tb` and single steps).
+    pub max_insns: u32,
+    /// The block may not run often: nothing behind its first exit is translated, and nobody looks into its successors.
+    pub brief: bool,
+}
+
+impl BlockLimits {
+    /// A block that is worth its translation.
+    pub const fn full(max_insns: u32) -> BlockLimits {
+        BlockLimits {
+            max_insns,
+            brief: false,
+        }
+    }
+
+    /// Whether a block of so many instructions and exits goes no further.
+    pub fn reached(self, insns: u32, exits: usize) -> bool {
+        insns >= self.max_insns.max(1) || self.brief && exits != 0
+    }
+
+    /// Whether successors are worth looking into.
+    pub fn may_peek(self) -> bool {
+        self.max_insns > 1 && !self.brief
+    }
+}
+
 /// What a translation may look at besides the code itself.
 pub struct TranslateCtx<'a> {
     /// Reads guest code: fills the buffer from an address, gives the number of bytes that are executable there.
     pub fetch: &'a mut Fetch<'a>,
-    /// Longest block in guest instructions (1 for `-one-insn-per-tb` and single steps).
-    pub max_insns: u32,
+    /// How far the block may go.
+    pub limits: BlockLimits,
     /// Whether other threads (or processes through shared memory) may run: atomics and barriers must be real.
     pub parallel: bool,
 }

@@ -103,7 +103,7 @@ pub(crate) fn translate(
         t.b.insn_start(t.pc, t.mode.0);
         let out = t.instruction(insn);
         // A wrap around the end of the address space ends the block: its range must be a range.
-        if out == Out::End || count >= ctx.max_insns.max(1) || t.next < pc {
+        if out == Out::End || ctx.limits.reached(count, t.b.block.exits.len()) || t.next < pc {
             break out;
         }
     };
@@ -113,7 +113,7 @@ pub(crate) fn translate(
     }
     t.b.block.end_pc = end;
     let mut block = t.b.finish();
-    if ctx.max_insns > 1 {
+    if ctx.limits.may_peek() {
         peek::mark_dead_flags(&mut block, &mut fetcher);
     }
     Ok(block)

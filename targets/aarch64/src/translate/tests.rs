@@ -4,7 +4,7 @@
 use tcg_decode::rt::{RowInfo, random_insn};
 use tcg_ir::{Block, ExitKind, IndirectHint, Op};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
-use tcg_target::TranslateCtx;
+use tcg_target::{BlockLimits, TranslateCtx};
 
 use crate::decode;
 use crate::features::MODELS;
@@ -31,7 +31,7 @@ fn translate_in(mode: u32, code: &[u32]) -> Block {
     };
     let mut ctx = TranslateCtx {
         fetch: &mut fetch,
-        max_insns: 64,
+        limits: BlockLimits::full(64),
         parallel: false,
     };
     super::translate(&MODELS[0], BASE, mode, &mut ctx).expect("the first instruction is mapped")

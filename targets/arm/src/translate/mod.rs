@@ -135,7 +135,11 @@ pub(crate) fn translate(
         let out = t.instruction(len);
         t.mode = t.next_mode;
         // A wrap around the end of the address space ends the block: its range must be a range.
-        if out == Out::End || count >= ctx.max_insns.max(1) || t.next < start {
+        let exits = match t.region {
+            None => t.b.block.exits.len(),
+            Some(_) => 0,
+        };
+        if out == Out::End || ctx.limits.reached(count, exits) || t.next < start {
             break out;
         }
     };
@@ -147,7 +151,7 @@ pub(crate) fn translate(
     }
     t.b.block.end_pc = u64::from(end);
     let mut block = t.b.finish();
-    if ctx.max_insns > 1 {
+    if ctx.limits.may_peek() {
         peek::mark_dead_flags(&mut block, &mut fetcher);
     }
     Ok(block)

@@ -3,7 +3,7 @@
 
 use tcg_ir::{Block, ExitInfo, ExitKind, IndirectHint, Op};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
-use tcg_target::TranslateCtx;
+use tcg_target::{BlockLimits, TranslateCtx};
 
 use crate::features::CpuModel;
 use crate::trap;
@@ -27,7 +27,7 @@ fn translate_on(model: &str, code: &[u8], thumb: bool) -> Block {
     };
     let mut ctx = TranslateCtx {
         fetch: &mut fetch,
-        max_insns: 64,
+        limits: BlockLimits::full(64),
         parallel: false,
     };
     let model = CpuModel::find(model).expect("a model of the table");

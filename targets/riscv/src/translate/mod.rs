@@ -96,7 +96,7 @@ pub(crate) fn translate(
             _ => decode_base(&mut t, insn),
         };
         // A wrap around the end of the address space ends the block: its range must be a range.
-        if out == Out::End || count >= ctx.max_insns.max(1) || t.next < pc {
+        if out == Out::End || ctx.limits.reached(count, t.b.block.exits.len()) || t.next < pc {
             break out;
         }
     };

@@ -3,7 +3,7 @@
 
 use tcg_ir::{Block, Cond, ExitInfo, ExitKind, IndirectHint, Op};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
-use tcg_target::TranslateCtx;
+use tcg_target::{BlockLimits, TranslateCtx};
 
 use crate::features::Cpu;
 use crate::trap;
@@ -28,7 +28,7 @@ fn translate_on(cpu: &str, bits: u32, code: &[u32]) -> Block {
     };
     let mut ctx = TranslateCtx {
         fetch: &mut fetch,
-        max_insns: 64,
+        limits: BlockLimits::full(64),
         parallel: true,
     };
     let cpu = Cpu::parse(Some(cpu), bits).expect("a model");

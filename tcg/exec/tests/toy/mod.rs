@@ -233,7 +233,7 @@ impl Isa for Toy {
         };
         let mut n = 0;
         let mut ended = false;
-        while !ended && n < ctx.max_insns {
+        while !ended && !ctx.limits.reached(n, t.b.block.exits.len()) {
             let mut w = [0; 4];
             let got = (ctx.fetch)(GuestVa(t.pc.into()), &mut w);
             match got {
@@ -526,6 +526,8 @@ impl Guest {
 pub fn config(backend: Backend) -> EngineConfig {
     EngineConfig {
         backend,
+        // Counts of blocks and links are those of full translations unless a test is about the others.
+        brief_runs: 0,
         ..EngineConfig::default()
     }
 }

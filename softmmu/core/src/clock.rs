@@ -1,0 +1,114 @@
+//! The virtual clock: nanoseconds that the machine has run; and the time of day that its clocks
+//! show.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+/// What a real-time clock follows (`-rtc clock=`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RtcClock {
+    /// The host's clock, and on while the machine stands still.
+    Host,
+    /// The virtual clock.
+    Virtual,
+}
+
+const RUNNING: u64 = u64::MAX;
+
+/// See the head of the file. Stopped at first.
+pub struct Clock {
+    origin: Instant,
+    /// Host nanoseconds since `origin` at which the virtual clock was 0 (wrapping).
+    base: AtomicU64,
+    /// What it shows while it stands still.
+    stopped_at: AtomicU64,
+    rtc: RtcClock,
+    /// Seconds and nanoseconds since 1970 at the origin.
+    epoch: Duration,
+}
+
+impl Clock {
+    /// A stopped clock. `start`: the time of day at the start, if it is not the host's.
+    pub fn new(rtc: RtcClock, start: Option<Duration>) -> Clock {
+        let host = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Clock {
+            origin: Instant::now(),
+            base: AtomicU64::new(0),
+            stopped_at: AtomicU64::new(0),
+            rtc,
+            epoch: start.unwrap_or(host),
+        }
+    }
+
+    fn host_ns(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Nanoseconds that the machine has run.
+    pub fn now_ns(&self) -> u64 {
+        match self.stopped_at.load(Ordering::Acquire) {
+            RUNNING => self
+                .host_ns()
+                .wrapping_sub(self.base.load(Ordering::Acquire)),
+            stopped => stopped,
+        }
+    }
+
+    /// Goes on.
+    pub fn start(&self) {
+        let at = self.stopped_at.load(Ordering::Acquire);
+        if at != RUNNING {
+            self.base
+                .store(self.host_ns().wrapping_sub(at), Ordering::Release);
+            self.stopped_at.store(RUNNING, Ordering::Release);
+        }
+    }
+
+    /// Stands still.
+    pub fn stop(&self) {
+        let now = self.now_ns();
+        self.stopped_at.store(now, Ordering::Release);
+    }
+
+    /// Whether it goes.
+    pub fn is_running(&self) -> bool {
+        self.stopped_at.load(Ordering::Acquire) == RUNNING
+    }
+
+    /// Sets a stopped clock.
+    pub fn set(&self, now_ns: u64) {
+        self.stopped_at
+            .store(now_ns.min(RUNNING - 1), Ordering::Release);
+    }
+
+    /// The time of day, since 1970.
+    pub fn time_of_day(&self) -> Duration {
+        let since = match self.rtc {
+            RtcClock::Host => self.host_ns(),
+            RtcClock::Virtual => self.now_ns(),
+        };
+        self.epoch + Duration::from_nanos(since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stopped_clock_stands_still_and_goes_on_from_there() {
+        let clock = Clock::new(RtcClock::Virtual, Some(Duration::from_secs(1000)));
+        assert_eq!((clock.now_ns(), clock.is_running()), (0, false));
+        clock.set(5_000_000_000);
+        assert_eq!(clock.time_of_day(), Duration::from_secs(1005));
+        clock.start();
+        let first = clock.now_ns();
+        assert!((5_000_000_000..6_000_000_000).contains(&first));
+        clock.stop();
+        let second = clock.now_ns();
+        assert!(second >= first);
+        assert_eq!(clock.now_ns(), second);
+    }
+}

@@ -1,0 +1,78 @@
+//! What devices, CPUs and monitors ask of the main loop: reset, power off, the end.
+
+use crate::control::Cause;
+use crate::irq::IrqSink;
+use crate::timer::Timers;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// Something for the main loop to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Reset everything.
+    Reset(Cause),
+    /// Power off.
+    Shutdown(Cause),
+    /// End with this status.
+    Quit(u8),
+    /// Stand still because a CPU cannot go on.
+    Stuck(String),
+}
+
+/// The requests that wait.
+pub struct Requests {
+    waiting: Mutex<Vec<Request>>,
+    timers: Arc<Timers>,
+}
+
+/// Inputs of [`Requests`] as a sink: a rising edge asks.
+pub const INPUT_RESET: u32 = 0;
+/// See [`INPUT_RESET`].
+pub const INPUT_POWER_OFF: u32 = 1;
+
+impl Requests {
+    /// For the main loop that waits with these timers.
+    pub fn new(timers: Arc<Timers>) -> Arc<Requests> {
+        let waiting = Mutex::default();
+        Arc::new(Requests { waiting, timers })
+    }
+
+    /// Asks.
+    pub fn ask(&self, request: Request) {
+        self.waiting.lock().push(request);
+        self.timers.kick();
+    }
+
+    /// The guest asks for a reset.
+    pub fn reset(&self) {
+        let reason = "guest-reset";
+        self.ask(Request::Reset(Cause {
+            guest: true,
+            reason,
+        }));
+    }
+
+    /// The guest switches itself off.
+    pub fn shutdown(&self) {
+        let reason = "guest-shutdown";
+        self.ask(Request::Shutdown(Cause {
+            guest: true,
+            reason,
+        }));
+    }
+
+    /// What was asked since the last time.
+    pub fn take(&self) -> Vec<Request> {
+        std::mem::take(&mut self.waiting.lock())
+    }
+}
+
+impl IrqSink for Requests {
+    fn set_input(&self, input: u32, level: bool) {
+        match (input, level) {
+            (INPUT_RESET, true) => self.reset(),
+            (INPUT_POWER_OFF, true) => self.shutdown(),
+            _ => {}
+        }
+    }
+}

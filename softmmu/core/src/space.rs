@@ -1,0 +1,516 @@
+//! A physical address space: which memory or device answers at which address.
+//!
+//! Regions have a base, a size and a priority; where several overlap, the highest priority wins,
+//! then the one that was added last. The regions are flattened into a sorted list of disjoint
+//! ranges whenever they change; looking up is a binary search. A *window* shows a part of another
+//! space (a PCI bus behind its host bridge), which may change on its own.
+
+use crate::device::{Endian, Mmio, Widths};
+use crate::ram::Ram;
+use parking_lot::RwLock;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tcg_mem::{Bus, BusError, PAGE, PhysPage};
+
+/// What answers in a region.
+#[derive(Clone)]
+pub enum Backing {
+    /// Memory from an offset on.
+    Ram {
+        /// The memory.
+        ram: Arc<Ram>,
+        /// Of the region's first byte.
+        offset: u64,
+        /// CPUs' stores and devices' DMA go there, too.
+        writable: bool,
+    },
+    /// A device.
+    Io {
+        /// The device.
+        mmio: Arc<dyn Mmio>,
+        /// Added to the offset in the region.
+        offset: u64,
+    },
+    /// A part of another space.
+    Window {
+        /// The other space.
+        space: Arc<AddressSpace>,
+        /// The address there of the region's first byte.
+        base: u64,
+    },
+}
+
+/// A part of an address space.
+#[derive(Clone)]
+pub struct Region {
+    /// For people: `info mtree`.
+    pub name: String,
+    /// Address of the first byte.
+    pub base: u64,
+    /// Bytes; 0: nothing.
+    pub size: u64,
+    /// The highest wins.
+    pub priority: i32,
+    /// Who answers.
+    pub backing: Backing,
+}
+
+impl Region {
+    /// A device's registers.
+    pub fn io(name: impl Into<String>, base: u64, size: u64, mmio: Arc<dyn Mmio>) -> Region {
+        let backing = Backing::Io { mmio, offset: 0 };
+        Region {
+            name: name.into(),
+            base,
+            size,
+            priority: 0,
+            backing,
+        }
+    }
+
+    /// Memory, the whole of it.
+    pub fn ram(name: impl Into<String>, base: u64, ram: Arc<Ram>, writable: bool) -> Region {
+        let size = ram.len();
+        let backing = Backing::Ram {
+            ram,
+            offset: 0,
+            writable,
+        };
+        Region {
+            name: name.into(),
+            base,
+            size,
+            priority: 0,
+            backing,
+        }
+    }
+
+    /// A part of another space.
+    pub fn window(
+        name: impl Into<String>,
+        at: u64,
+        size: u64,
+        space: Arc<AddressSpace>,
+        base: u64,
+    ) -> Region {
+        let backing = Backing::Window { space, base };
+        Region {
+            name: name.into(),
+            base: at,
+            size,
+            priority: 0,
+            backing,
+        }
+    }
+
+    /// With another priority than 0.
+    pub fn priority(mut self, priority: i32) -> Region {
+        self.priority = priority;
+        self
+    }
+}
+
+/// Names a region of a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RegionId(u64);
+
+/// A range that one region answers, first to last address.
+#[derive(Clone)]
+struct Flat {
+    first: u64,
+    last: u64,
+    /// Offset of `first` in its region.
+    skip: u64,
+    backing: Backing,
+}
+
+#[derive(Default)]
+struct Map {
+    regions: Vec<(RegionId, Region)>,
+    flat: Arc<Vec<Flat>>,
+    next_id: u64,
+}
+
+/// See the head of the file.
+pub struct AddressSpace {
+    name: String,
+    map: RwLock<Map>,
+    /// Shared with the spaces that are seen through windows.
+    generation: Arc<AtomicU64>,
+}
+
+impl AddressSpace {
+    /// An empty space.
+    pub fn new(name: impl Into<String>) -> Arc<AddressSpace> {
+        Arc::new(AddressSpace {
+            name: name.into(),
+            map: RwLock::default(),
+            generation: Arc::default(),
+        })
+    }
+
+    /// An empty space to be seen through windows of this one: its changes are changes of this one.
+    pub fn inner(&self, name: impl Into<String>) -> Arc<AddressSpace> {
+        Arc::new(AddressSpace {
+            name: name.into(),
+            map: RwLock::default(),
+            generation: self.generation.clone(),
+        })
+    }
+
+    /// Adds a region.
+    pub fn add(&self, region: Region) -> RegionId {
+        self.change(|map| {
+            map.next_id += 1;
+            let id = RegionId(map.next_id);
+            map.regions.push((id, region));
+            id
+        })
+    }
+
+    /// Takes a region out.
+    pub fn remove(&self, id: RegionId) {
+        self.change(|map| map.regions.retain(|(i, _)| *i != id));
+    }
+
+    /// Puts a region in the place of another (or adds it), in one step.
+    pub fn replace(&self, old: Option<RegionId>, region: Option<Region>) -> Option<RegionId> {
+        self.change(|map| {
+            map.regions.retain(|(i, _)| Some(*i) != old);
+            region.map(|region| {
+                map.next_id += 1;
+                map.regions.push((RegionId(map.next_id), region));
+                RegionId(map.next_id)
+            })
+        })
+    }
+
+    fn change<T>(&self, edit: impl FnOnce(&mut Map) -> T) -> T {
+        let mut map = self.map.write();
+        let result = edit(&mut map);
+        map.flat = Arc::new(flatten(&map.regions));
+        self.generation.fetch_add(1, Ordering::Release);
+        result
+    }
+
+    /// The range around an address, and the address's offset in the backing's region.
+    fn find(&self, pa: u64) -> Option<(Flat, u64)> {
+        let map = self.map.read();
+        let index = map.flat.partition_point(|f| f.last < pa);
+        let flat = map.flat.get(index).filter(|f| f.first <= pa)?;
+        Some((flat.clone(), pa - flat.first + flat.skip))
+    }
+
+    /// A number that is not split: all its bytes lie in one range.
+    fn read_in(&self, pa: u64, size: u32) -> Result<u64, BusError> {
+        let (flat, skip) = self.find(pa).ok_or(BusError)?;
+        if flat.last - pa < u64::from(size) - 1 {
+            return self.read_bytes(pa, size);
+        }
+        match &flat.backing {
+            Backing::Ram { ram, offset, .. } => ram.load(offset + skip, size).ok_or(BusError),
+            Backing::Io { mmio, offset } => {
+                read_device(mmio.as_ref(), offset.wrapping_add(skip), size)
+            }
+            Backing::Window { space, base } => space.read_in(base.wrapping_add(skip), size),
+        }
+    }
+
+    fn write_in(&self, pa: u64, size: u32, value: u64) -> Result<(), BusError> {
+        let (flat, skip) = self.find(pa).ok_or(BusError)?;
+        if flat.last - pa < u64::from(size) - 1 {
+            return self.write_bytes(pa, size, value);
+        }
+        match &flat.backing {
+            Backing::Ram {
+                writable: false, ..
+            } => Ok(()),
+            Backing::Ram { ram, offset, .. } => ram
+                .store(offset + skip, size, value)
+                .then_some(())
+                .ok_or(BusError),
+            Backing::Io { mmio, offset } => {
+                write_device(mmio.as_ref(), offset.wrapping_add(skip), size, value)
+            }
+            Backing::Window { space, base } => space.write_in(base.wrapping_add(skip), size, value),
+        }
+    }
+
+    fn read_bytes(&self, pa: u64, size: u32) -> Result<u64, BusError> {
+        (0..size).try_fold(0, |number, i| {
+            let byte = self.read_in(pa.wrapping_add(u64::from(i)), 1)?;
+            Ok(number | (byte & 0xff) << (8 * i))
+        })
+    }
+
+    fn write_bytes(&self, pa: u64, size: u32, value: u64) -> Result<(), BusError> {
+        (0..size).try_for_each(|i| {
+            self.write_in(pa.wrapping_add(u64::from(i)), 1, value >> (8 * i) & 0xff)
+        })
+    }
+
+    /// The memory behind an address: the memory, the offset there, how many bytes follow in it,
+    /// and whether it is writable.
+    pub fn memory(&self, pa: u64) -> Option<(Arc<Ram>, u64, u64, bool)> {
+        let (flat, skip) = self.find(pa)?;
+        let left = (flat.last - pa).saturating_add(1);
+        match flat.backing {
+            Backing::Ram {
+                ram,
+                offset,
+                writable,
+            } => {
+                let offset = offset + skip;
+                let left = left.min(ram.len().saturating_sub(offset));
+                Some((ram, offset, left, writable))
+            }
+            Backing::Io { .. } => None,
+            Backing::Window { space, base } => {
+                let (ram, offset, more, writable) = space.memory(base.wrapping_add(skip))?;
+                Some((ram, offset, left.min(more), writable))
+            }
+        }
+    }
+
+    /// The device behind an address that takes messages (MSI), and the offset in it.
+    pub(crate) fn message_target(&self, pa: u64) -> Option<(Arc<dyn Mmio>, u64)> {
+        let (flat, skip) = self.find(pa)?;
+        match flat.backing {
+            Backing::Io { mmio, offset } => {
+                let offset = offset.wrapping_add(skip);
+                mmio.takes_messages(offset).then_some((mmio, offset))
+            }
+            Backing::Ram { .. } => None,
+            Backing::Window { space, base } => space.message_target(base.wrapping_add(skip)),
+        }
+    }
+
+    /// Copies between this space's memory or devices and a buffer, for loaders, monitors and
+    /// debuggers. Devices are read byte by byte.
+    pub fn read_bytes_at(&self, pa: u64, buf: &mut [u8]) -> Result<(), BusError> {
+        for (i, byte) in buf.iter_mut().enumerate() {
+            *byte = self.read_in(pa.wrapping_add(i as u64), 1)? as u8;
+        }
+        Ok(())
+    }
+
+    /// Puts bytes into memory, into ROM, too. Devices are not written.
+    pub fn load_bytes_at(&self, pa: u64, data: &[u8]) -> Result<(), BusError> {
+        let (mut pa, mut data) = (pa, data);
+        while !data.is_empty() {
+            let (ram, offset, left, _) = self.memory(pa).ok_or(BusError)?;
+            let count = data.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let (now, later) = data.split_at(count.max(1).min(data.len()));
+            if !ram.write(offset, now) {
+                return Err(BusError);
+            }
+            pa = pa.wrapping_add(now.len() as u64);
+            data = later;
+        }
+        Ok(())
+    }
+
+    /// The map as text, one region a line (`info mtree`).
+    pub fn describe(&self) -> String {
+        let mut out = format!("address-space: {}\n", self.name);
+        self.describe_into(&mut out, 1);
+        out
+    }
+
+    fn describe_into(&self, out: &mut String, depth: usize) {
+        use std::fmt::Write;
+        let mut regions: Vec<Region> = self
+            .map
+            .read()
+            .regions
+            .iter()
+            .map(|(_, r)| r.clone())
+            .collect();
+        regions.sort_by_key(|r| (r.base, std::cmp::Reverse(r.priority)));
+        for region in regions.iter().filter(|r| r.size > 0) {
+            let kind = match &region.backing {
+                Backing::Ram { writable: true, .. } => "ram",
+                Backing::Ram { .. } => "rom",
+                Backing::Io { .. } => "i/o",
+                Backing::Window { .. } => "window",
+            };
+            let last = region.base.saturating_add(region.size - 1);
+            let _ = writeln!(
+                out,
+                "{:indent$}{:016x}-{last:016x} (prio {}, {kind}): {}",
+                "",
+                region.base,
+                region.priority,
+                region.name,
+                indent = depth * 2
+            );
+            if let Backing::Window { space, base } = &region.backing {
+                let _ = writeln!(
+                    out,
+                    "{:indent$}@{base:016x} of {}",
+                    "",
+                    space.name,
+                    indent = depth * 2 + 2
+                );
+                if depth < 4 {
+                    space.describe_into(out, depth + 2);
+                }
+            }
+        }
+    }
+}
+
+impl Bus for AddressSpace {
+    fn page(&self, pa: u64) -> PhysPage {
+        let page = pa & !(PAGE - 1);
+        let last = page | (PAGE - 1);
+        let map = self.map.read();
+        let index = map.flat.partition_point(|f| f.last < page);
+        let Some(flat) = map.flat.get(index).filter(|f| f.first <= last) else {
+            return PhysPage::None;
+        };
+        if flat.first > page || flat.last < last {
+            return PhysPage::Io;
+        }
+        let skip = page - flat.first + flat.skip;
+        match &flat.backing {
+            Backing::Ram {
+                ram,
+                offset,
+                writable,
+            } => match ram.host(offset + skip) {
+                Some(host) if host.is_multiple_of(PAGE as usize) => PhysPage::Ram {
+                    host,
+                    writable: *writable,
+                },
+                _ => PhysPage::Io,
+            },
+            Backing::Io { .. } => PhysPage::Io,
+            Backing::Window { space, base } => {
+                let inner = base.wrapping_add(skip);
+                if inner.is_multiple_of(PAGE) {
+                    space.page(inner)
+                } else {
+                    PhysPage::Io
+                }
+            }
+        }
+    }
+
+    fn read(&self, pa: u64, size: u32) -> Result<u64, BusError> {
+        self.read_in(pa, size)
+    }
+
+    fn write(&self, pa: u64, size: u32, value: u64) -> Result<(), BusError> {
+        self.write_in(pa, size, value)
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+}
+
+/// Turns a number in bus order (first byte least significant) into a device's or back.
+fn order(endian: Endian, size: u32, value: u64) -> u64 {
+    match endian {
+        Endian::Little => value,
+        Endian::Big => value.swap_bytes() >> (64 - 8 * size),
+    }
+}
+
+fn mask(size: u32) -> u64 {
+    u64::MAX >> (64 - 8 * size.clamp(1, 8))
+}
+
+/// An access of any width, made of accesses that the device knows.
+fn read_device(device: &dyn Mmio, offset: u64, size: u32) -> Result<u64, BusError> {
+    let Widths { endian, min, max } = device.widths();
+    if size > max {
+        let mut number = 0;
+        for at in (0..size).step_by(max as usize) {
+            let part = read_device(device, offset.wrapping_add(u64::from(at)), max)?;
+            number |= part << (8 * at);
+        }
+        return Ok(number);
+    }
+    if size < min {
+        let whole = order(
+            endian,
+            min,
+            device.read(offset & !u64::from(min - 1), min)? & mask(min),
+        );
+        let skip = (offset & u64::from(min - 1)) as u32;
+        return Ok(whole >> (8 * skip) & mask(size));
+    }
+    Ok(order(endian, size, device.read(offset, size)? & mask(size)))
+}
+
+fn write_device(device: &dyn Mmio, offset: u64, size: u32, value: u64) -> Result<(), BusError> {
+    let Widths { endian, min, max } = device.widths();
+    if size > max {
+        return (0..size).step_by(max as usize).try_for_each(|at| {
+            let part = value >> (8 * at) & mask(max);
+            write_device(device, offset.wrapping_add(u64::from(at)), max, part)
+        });
+    }
+    if size < min {
+        // The lanes beside the narrow value carry zeroes.
+        let skip = (offset & u64::from(min - 1)) as u32;
+        let whole = order(endian, min, (value & mask(size)) << (8 * skip));
+        return device.write(offset & !u64::from(min - 1), min, whole);
+    }
+    device.write(offset, size, order(endian, size, value & mask(size)))
+}
+
+/// Disjoint ranges, sorted.
+fn flatten(regions: &[(RegionId, Region)]) -> Vec<Flat> {
+    let mut order: Vec<&Region> = regions
+        .iter()
+        .map(|(_, r)| r)
+        .filter(|r| r.size > 0)
+        .collect();
+    // The winner first; the sort is stable, so of equals the last that was added comes first.
+    order.reverse();
+    order.sort_by_key(|r| std::cmp::Reverse(r.priority));
+    let mut flat: Vec<Flat> = Vec::new();
+    for region in order {
+        let end = region.base.saturating_add(region.size - 1);
+        let mut at = region.base;
+        let taken: Vec<(u64, u64)> = flat.iter().map(|f| (f.first, f.last)).collect();
+        let mut add = |first: u64, last: u64| {
+            let skip = first - region.base;
+            flat.push(Flat {
+                first,
+                last,
+                skip,
+                backing: region.backing.clone(),
+            });
+        };
+        let mut done = false;
+        for (first, last) in taken {
+            if last < at || done {
+                continue;
+            }
+            if first > end {
+                break;
+            }
+            if first > at {
+                add(at, first - 1);
+            }
+            if last >= end {
+                done = true;
+            } else {
+                at = last + 1;
+            }
+        }
+        if !done && at <= end {
+            add(at, end);
+        }
+        flat.sort_by_key(|f| f.first);
+    }
+    flat
+}
+
+#[cfg(test)]
+#[path = "space_tests.rs"]
+mod tests;
