@@ -32,6 +32,16 @@ impl GuestMemory<'_> {
         })
     }
 
+    /// Calls a store to a page with translations off, so that its instruction is run alone: the block may be one of them.
+    fn check_code(&self, sys: &Sys, va: GuestVa, len: usize, mmu: u8) -> Result<(), MemFault> {
+        if self.0.alone.get() || !self.0.writes_code(sys, va.0, len, mmu) {
+            return Ok(());
+        }
+        self.0.self_modified.set(true);
+        let (access, kind) = (Access::Write, FaultKind::Protection);
+        Err(MemFault { va, access, kind })
+    }
+
     fn mem(&self) -> &UserMem {
         &self.0.engine.mem
     }
@@ -63,6 +73,7 @@ impl Memory for GuestMemory<'_> {
     fn store(&mut self, va: GuestVa, bytes: &[u8]) -> Result<(), MemFault> {
         self.0.watch(va, bytes.len(), Access::Write)?;
         if let Some((sys, mmu)) = self.1 {
+            self.check_code(sys, va, bytes.len(), mmu)?;
             let r = self.0.store_bytes(sys, va.0, bytes, mmu);
             return Self::system(sys, va, Access::Write, r);
         }
@@ -94,6 +105,7 @@ impl Memory for GuestMemory<'_> {
     ) -> Result<(), MemFault> {
         self.0.watch(va, bytes.len(), Access::Write)?;
         if let Some((sys, mmu)) = self.1 {
+            self.check_code(sys, va, bytes.len(), mmu)?;
             let r = self.0.update_bytes(sys, va.0, bytes, f, mmu);
             return Self::system(sys, va, Access::Write, r);
         }

@@ -211,6 +211,7 @@ impl Cpu {
                 _ => Failed::Alone,
             });
         };
+        sys.note_jump(pc);
         match self.find_at(pc, mode, host as u64, Guarded::Page(host)) {
             // Nothing but that it goes on in another page keeps an instruction in memory from being read.
             Err(Failed::Fetch(_)) => Err(Failed::Alone),

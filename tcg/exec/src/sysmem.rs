@@ -45,9 +45,22 @@ pub(crate) unsafe extern "C" fn memory(state: *mut u8, va: u64, ret: usize, what
         panic!("no block of a machine at {ret:#x}");
     };
     cpu.count(|s| &s.slow_accesses);
-    match cpu.slow_access(sys, block, va, what as i32) {
-        Ok(address) => Answer { address, code: 0 },
+    let stack = cpu.return_stack();
+    let done = cpu.slow_access(sys, block, va, what as i32);
+    // A flush has emptied it.
+    let kept = cpu.return_stack() == stack;
+    match done {
+        Ok(address) => {
+            if !kept {
+                cpu.returns.push(ret, what);
+                cpu.set_return_stack(cpu.return_stack() - 16);
+            }
+            Answer { address, code: 0 }
+        }
         Err(stop) => {
+            if kept {
+                cpu.set_return_stack(stack + 16);
+            }
             cpu.make_precise(block, ret);
             let code = cpu.after_stop(sys, &stop);
             Answer { address: 0, code }
@@ -190,6 +203,18 @@ impl Cpu {
         let first = (PAGE - va % PAGE) as usize;
         let next = va.wrapping_add(first as u64);
         Ok(hits(va, first)? | hits(next, len - first)?)
+    }
+
+    /// Whether a store goes to a page with translations.
+    pub(crate) fn writes_code(&self, sys: &Sys, va: u64, len: usize, mmu: u8) -> bool {
+        let marked = |va: u64| {
+            let place = self.walk(sys, va, Access::Write, mmu).map(|w| w.place);
+            let (Ok(PhysPage::Ram { host, .. }), Some(m)) = (place, &self.engine.machine) else {
+                return false;
+            };
+            self.engine.is_marked(m, host)
+        };
+        marked(va) || crosses(va, len) && marked(va.wrapping_add(len as u64 - 1))
     }
 
     fn atomic_address(&self, sys: &Sys, va: u64, len: usize, mmu: u8) -> Result<usize, Stop> {
@@ -373,9 +398,7 @@ impl Cpu {
     /// Rebuilds the state at an access of generated code from the registers that its stub saved.
     fn make_precise(&self, block: &TransBlock, ret: usize) {
         // SAFETY: this thread's header; generated code is not running.
-        let h = unsafe { &mut *self.env.header() };
-        // The stub's two words.
-        h.jit_rsp += 16;
+        let h = unsafe { &*self.env.header() };
         let offset = ret - block.entry - block.body;
         let (gprs, xmms) = (&h.saved_gprs, &h.saved_xmms);
         let at = jit::restore(&block.maps, offset, gprs, xmms, h, self.state());

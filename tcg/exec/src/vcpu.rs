@@ -223,9 +223,18 @@ impl Cpu {
 
     /// Drops the paired returns.
     pub(crate) fn drop_returns(&self) {
-        let base = self.returns.base() as u64;
+        self.set_return_stack(self.returns.base() as u64);
+    }
+
+    /// The stack pointer of generated code.
+    pub(crate) fn return_stack(&self) -> u64 {
         // SAFETY: as above.
-        unsafe { (*self.header()).jit_rsp = base };
+        unsafe { (*self.header()).jit_rsp }
+    }
+
+    pub(crate) fn set_return_stack(&self, rsp: u64) {
+        // SAFETY: as above.
+        unsafe { (*self.header()).jit_rsp = rsp };
     }
 
     /// The dispatch loop's body, between two safepoints.
