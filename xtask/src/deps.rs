@@ -127,6 +127,12 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     // System mode's host side: no guest ISA, no device.
+    row("softmmu-hostio", &[], &[]),
+    row(
+        "softmmu-chardev",
+        &["softmmu-core", "softmmu-opts", "softmmu-hostio"],
+        &[],
+    ),
     // Entering a foreign root: namespaces and mounts of the host.
     row("rootfs", &[], &[]),
     // The executable: front ends only.

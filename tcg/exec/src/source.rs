@@ -2,7 +2,7 @@
 
 use crate::block::{PAGE_BITS, Piece};
 use crate::engine::Engine;
-use tcg_ir::{Block, Effects, Op, OpClass};
+use tcg_ir::{Block, Op, OpClass};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault, UserMem};
 use tcg_target::{BlockLimits, TranslateCtx};
 
@@ -196,7 +196,7 @@ fn insns_until_write(ir: &Block) -> u32 {
     for i in &ir.insts {
         match i.op {
             Op::InsnStart => n += 1,
-            Op::Call if i.lane == Effects::Pure as u8 => {}
+            Op::Call if !i.calls_with_state() => {}
             Op::Call => return n.max(1),
             op if op.class() == OpClass::Store => return n.max(1),
             _ => {}

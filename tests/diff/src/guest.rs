@@ -92,6 +92,10 @@ pub trait Guest {
     fn case(&self, rng: &mut Rng, table: usize) -> Option<Case>;
     /// The program for these cases.
     fn program(&self, cases: &[Case]) -> Program;
+    /// Whether an address is the program's own. What is at others is the emulator's affair.
+    fn owns(&self, _address: u64) -> bool {
+        true
+    }
     /// The case as text, one line an instruction.
     fn text(&self, case: &Case, at: u64) -> Vec<String>;
 }

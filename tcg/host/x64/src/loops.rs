@@ -110,7 +110,7 @@ fn back_edge(b: &Block) -> u32 {
     let mut found = NONE;
     for (p, i) in b.insts.iter().enumerate() {
         match i.op {
-            Op::Call if i.lane != 0 => return NONE,
+            Op::Call if i.calls_with_state() => return NONE,
             Op::Exit if b.exits.get(i.imm as usize).is_some_and(own) => found = p as u32,
             _ => {}
         }
