@@ -37,6 +37,7 @@ mod verify;
 pub use engine::{Backend, Engine, EngineConfig};
 pub use exit::{Event, Exit};
 pub use fault::handle_host_fault;
+pub use safepoint::Kick;
 pub use stats::Stats;
 pub use stops::{WatchHit, Watchpoint};
 pub use tcg_debug::{Observer, log_mask};

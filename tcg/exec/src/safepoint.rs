@@ -177,3 +177,20 @@ impl Safepoint {
         }
     }
 }
+
+/// A way to make a virtual CPU come back ([`crate::Exit::Interrupt`]) from any thread. It may outlive the CPU.
+pub struct Kick {
+    pub(crate) engine: Arc<crate::Engine>,
+    pub(crate) seat: Arc<Seat>,
+}
+
+impl Kick {
+    /// Sets the CPU's interrupt flag.
+    pub fn kick(&self) {
+        let seats = self.engine.safepoint.seats.lock();
+        if seats.iter().any(|s| Arc::ptr_eq(s, &self.seat)) {
+            // SAFETY: the flag lives as long as the seat is registered, and the list is locked.
+            unsafe { (*self.seat.interrupt).fetch_or(1, Ordering::SeqCst) };
+        }
+    }
+}

@@ -6,7 +6,7 @@ use crate::env::{Env, fault_code, fault_of, kind};
 use crate::exit::Event;
 use crate::jit::Compiler;
 use crate::retstack::ReturnStack;
-use crate::safepoint::{ENGINE_ASKS, Seat};
+use crate::safepoint::{ENGINE_ASKS, Kick, Seat};
 use crate::source::Guarded;
 use crate::stats::{Counters, Stats};
 use crate::stops::{self, WatchHit};
@@ -676,6 +676,14 @@ impl Vcpu {
     /// [`Exit::Interrupt`] soon and clears it. The address is good while the virtual CPU lives.
     pub fn interrupt_flag(&self) -> *const AtomicU32 {
         self.cpu.env.interrupt()
+    }
+
+    /// The same flag for threads that may outlive the virtual CPU.
+    pub fn kick_handle(&self) -> Kick {
+        Kick {
+            engine: Arc::clone(&self.cpu.engine),
+            seat: Arc::clone(&self.cpu.seat),
+        }
     }
 
     /// The front end has put another context in place (signal delivery or return, `setcontext`): paired returns
