@@ -1,9 +1,10 @@
 //! A translated block and the page index that finds the blocks of a guest page.
 
+use crate::codebuf::RunCounter;
 use crate::lock::Lock;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tcg_ir::Block;
 
 /// log2 of the size of a page, the unit of protection and invalidation.
@@ -39,11 +40,10 @@ pub(crate) struct TransBlock {
     pub verify: Box<[Piece]>,
     /// Entries of older, invalid translations that jump here. Used under the engine's lock.
     pub forwarders: Lock<Vec<usize>>,
-    /// Offset of the compiled code in the block: behind that comparison.
+    /// Offset of the compiled code in the block: behind that comparison, or a count of runs.
     pub body: usize,
-    /// Of a brief translation: after so many more runs a full one takes its place. 0 for any other. Until then nothing
-    /// links to it, so that each run is seen.
-    pub runs_left: AtomicU32,
+    /// Of a brief translation: how many runs are left until a full one takes its place. Its code counts them at entry.
+    pub runs_left: Option<RunCounter>,
 }
 
 /// A direct link: where it leads.
@@ -86,7 +86,7 @@ impl TransBlock {
             verify: Box::default(),
             forwarders: Lock::new(Vec::new()),
             body: 0,
-            runs_left: AtomicU32::new(0),
+            runs_left: None,
         }
     }
 
@@ -100,18 +100,9 @@ impl TransBlock {
         self.valid.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether this is a brief translation, which nothing may link to.
+    /// Whether this is a brief translation.
     pub(crate) fn is_brief(&self) -> bool {
-        self.runs_left.load(Ordering::Relaxed) != 0
-    }
-
-    /// Counts a run; true if it was the last of a brief translation. Threads may race: then it runs a little longer.
-    pub(crate) fn has_run_enough(&self) -> bool {
-        let left = self.runs_left.load(Ordering::Relaxed);
-        if left > 1 {
-            self.runs_left.store(left - 1, Ordering::Relaxed);
-        }
-        left == 1
+        self.runs_left.is_some()
     }
 
     /// The direct link whose stub called from before `host`.

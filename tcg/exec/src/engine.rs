@@ -37,7 +37,9 @@ pub struct EngineConfig {
     /// Longest block in guest instructions.
     pub max_insns: u32,
     /// A block is translated only up to its first exit until it has run so often; 0: never.
-    pub brief_runs: u32,
+    pub brief_runs: i32,
+    /// Only the first so many translations are brief: a program's start runs through much code once.
+    pub brief_blocks: u64,
     /// Size of the code buffer (only what is used gets memory).
     pub code_bytes: usize,
     /// Size of a thread's paired-return stack.
@@ -54,7 +56,8 @@ impl Default for EngineConfig {
             backend: Backend::Jit,
             one_insn_per_tb: false,
             max_insns: 64,
-            brief_runs: 8,
+            brief_runs: 256,
+            brief_blocks: 2048,
             code_bytes: 256 << 20,
             return_stack_bytes: 256 << 10,
             baseline_host: false,

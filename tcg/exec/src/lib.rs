@@ -21,6 +21,7 @@ mod jit;
 mod lock;
 mod lookup;
 mod observe;
+mod prefix;
 mod retstack;
 mod safepoint;
 mod softtlb;
@@ -32,7 +33,6 @@ mod sysmem;
 mod table;
 mod translate;
 mod vcpu;
-mod verify;
 
 pub use engine::{Backend, Engine, EngineConfig};
 pub use exit::{Event, Exit};

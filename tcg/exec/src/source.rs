@@ -19,6 +19,16 @@ pub(crate) enum Guarded {
     Page(usize),
 }
 
+impl Guarded {
+    /// The part of a block's key.
+    pub(crate) fn phys(self) -> u64 {
+        match self {
+            Guarded::Page(host) => host as u64,
+            _ => 0,
+        }
+    }
+}
+
 /// IR and what it was made from.
 pub(crate) struct Source {
     pub ir: Block,

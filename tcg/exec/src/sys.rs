@@ -212,11 +212,7 @@ impl Cpu {
             });
         };
         sys.note_jump(pc);
-        match self.find_at(pc, mode, host as u64, Guarded::Page(host)) {
-            // Nothing but that it goes on in another page keeps an instruction in memory from being read.
-            Err(Failed::Fetch(_)) => Err(Failed::Alone),
-            other => other,
-        }
+        self.find_at(pc, mode, Guarded::Page(host))
     }
 
     /// One instruction in IR, from wherever it is.

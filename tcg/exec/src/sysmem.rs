@@ -423,7 +423,7 @@ impl Cpu {
                 if !self.deliver_fault(sys, fault) {
                     return 0;
                 }
-                match target(self) {
+                match target(self, false) {
                     Some(block) => self.enter_block(block),
                     None => 0,
                 }

@@ -6,10 +6,10 @@
 use crate::block::TransBlock;
 use crate::engine::{Backend, Engine};
 use crate::jit::{Compiled, Compiler};
+use crate::prefix::{self, Wrapped};
 use crate::source::{Guarded, Source, fetch_from};
 use crate::stats::Counters;
-use crate::verify;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tcg_debug::log_mask;
 use tcg_ir::Block;
@@ -63,7 +63,7 @@ impl Engine {
                 true => 1,
                 false => self.cfg.max_insns.max(1),
             },
-            brief: brief && self.cfg.brief_runs != 0 && self.cfg.backend == Backend::Jit,
+            brief: brief && self.starts_up(),
         };
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
@@ -102,6 +102,13 @@ impl Engine {
         let ns = start.elapsed().as_nanos() as u64;
         self.counters.translate_ns.fetch_add(ns, Ordering::Relaxed);
         Ok(block)
+    }
+
+    /// Whether code that is new is likely to run only a few times.
+    fn starts_up(&self) -> bool {
+        let cfg = &self.cfg;
+        let blocks = self.counters.blocks.load(Ordering::Relaxed);
+        cfg.backend == Backend::Jit && cfg.brief_runs != 0 && blocks < cfg.brief_blocks
     }
 
     fn compile<'a>(
@@ -151,7 +158,7 @@ impl Engine {
         block.pages = source.pages.into();
         block.verify = source.verify.into();
         block.ir = Some(Box::new(source.ir));
-        self.publish(block, insns, &[], since)
+        self.publish(block, insns, &[], None, since)
     }
 
     fn publish_code(
@@ -163,21 +170,19 @@ impl Engine {
         guarded: Guarded,
     ) -> Result<Option<&TransBlock>, Failed> {
         let mut block = bare(&source.ir, guarded);
-        if limits.brief {
-            block.runs_left = AtomicU32::new(self.cfg.brief_runs);
-        }
         block.maps = c.maps.into();
         block.links = c.links;
         block.loops = c.loops;
         block.pages = source.pages.into();
         let insns = source.ir.guest_insns;
-        if source.verify.is_empty() {
-            return self.publish(block, insns, c.code, since);
-        }
-        let wrapped = verify::wrap(&source.verify, c.code);
+        let wrapped = match (source.verify.is_empty(), limits.brief) {
+            (true, false) => return self.publish(block, insns, c.code, None, since),
+            (true, true) => prefix::counting(c.code),
+            (false, _) => prefix::verifying(&source.verify, c.code),
+        };
         block.verify = source.verify.into();
         block.body = wrapped.body;
-        self.publish(block, insns, &wrapped.code, since)
+        self.publish(block, insns, &wrapped.code, Some(&wrapped), since)
     }
 
     /// Enters a block, or gives the one that another thread entered first, or `None` if its guest code changed since
@@ -187,6 +192,7 @@ impl Engine {
         mut block: TransBlock,
         insns: u32,
         code: &[u8],
+        wrapped: Option<&Wrapped>,
         since: u64,
     ) -> Result<Option<&TransBlock>, Failed> {
         let mut inner = self.inner.lock();
@@ -204,9 +210,8 @@ impl Engine {
             }
             block.entry = self.code.append(code).ok_or(Failed::Full)?;
             block.code_len = code.len();
-            if block.body != 0 {
-                let site = block.entry + code.len() - 4;
-                self.code.fill_rel32(site, self.changed_trampoline());
+            if let Some(w) = wrapped {
+                self.connect(&mut block, w)?;
             }
         }
         let raw = Box::into_raw(Box::new(block));
@@ -227,6 +232,20 @@ impl Engine {
         c.guest_insns.fetch_add(u64::from(insns), Ordering::Relaxed);
         c.code_bytes.fetch_add(code.len() as u64, Ordering::Relaxed);
         Ok(Some(block))
+    }
+
+    /// Fills in what the code around a block's body refers to.
+    fn connect(&self, block: &mut TransBlock, w: &Wrapped) -> Result<(), Failed> {
+        let call = block.entry + w.call;
+        self.code.fill_rel32(call, self.changed_trampoline());
+        if let Some(at) = w.counter {
+            let runs = self.code.counter(self.cfg.brief_runs);
+            let runs = runs.ok_or(Failed::Full)?;
+            let before_immediate = runs.address() - 1;
+            self.code.fill_rel32(block.entry + at, before_immediate);
+            block.runs_left = Some(runs);
+        }
+        Ok(())
     }
 
     fn report(&self, ir: &Block, code: &[u8], guarded: Guarded) {

@@ -158,29 +158,50 @@ impl Cpu {
         self.count(|s| &s.lookups);
         match &self.sys {
             Some(sys) => self.find_in_page(sys, pc, mode),
-            None => self.find_at(pc, mode, 0, Guarded::Yes),
+            None => self.find_at(pc, mode, Guarded::Yes),
         }
     }
 
-    /// The block of a key, translated if need be.
+    /// The block for an address in a place, translated if need be.
     pub(crate) fn find_at(
         &self,
         pc: u64,
         mode: u32,
-        phys: u64,
         guarded: Guarded,
     ) -> Result<&TransBlock, Failed> {
-        let found = self.engine.table.get(pc, mode, phys);
-        if let Some(block) = found {
-            if !block.has_run_enough() {
-                return Ok(block);
-            }
-            self.engine.retire(block);
-            Counters::bump(&self.engine.counters.extended);
+        if let Some(block) = self.engine.table.get(pc, mode, guarded.phys()) {
+            return Ok(block);
         }
+        self.make(pc, mode, guarded, true)
+    }
+
+    /// A full translation in place of a brief one.
+    pub(crate) fn extend(&self, brief: &TransBlock) -> Result<&TransBlock, Failed> {
+        self.engine.retire(brief);
+        Counters::bump(&self.engine.counters.extended);
+        let guarded = match brief.phys {
+            0 => Guarded::Yes,
+            host => Guarded::Page(host as usize),
+        };
+        self.make(brief.pc, brief.mode, guarded, false)
+    }
+
+    fn make(
+        &self,
+        pc: u64,
+        mode: u32,
+        guarded: Guarded,
+        brief: bool,
+    ) -> Result<&TransBlock, Failed> {
         let mut compiler = self.compiler.borrow_mut();
-        self.engine
-            .translate(pc, mode, guarded, found.is_none(), &mut compiler)
+        let made = self
+            .engine
+            .translate(pc, mode, guarded, brief, &mut compiler);
+        match (made, &self.sys) {
+            // Nothing but that it goes on in another page keeps an instruction in memory from being read.
+            (Err(Failed::Fetch(_)), Some(_)) => Err(Failed::Alone),
+            (made, _) => made,
+        }
     }
 
     /// Enters an address into the jump cache.
