@@ -83,18 +83,25 @@ impl Table {
         if (w.filled + 1) * 2 > self.array().slots.len() {
             self.grow(w);
         }
-        Self::put(self.array(), block);
-        w.filled += 1;
+        if Self::put(self.array(), block) {
+            w.filled += 1;
+        }
     }
 
-    fn put(a: &Array, block: *mut TransBlock) {
+    /// Puts a block where a removed one was, or behind the last of its cluster; true if that slot was empty. A reader that
+    /// has passed the slot misses the block, and finds it under the engine's lock.
+    fn put(a: &Array, block: *mut TransBlock) -> bool {
         // SAFETY: the caller passes a live block.
         let b = unsafe { &*block };
         let mut i = hash(b.pc, b.mode, b.phys) & a.mask();
-        while a.slots[i].load(Ordering::Relaxed) != EMPTY {
+        loop {
+            let there = a.slots[i].load(Ordering::Relaxed);
+            if there == EMPTY || there == GONE {
+                a.slots[i].store(block, Ordering::Release);
+                return there == EMPTY;
+            }
             i = (i + 1) & a.mask();
         }
-        a.slots[i].store(block, Ordering::Release);
     }
 
     fn grow(&self, w: &mut Writer) {

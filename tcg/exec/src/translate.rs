@@ -104,11 +104,13 @@ impl Engine {
         Ok(block)
     }
 
-    /// Whether code that is new is likely to run only a few times.
+    /// Whether code that is new is likely to run only a few times: until a program has settled, or writes code itself.
     fn starts_up(&self) -> bool {
         let cfg = &self.cfg;
+        let wanted = cfg.backend == Backend::Jit && cfg.brief_runs != 0;
         let blocks = self.counters.blocks.load(Ordering::Relaxed);
-        cfg.backend == Backend::Jit && cfg.brief_runs != 0 && blocks < cfg.brief_blocks
+        let writes = self.counters.code_write_faults.load(Ordering::Relaxed);
+        wanted && blocks < cfg.brief_blocks && writes == 0
     }
 
     fn compile<'a>(

@@ -318,7 +318,7 @@ fn another_address_space_keeps_translations() {
         );
         let maps = [0x2000, 0x3000];
         let mut sum = 0;
-        for round in 0..20 {
+        for round in 0..200 {
             m.isa.map(user, maps[round % 2], false);
             m.cpu.flush_tlb();
             m.set(5, 30);
