@@ -130,6 +130,7 @@ fn registers_of(kind: &str, args: &[u64]) -> Option<String> {
         ("vreg", [0, n]) => format!("d{n}"),
         ("vreg", [_, n]) => format!("q{}", n / 2),
         ("half", [n]) => (n / 2).to_string(),
+        ("scalarh", [m]) => format!("d{}[{}]", m & 7, (m >> 4) << 1 | (m >> 3 & 1)),
         ("scalar", [1, m]) => format!("d{}[{}]", m & 7, (m >> 4) << 1 | (m >> 3 & 1)),
         ("scalar", [_, m]) => format!("d{}[{}]", m & 15, m >> 4),
         ("lane", [d, a, b]) => format!("d{d}[{}]", move_lane(*a, *b).1),
@@ -174,6 +175,10 @@ pub(crate) fn operand(kind: &str, args: &[u64], insn: u64) -> Option<String> {
         ("ut", [u]) => if *u != 0 { "u" } else { "s" }.into(),
         ("bits", [size]) => (8u64 << size).to_string(),
         ("bits2", [size]) => (16u64 << size).to_string(),
+        ("cvtint", [1, u]) => format!("{}32.f32", name(&["s", "u"], *u)),
+        ("cvtint", [_, u]) => format!("f32.{}32", name(&["s", "u"], *u)),
+        ("cvtint16", [1, u]) => format!("{}16.f16", name(&["s", "u"], *u)),
+        ("cvtint16", [_, u]) => format!("f16.{}16", name(&["s", "u"], *u)),
         ("dirmode", [m]) => name(&["a", "n", "p", "m"], *m).into(),
         ("selcond", [c]) => name(&["eq", "vs", "ge", "gt"], *c).into(),
         ("rot", [r]) => (r * 90).to_string(),
@@ -191,6 +196,11 @@ pub(crate) fn operand(kind: &str, args: &[u64], insn: u64) -> Option<String> {
         ("vfpaddr", [n, u, i]) => {
             let sign = if *u == 0 { "-" } else { "" };
             format!("[{}, #{sign}{}]", reg(*n), i * 4)
+        }
+        ("vfpaddr2", [n, 1, 0]) => format!("[{}]", reg(*n)),
+        ("vfpaddr2", [n, u, i]) => {
+            let sign = if *u == 0 { "-" } else { "" };
+            format!("[{}, #{sign}{}]", reg(*n), i * 2)
         }
         ("vfplist", [d, i]) => {
             let (letter, count) = if insn & 0x100 != 0 {

@@ -36,8 +36,6 @@ const V6K_VFP: [Feature; 3] = [Feature::V6k, Feature::Vfp2, Feature::Jazelle];
 
 /// All models, the default first. Register values are those of the cores' reference manuals.
 pub static MODELS: &[CpuModel] = &[
-    // UNIMPL: half-precision arithmetic (FEAT_FP16): coprocessor 9 and 16-bit lanes; the model does not claim it.
-    // UNIMPL: short vectors of VFPv2 and VFPv3 (FPSCR.Len and Stride), which some models' MVFR0 claims.
     CpuModel {
         name: "max",
         features: set([
@@ -51,6 +49,7 @@ pub static MODELS: &[CpuModel] = &[
             Feature::Sha256,
             Feature::Rdm,
             Feature::Dotprod,
+            Feature::Fullfp16,
             Feature::Fcma,
             Feature::Jscvt,
             Feature::Fhm,
@@ -62,7 +61,7 @@ pub static MODELS: &[CpuModel] = &[
         midr: 0x410f_d0f0,
         ctr: 0x8444_c004,
         fpsid: 0x4103_4070,
-        mvfr: [0x1011_0222, 0x1200_0011],
+        mvfr: [0x1011_0222, 0x1321_1111],
         platform: "v8",
     },
     CpuModel {

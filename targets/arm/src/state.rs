@@ -62,8 +62,13 @@ unsafe impl StateBlock for ArmState {}
 /// No exclusive monitor: an address that no aligned access has.
 pub const EXCLUSIVE_OPEN: u32 = u32::MAX;
 
-/// Rounding mode, flush-to-zero, default NaN, alternative half precision, vector length and stride.
-pub const FPSCR_CONTROL: u32 = 0x07f7_0000;
+/// Rounding mode, flush-to-zero, default NaN, alternative half precision, flush-to-zero of halves, vector length and
+/// stride.
+pub const FPSCR_CONTROL: u32 = 0x07ff_0000;
+/// Flush-to-zero of half-precision arithmetic: there only if that is.
+pub const FPSCR_FZ16: u32 = 1 << 19;
+/// Vector length and stride.
+pub const FPSCR_VECTOR: u32 = 7 << 16 | 3 << 20;
 /// Cumulative saturation.
 pub const FPSCR_QC: u32 = 1 << 27;
 
@@ -209,6 +214,10 @@ impl Mode {
     const FP_SHIFT: u32 = 9;
     /// The bits that come from FPSCR: RMode, FZ, DN, AHP are bits 22 to 26 there.
     const FP: u32 = 0x1f << Self::FP_SHIFT;
+    /// FPSCR's FZ16.
+    const FZ16: u32 = 1 << 14;
+    /// FPSCR's Len or Stride is not 0.
+    const VECTOR: u32 = 1 << 15;
 
     /// The IT state: base condition in bits 7:5, the rest as in CPSR.IT. 0 outside of an IT block.
     pub const fn it(self) -> u8 {
@@ -246,12 +255,35 @@ impl Mode {
     /// With the floating-point control of this FPSCR value.
     #[must_use]
     pub const fn with_fpscr(self, fpscr: u32) -> Mode {
-        Mode(self.0 & !Self::FP | (fpscr >> 22 & 0x1f) << Self::FP_SHIFT)
+        let mut bits = (fpscr >> 22 & 0x1f) << Self::FP_SHIFT;
+        if fpscr & FPSCR_FZ16 != 0 {
+            bits |= Self::FZ16;
+        }
+        if fpscr & FPSCR_VECTOR != 0 {
+            bits |= Self::VECTOR;
+        }
+        Mode(self.0 & !(Self::FP | Self::FZ16 | Self::VECTOR) | bits)
     }
 
-    /// RMode, FZ, DN and AHP at their places in FPSCR.
+    /// RMode, FZ, DN, AHP and FZ16 at their places in FPSCR.
     pub const fn fpscr_bits(self) -> u32 {
-        (self.0 & Self::FP) >> Self::FP_SHIFT << 22
+        let half = if self.0 & Self::FZ16 != 0 {
+            FPSCR_FZ16
+        } else {
+            0
+        };
+        (self.0 & Self::FP) >> Self::FP_SHIFT << 22 | half
+    }
+
+    /// Whether floating-point data processing works on short vectors.
+    pub const fn vectors(self) -> bool {
+        self.0 & Self::VECTOR != 0
+    }
+
+    /// Without the IT state.
+    #[must_use]
+    pub const fn without_it(self) -> Mode {
+        self.with_it(0)
     }
 
     /// The floating-point regimes: that of FPSCR for VFP, the standard one for Advanced SIMD.
@@ -287,7 +319,7 @@ impl Mode {
         let bits = self.fpscr_bits();
         let round = tcg_softfloat::arm::rounding_mode(bits >> 22 & 3);
         FloatStatus::arm_vfp(round, bits & 1 << 24 != 0, bits & 1 << 25 != 0)
-            .with_arm_half(false, bits & 1 << 26 != 0)
+            .with_arm_half(bits & FPSCR_FZ16 != 0, bits & 1 << 26 != 0)
     }
 }
 
@@ -428,6 +460,10 @@ mod tests {
         let mut s = ArmState::new();
         let sticky = s.set_fpscr(0xafc0_009f);
         assert_eq!(s.fpscr(sticky), 0xafc0_009f);
+        let mode = Mode(0).with_fpscr(0x0004_0000);
+        assert!(mode.vectors() && mode.fpscr_bits() == 0 && mode.0 < 1 << 16);
+        let mode = Mode(0).with_fpscr(0x03c8_0000);
+        assert_eq!(mode.fpscr_bits(), 0x03c8_0000);
         let mode = Mode(0).with_fpscr(0x03c0_0000);
         assert_eq!(mode.fpscr_bits(), 0x03c0_0000);
         assert_eq!(mode.fp_modes()[0].round, FpRound::Zero);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::process::Command;
-use target_arm::decode::{FeatureSet, a32, t16, t32};
+use target_arm::decode::{FeatureSet, a32, neon, t16, t32, vfp};
 use target_arm::disasm::{Context, disassemble_a32, disassemble_t16, disassemble_t32};
 use tcg_decode::rt::{self, RowInfo};
 
@@ -42,6 +42,22 @@ const T32: Space = Space {
     thumb: true,
     find: |insn| t32::find(FeatureSet::ALL, insn),
     text: disassemble_t32,
+};
+
+const VFP: Space = Space {
+    name: "vfp",
+    rows: &vfp::ROWS,
+    thumb: false,
+    find: |insn| vfp::find(FeatureSet::ALL, insn),
+    text: disassemble_a32,
+};
+/// In A32 form; T32's differs in bits that the table does not have.
+const NEON: Space = Space {
+    name: "neon",
+    rows: &neon::ROWS,
+    thumb: false,
+    find: |insn| neon::find(FeatureSet::ALL, insn),
+    text: disassemble_a32,
 };
 
 /// xorshift64*: small, and the same on every run.
@@ -302,6 +318,16 @@ fn t16_disassembly_agrees_with_objdump() {
 #[test]
 fn t32_disassembly_agrees_with_objdump() {
     compare(&T32);
+}
+
+#[test]
+fn vfp_disassembly_agrees_with_objdump() {
+    compare(&VFP);
+}
+
+#[test]
+fn simd_disassembly_agrees_with_objdump() {
+    compare(&NEON);
 }
 
 /// What objdump prints for words that the manual leaves undefined, and why that is no gap.

@@ -2,8 +2,7 @@
 //! of guest registers (state slots) through values, across overlapping views.
 
 use crate::{
-    Block, Cond, Effects, ExitInfo, HelperDef, HelperId, Inst, MemFlags, Op, Slot, StateLayout, Ty,
-    Value,
+    Block, Cond, ExitInfo, HelperDef, HelperId, Inst, MemFlags, Op, Slot, StateLayout, Ty, Value,
 };
 
 /// A guest memory address: base + (index << shift) + disp.
@@ -635,7 +634,7 @@ impl<'a> Builder<'a> {
             imm: i64::from(id.0),
         };
         let v = self.push(inst);
-        if def.effects != Effects::Pure {
+        if def.effects.touch_state() {
             self.forget_state();
         }
         v

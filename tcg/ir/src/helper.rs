@@ -17,8 +17,7 @@ pub type HelperFn = unsafe extern "C" fn(env: *mut u8, a: u64, b: u64, c: u64, d
 /// What a helper does besides computing its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effects {
-    /// Depends on its arguments alone and changes nothing (it may set sticky floating-point flags in the
-    /// environment header). A call whose result is unused may be dropped.
+    /// Depends on its arguments alone and changes nothing. A call whose result is unused may be dropped.
     Pure,
     /// Reads and writes guest state: all dirty slots are stored before the call and all known slots are
     /// forgotten after it.
@@ -26,6 +25,8 @@ pub enum Effects {
     /// As `State`, and it may raise a trap or a memory fault, by filling the header's exit fields: generated
     /// code looks at them after the call.
     StateMayExit,
+    /// As `Pure`, but it may set sticky floating-point flags in the environment header: it is never dropped.
+    Sticky,
 }
 
 impl Effects {
@@ -35,8 +36,14 @@ impl Effects {
             0 => Some(Effects::Pure),
             1 => Some(Effects::State),
             2 => Some(Effects::StateMayExit),
+            3 => Some(Effects::Sticky),
             _ => None,
         }
+    }
+
+    /// Whether a call of a helper with these effects looks at the guest state.
+    pub const fn touch_state(self) -> bool {
+        matches!(self, Effects::State | Effects::StateMayExit)
     }
 }
 

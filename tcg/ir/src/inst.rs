@@ -1,6 +1,6 @@
 //! Instructions and what they are made of.
 
-use crate::{Op, Ty};
+use crate::{Effects, Op, Ty};
 
 /// An SSA value: the index of the instruction that defines it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,6 +40,12 @@ pub struct Inst {
 }
 
 impl Inst {
+    /// Whether it calls a helper that looks at the guest state.
+    #[inline]
+    pub fn calls_with_state(&self) -> bool {
+        self.op == Op::Call && Effects::from_index(self.lane).is_some_and(Effects::touch_state)
+    }
+
     /// The operands that are present.
     pub fn operands(&self) -> impl Iterator<Item = Value> + '_ {
         self.args.iter().copied().filter(|v| v.is_some())

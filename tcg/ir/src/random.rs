@@ -5,8 +5,8 @@
 
 use crate::sig::{Arg, Imm, Lane, Sig};
 use crate::{
-    Addr, Block, Builder, Cond, Effects, ExitInfo, ExitKind, HelperDef, HelperId, IndirectHint,
-    Inst, MemFlags, Op, Order, RegionKind, Slot, StateLayout, Ty, Value,
+    Addr, Block, Builder, Cond, ExitInfo, ExitKind, HelperDef, HelperId, IndirectHint, Inst,
+    MemFlags, Op, Order, RegionKind, Slot, StateLayout, Ty, Value,
 };
 
 /// A small seeded generator (splitmix64).
@@ -587,7 +587,7 @@ impl Generator<'_> {
         }
         let id = self.rng.below(n);
         let helper = &self.config.helpers[id as usize];
-        if helper.effects != Effects::Pure && !self.calls {
+        if helper.effects.touch_state() && !self.calls {
             return;
         }
         let args: Vec<Value> = helper.args.iter().map(|ty| self.value(*ty)).collect();

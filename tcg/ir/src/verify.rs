@@ -381,7 +381,7 @@ impl Verifier<'_> {
                 return Err(format!("argument {k} of {} is {got}, not {want}", def.name));
             }
         }
-        if effects == Effects::Pure {
+        if !effects.touch_state() {
             return Ok(());
         }
         if let Some(region) = self.region.as_mut().filter(|r| !r.leaves) {

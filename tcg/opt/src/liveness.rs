@@ -6,7 +6,7 @@
 //! must still be alive. This pass decides which: a holder (`Cc*` or `ICmp`) is *eager* if some consumer is reached without
 //! anything that destroys the flags.
 
-use tcg_ir::{Block, Inst, Op, StateLayout, Ty, Value};
+use tcg_ir::{Block, Effects, Inst, Op, StateLayout, Ty, Value};
 
 /// No position, no node.
 pub const NONE: u32 = u32::MAX;
@@ -98,7 +98,7 @@ pub fn flag_use(block: &Block, v: Value) -> Option<FlagUse> {
 /// Whether an instruction needs the whole guest state: it may fault or leave, or calls a helper that looks.
 #[inline]
 pub fn is_site(i: &Inst) -> bool {
-    i.op.may_fault() || i.op == Op::Exit || (i.op == Op::Call && i.lane != 0)
+    i.op.may_fault() || i.op == Op::Exit || i.calls_with_state()
 }
 
 /// The operation that produces a holder's flags as a side effect.
@@ -292,11 +292,11 @@ impl Liveness {
                     self.use_args(block, i, pos);
                 }
                 Op::Call => {
-                    if i.lane == 0 && self.unused(p) {
+                    if i.lane == Effects::Pure as u8 && self.unused(p) {
                         self.info[p].dead = true;
                         continue;
                     }
-                    if i.lane != 0 {
+                    if i.calls_with_state() {
                         barrier = pos + 1;
                     }
                     let (start, len) = (i.args[0].0 as usize, i.args[1].0 as usize);

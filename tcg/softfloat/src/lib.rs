@@ -7,7 +7,7 @@
 //!
 //! One module per format ([`f16`], [`bf16`], [`f32`], [`f64`], [`f80`],
 //! [`f128`]) holds plain functions on raw bit patterns. [`arm`] has the
-//! operations that only Arm defines.
+//! operations that only Arm defines, [`lanes`] operations on vectors.
 //!
 //! Reference: IEEE Std 754-2008 and 754-2019. Left out: decimal formats,
 //! trapped exceptions (the caller looks at the flags of a fresh status and
@@ -19,6 +19,7 @@ pub mod arm;
 mod compare;
 mod format;
 mod int;
+pub mod lanes;
 mod modules;
 mod nan;
 mod round;

@@ -28,6 +28,18 @@ pub fn value(record: &[u8], field: &Field, big: bool) -> u64 {
     }
 }
 
+/// Whether one of the two was stopped by an access to what is not the program's: there may be something of the
+/// emulator's there, or nothing.
+pub fn astray(guest: &dyn Guest, differences: &[Difference]) -> bool {
+    let of = |name: &str| differences.iter().find(|d| d.field.name == name);
+    match (of("signal"), of("address")) {
+        (Some(s), Some(a)) => {
+            (s.want == 0) != (s.got == 0) && !guest.owns(if s.want == 0 { a.got } else { a.want })
+        }
+        _ => false,
+    }
+}
+
 /// The fields that differ between two records.
 pub fn differences(guest: &dyn Guest, want: &[u8], got: &[u8]) -> Vec<Difference> {
     if want == got {
@@ -58,13 +70,13 @@ pub struct Finding {
 /// Reduces failing cases to the shortest prefix that fails; the last instruction is then the culprit.
 pub fn shrink(
     guest: &dyn Guest,
-    failing: &[&Case],
+    failing: &[(&Case, Vec<Difference>)],
     reference: &Emulator,
     ours: &Emulator,
     folder: &Path,
 ) -> Result<Vec<Finding>, Error> {
     let mut found = Vec::new();
-    for whole in failing {
+    for (whole, apart) in failing {
         let prefixes: Vec<Case> = (1..=whole.pieces.len())
             .map(|n| Case {
                 pieces: whole.pieces[..n].to_vec(),
@@ -87,10 +99,15 @@ pub fn shrink(
         });
         match failing.next() {
             Some(f) => found.push(f),
-            None => println!(
-                "a case that differs only together with others: {:?}",
-                guest.text(whole, 0)
-            ),
+            None if astray(guest, apart) => {}
+            None => {
+                let text = guest.text(whole, 0);
+                println!("a case that differs only together with others: {text:?}");
+                for d in apart.iter().take(4) {
+                    let Field { name, index, .. } = d.field;
+                    println!("    {name}{index}: got {:x} want {:x}", d.got, d.want);
+                }
+            }
         }
     }
     Ok(found)
@@ -130,6 +147,8 @@ pub fn report(guest: &dyn Guest, finding: &Finding, ours: &Emulator) {
 pub struct Counts {
     /// Row of the culprit: how often.
     pub unexplained: BTreeMap<String, u32>,
+    /// How often one of them was stopped by an access outside of the program.
+    pub astray: u32,
     /// Reason: how often.
     pub explained: BTreeMap<String, u32>,
 }

@@ -96,6 +96,10 @@ pub trait Guest {
     fn shows(&self, _case: &Case, _field: &Field) -> bool {
         true
     }
+    /// Whether an address is the program's own. What is at others is the emulator's affair.
+    fn owns(&self, _address: u64) -> bool {
+        true
+    }
     /// The case as text, one line an instruction.
     fn text(&self, case: &Case, at: u64) -> Vec<String>;
 }

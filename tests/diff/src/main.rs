@@ -241,15 +241,17 @@ impl Session<'_> {
                 self.broken_at(cases, got.len());
             }
             let pairs = cases.iter().zip(&want).zip(&got);
-            let failing: Vec<&Case> = pairs
-                .filter(|((_, w), g)| !compare::differences(self.guest, w, g).is_empty())
-                .map(|((c, _), _)| c)
+            let failing: Vec<(&Case, Vec<compare::Difference>)> = pairs
+                .map(|((c, w), g)| (c, compare::differences(self.guest, w, g)))
+                .filter(|(_, d)| !d.is_empty())
                 .take(12)
                 .collect();
             let found = compare::shrink(self.guest, &failing, &self.reference, &ours, &apart)?;
             let counts = self.totals.counts.entry(ours.name.clone()).or_default();
             for finding in found {
-                if counts.add(&finding, &self.known, &self.cpu) {
+                if compare::astray(self.guest, &finding.differences) {
+                    counts.astray += 1;
+                } else if counts.add(&finding, &self.known, &self.cpu) {
                     compare::report(self.guest, &finding, &ours);
                 }
             }
@@ -288,6 +290,7 @@ impl Session<'_> {
         let mut good = t.broken == 0;
         for (name, c) in &t.counts {
             println!("{name}: unexplained {:?}", c.unexplained);
+            println!("{name}: accesses outside of the program: {}", c.astray);
             for (reason, n) in &c.explained {
                 println!("{name}: known, {n} times: {reason}");
             }

@@ -137,7 +137,8 @@ pub unsafe extern "C" fn soft(env: *mut u8, a: u64, b: u64, c: u64, d: u64) -> u
     // SAFETY: the header lies directly below the state block and is not otherwise borrowed during the call.
     let header = unsafe { &mut *env.cast::<EnvHeader>().sub(1) };
     let _ = (a, b, c);
-    let (r, flags) = fp::run(d, header.scratch[0], header.scratch[1], header.scratch[2]);
+    let [x, y, z, ..] = header.scratch;
+    let (r, flags) = fp::run(d, [x, y, z]);
     header.fp_flags |= flags;
     header.scratch[0] = r;
     r as u64

@@ -42,9 +42,7 @@ helpers! {
     /// A generic authentication code.
     PACGA = pacga(I64 I64 I32) -> I64 State;
     /// Floating-point operations on lanes; see `fp`. Vectors, descriptor.
-    SOFT = soft(V128 V128 V128 I64) -> V128 Pure;
-    /// The same for its flags alone, where nobody uses the result.
-    SOFT_FLAGS = soft(V128 V128 V128 I64) -> V128 State;
+    SOFT = soft(V128 V128 V128 I64) -> V128 Sticky;
     /// AESE.
     AESE = aese(V128 V128) -> V128 Pure;
     /// AESD.

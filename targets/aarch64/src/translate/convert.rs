@@ -6,8 +6,8 @@ use super::float::{HALF, fsize, fty};
 use super::operand::{R31, ity};
 use super::{Out, Translator};
 use crate::decode::args;
-use crate::helper::fp::{CURRENT, Desc, Soft};
 use crate::state::slot;
+use tcg_softfloat::lanes::{CURRENT, Desc, Soft};
 
 const NONE: Value = Value::NONE;
 
@@ -46,7 +46,8 @@ impl Translator<'_> {
                 ..Desc::new(Soft::ToInt, 1, 1)
             };
             if d == R31 {
-                self.soft_flags(desc, x);
+                // The sticky flags count.
+                self.soft(desc, [x, x, x]);
                 return Out::Next;
             }
             let r = self.soft(desc, [x, x, x]);

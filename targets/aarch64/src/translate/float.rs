@@ -6,8 +6,9 @@ use super::operand::ity;
 use super::{Out, Translator};
 use crate::decode::{self, args};
 use crate::helper;
-use crate::helper::fp::{Desc, Soft};
+use crate::helper::fp;
 use crate::state::slot;
+use tcg_softfloat::lanes::{Desc, Soft};
 
 const NONE: Value = Value::NONE;
 
@@ -63,18 +64,10 @@ impl Translator<'_> {
 
     /// An operation of the soft float on lanes of vectors.
     pub(super) fn soft(&mut self, desc: Desc, args: [Value; 3]) -> Value {
-        let packed = self.b.i64(desc.pack(self.mode));
+        let packed = self.b.i64(fp::pack(desc, self.mode));
         let args = args.map(|v| self.b.bitcast(Ty::V128, v));
         let args = [args[0], args[1], args[2], packed];
         self.b.call(helper::SOFT, helper::def(helper::SOFT), &args)
-    }
-
-    /// The same if the result goes to the zero register: only the sticky flags matter.
-    pub(super) fn soft_flags(&mut self, desc: Desc, x: Value) {
-        let packed = self.b.i64(desc.pack(self.mode));
-        let x = self.b.bitcast(Ty::V128, x);
-        let id = helper::SOFT_FLAGS;
-        self.b.call(id, helper::def(id), &[x, x, x, packed]);
     }
 
     /// The low half-precision lane of a register as a zero-extended integer.

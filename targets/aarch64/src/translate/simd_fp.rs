@@ -10,8 +10,8 @@ use super::shift::right_shift;
 use super::simd::{QUAD, SCALAR, vty};
 use super::{Out, Translator};
 use crate::decode::args;
-use crate::helper::fp::{CURRENT, Desc, Soft};
 use crate::state::slot;
+use tcg_softfloat::lanes::{CURRENT, Desc, Soft};
 
 const NONE: Value = Value::NONE;
 const HALF: u32 = 1;

@@ -1,6 +1,8 @@
 //! Entry points of the helpers. Vector operands are in the environment header's scratch area, where the result
 //! goes, too. Part of the unsafe islands.
 
+use super::lanes as soft;
+use super::short_vector as vectors;
 use super::simd as late;
 use crate::state::{ArmState, Mode};
 use std::sync::OnceLock;
@@ -68,6 +70,36 @@ pub unsafe extern "C" fn simd(env: *mut u8, op: u64, regs: u64, rest: u64, _: u6
         )
     };
     header.fp_flags |= late::run(op as u32, regs as u32, rest as u32, state).bits();
+    0
+}
+
+/// See [`soft::run`].
+///
+/// # Safety
+/// `env` is a state block with its header below, as the code generator passes it.
+pub unsafe extern "C" fn lanes(env: *mut u8, _: u64, _: u64, _: u64, desc: u64) -> u64 {
+    // SAFETY: the header lies directly below the state block and is not otherwise borrowed during the call.
+    let header = unsafe { &mut *env.cast::<EnvHeader>().sub(1) };
+    let [x, y, z, ..] = header.scratch;
+    let (r, flags) = soft::run(desc, [x, y, z]);
+    header.fp_flags |= flags;
+    header.scratch[0] = r;
+    r as u64
+}
+
+/// See [`vectors::run`].
+///
+/// # Safety
+/// As [`simd`].
+pub unsafe extern "C" fn short_vector(env: *mut u8, insn: u64, _: u64, _: u64, _: u64) -> u64 {
+    // SAFETY: the state block is an `ArmState`, the header lies directly below it; neither is borrowed otherwise.
+    let (state, header) = unsafe {
+        (
+            &mut *env.cast::<ArmState>(),
+            &mut *env.cast::<EnvHeader>().sub(1),
+        )
+    };
+    header.fp_flags |= vectors::run(insn as u32, state).bits();
     0
 }
 

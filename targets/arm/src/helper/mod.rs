@@ -1,6 +1,8 @@
 //! Functions that translated code calls.
 
 mod entry;
+pub mod lanes;
+pub mod short_vector;
 pub mod simd;
 
 use tcg_ir::{Effects, HelperDef, HelperFn, HelperId, Ty};
@@ -45,6 +47,11 @@ pub const SIMD: HelperId = HelperId(16);
 pub const JCVT: HelperId = HelperId(17);
 /// A single to bfloat16 under FPSCR's control bits.
 pub const TO_BF16: HelperId = HelperId(18);
+
+/// The soft float on lanes: three vectors and a descriptor (see [`lanes`]).
+pub const LANES: HelperId = HelperId(20);
+/// VFP data processing on short vectors: the instruction (see [`short_vector`]).
+pub const SHORT_VECTOR: HelperId = HelperId(21);
 
 /// The virtual counter.
 pub const COUNTER: HelperId = HelperId(19);
@@ -112,6 +119,20 @@ pub static HELPERS: &[HelperDef] = &[
         ret: Ty::I64,
         effects: Effects::State,
         func: entry::counter,
+    },
+    HelperDef {
+        name: "lanes",
+        args: &[Ty::V128, Ty::V128, Ty::V128, Ty::I64],
+        ret: Ty::V128,
+        effects: Effects::Sticky,
+        func: entry::lanes,
+    },
+    HelperDef {
+        name: "short_vector",
+        args: &[Ty::I32],
+        ret: Ty::Void,
+        effects: Effects::State,
+        func: entry::short_vector,
     },
 ];
 

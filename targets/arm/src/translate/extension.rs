@@ -2,7 +2,8 @@
 //! [ARMv7 A7.1, A7.3 to A7.5]
 
 use super::{Out, Translator};
-use crate::decode;
+use crate::decode::{self, Feature};
+use crate::helper::{self, short_vector};
 
 decode::dispatch_vfp!(fn decode_vfp, Translator<'_>, Out);
 decode::dispatch_neon!(fn decode_neon, Translator<'_>, Out);
@@ -63,9 +64,34 @@ impl Translator<'_> {
     /// Translates an instruction of an extension.
     pub(super) fn extension(&mut self, space: Space) -> Out {
         match space {
+            Space::Vfp(insn) if self.mode.vectors() && short_vector::vectorised(insn) => {
+                self.short_vector(insn)
+            }
             Space::Vfp(insn) => decode_vfp(self, insn),
             Space::Neon(insn) => decode_neon(self, insn),
         }
+    }
+
+    /// VFP data processing while FPSCR.Len or FPSCR.Stride is not 0. Where the processor lacks short vectors, Linux
+    /// computes them for programs (arch/arm/vfp), but not under ARMv8.
+    fn short_vector(&mut self, insn: u32) -> Out {
+        let d32 = self.has(Feature::D32);
+        let double = insn & 0x100 != 0;
+        // With one operand bit 7 belongs to the opcode.
+        let second = if insn & 0x00b0_0000 == 0x00b0_0000 {
+            0
+        } else {
+            1 << 7
+        };
+        let far = double && !d32 && insn & (1 << 22 | second | 1 << 5) != 0;
+        let known = decode::vfp::find(self.features, insn).is_some();
+        if !known || far || self.has(Feature::V8) {
+            return self.undefined();
+        }
+        let id = helper::SHORT_VECTOR;
+        let insn = self.b.i32(insn);
+        self.b.call(id, helper::def(id), &[insn]);
+        Out::Next
     }
 }
 

@@ -8,6 +8,7 @@ mod exclusive;
 mod extension;
 mod fetch;
 mod fpregs;
+mod half;
 mod load_store;
 mod media;
 mod multiple;
@@ -31,6 +32,7 @@ use tcg_target::TranslateCtx;
 
 use crate::decode::{self, Feature, FeatureSet};
 use crate::features::CpuModel;
+use crate::helper::short_vector;
 use crate::state::{LAYOUT, Mode};
 use crate::trap;
 pub(crate) use extension::{Space, a32 as a32_space, t32 as t32_space};
@@ -68,6 +70,8 @@ struct OpenRegion {
 pub(crate) struct Translator<'a> {
     pub(crate) b: Builder<'a>,
     features: FeatureSet,
+    /// Floating-point system ID register.
+    fpsid: u32,
     parallel: bool,
     thumb: bool,
     /// Mode at the current instruction.
@@ -105,6 +109,7 @@ pub(crate) fn translate(
     let mut t = Translator {
         b: Builder::new(pc, mode.0, &LAYOUT),
         features: model.features,
+        fpsid: model.fpsid,
         parallel: ctx.parallel,
         thumb,
         mode,
@@ -166,6 +171,10 @@ impl Translator<'_> {
             (false, _) => ((insn >> 28) as u8, style::a32(insn)),
             (true, 2) => (self.it_cond(), style::t16(insn)),
             (true, _) => (self.it_cond(), style::t32(insn)),
+        };
+        let style = match self.mode.vectors() && short_vector::vectorised(insn) {
+            true => Style::Calls,
+            false => style,
         };
         let fresh = self.enter(cond, style);
         if !fresh {

@@ -188,7 +188,7 @@ impl Translator<'_> {
             .vun(Op::VDupLane, ty, size as u8, x, i64::from(index))
     }
 
-    fn scalar_pair(&mut self, quad: bool, size: u32, n: u32, m: u32) -> (Value, Value) {
+    pub(super) fn scalar_pair(&mut self, quad: bool, size: u32, n: u32, m: u32) -> (Value, Value) {
         let y = self.scalar(vty(quad), size, m);
         (self.vget(quad, n), y)
     }

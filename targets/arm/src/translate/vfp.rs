@@ -28,6 +28,12 @@ pub(crate) const fn expand_imm(double: bool, imm8: u32) -> u64 {
     }
 }
 
+/// The same for half precision.
+pub(super) const fn expand_half(imm8: u32) -> u32 {
+    let b = imm8 >> 6 & 1;
+    (imm8 >> 7 & 1) << 15 | (b ^ 1) << 14 | (b * 3) << 12 | (imm8 & 0x3f) << 6
+}
+
 /// `imm` of the conversions between floats and integers; width 0 where the types say it.
 pub(super) const fn conv_imm(fraction: u32, signed: bool, width: u32) -> i64 {
     (fraction | (signed as u32) << 8 | width << 16) as i64
@@ -482,6 +488,12 @@ impl Translator<'_> {
                 self.set_reg(a.rt, v);
                 Out::Next
             }
+            // Up to VFPv2 programs may read it. [ARMv7 AppxK.1]
+            FPSID if !self.has(Feature::Vfp3) => {
+                let v = self.b.i32(self.fpsid);
+                self.set_reg(a.rt, v);
+                Out::Next
+            }
             // The others need privilege. [ARMv7 B6.1.14]
             FPSID | MVFR2..=FPEXC => self.undefined(),
             _ => self.undefined(),
@@ -508,7 +520,9 @@ impl Translator<'_> {
         let sticky = self.b.bin(Op::Or, Ty::I32, low, idc);
         self.b
             .op(Op::FpFlagsSet, Ty::Void, 0, 0, [sticky, NONE, NONE], 0);
-        let mask = self.b.i32(state::FPSCR_CONTROL);
+        let half = self.has(Feature::Fullfp16);
+        let absent = if half { 0 } else { state::FPSCR_FZ16 };
+        let mask = self.b.i32(state::FPSCR_CONTROL & !absent);
         let control = self.b.bin(Op::And, Ty::I32, v, mask);
         let old = self.b.get(slot::FPSCR);
         self.b.set(slot::FPSCR, control);

@@ -11,9 +11,9 @@ impl Translator<'_> {
         MemFlags::size(if double { 3 } else { 2 }).big_endian(self.big_endian())
     }
 
-    /// base ± imm8 * 4, where a program-counter base is word-aligned.
-    fn fp_addr(&mut self, rn: u32, up: bool, imm8: u32) -> Addr {
-        let offset = (imm8 * 4) as i32;
+    /// base ± offset, where a program-counter base is word-aligned.
+    pub(super) fn fp_addr(&mut self, rn: u32, up: bool, offset: u32) -> Addr {
+        let offset = offset as i32;
         let offset = if up { offset } else { -offset };
         if rn == 15 {
             let base = self.read_pc() & !3;
@@ -40,7 +40,7 @@ impl Translator<'_> {
         if !self.freg_exists(a.double, a.vd) {
             return self.undefined();
         }
-        let addr = self.fp_addr(a.rn, a.u, a.imm);
+        let addr = self.fp_addr(a.rn, a.u, a.imm * 4);
         let slot = Self::freg(a.double, a.vd);
         let flags = self.fmem(a.double);
         let v = self.b.load(slot.ty, addr, flags);
@@ -52,7 +52,7 @@ impl Translator<'_> {
         if !self.freg_exists(a.double, a.vd) {
             return self.undefined();
         }
-        let addr = self.fp_addr(a.rn, a.u, a.imm);
+        let addr = self.fp_addr(a.rn, a.u, a.imm * 4);
         let v = self.b.get(Self::freg(a.double, a.vd));
         let flags = self.fmem(a.double);
         self.b.store(addr, v, flags);
@@ -82,7 +82,7 @@ impl Translator<'_> {
         let start = if up {
             self.fp_addr(rn, true, 0)
         } else {
-            self.fp_addr(rn, false, imm8)
+            self.fp_addr(rn, false, imm8 * 4)
         };
         let flags = self.fmem(double);
         let step = if double { 8 } else { 4 };

@@ -210,7 +210,7 @@ impl Gen<'_> {
     fn prepare_state(&mut self, end: usize) {
         for k in self.pos as usize + 1..end {
             let i = &self.b.insts[k];
-            if i.op == Op::Call && i.lane != 0 {
+            if i.calls_with_state() {
                 self.flush();
                 self.rescue_homes();
                 self.forget_homes();

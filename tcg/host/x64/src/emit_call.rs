@@ -5,7 +5,7 @@ use crate::abi::*;
 use crate::cc::NO_FLAGS;
 use crate::compiler::Gen;
 use crate::enc::{Alu, Mem, Opc, Rm, x86cc};
-use tcg_ir::{Inst, Ty, Value};
+use tcg_ir::{Effects, Inst, Ty, Value};
 use tcg_opt::NONE;
 
 /// Integer argument registers behind the environment.
@@ -16,7 +16,7 @@ impl Gen<'_> {
         let b = self.b;
         let (start, len) = (i.args[0].0 as usize, i.args[1].0 as usize);
         let args = &b.pool[start..start + len];
-        let has_state = i.lane != 0;
+        let has_state = i.calls_with_state();
         self.restore_regime();
         for a in args {
             self.pin(*a);
@@ -39,7 +39,7 @@ impl Gen<'_> {
             self.forget_homes();
         }
         self.call_helper(i.imm as i32);
-        if i.lane == 2 {
+        if i.lane == Effects::StateMayExit as u8 {
             self.a
                 .alu_imm(Alu::Cmp, false, Rm::M(Mem::env(EXIT_KIND)), 0);
             let l = self.new_label();

@@ -110,7 +110,7 @@ fn back_edge(b: &Block) -> u32 {
     let mut found = NONE;
     for (p, i) in b.insts.iter().enumerate() {
         match i.op {
-            Op::Call if i.lane != 0 => return NONE,
+            Op::Call if i.calls_with_state() => return NONE,
             Op::Exit if b.exits.get(i.imm as usize).is_some_and(own) => found = p as u32,
             _ => {}
         }
@@ -504,9 +504,10 @@ impl Gen<'_> {
     /// Everything back to the start, for the second copy; `self.b` is its block.
     pub fn start_second(&mut self) {
         let b = self.b;
+        let mmu = self.opts.mmu.is_some();
         self.live.back_edge = self.looping.at;
         self.live
-            .run(b, self.layout, crate::analyze::clobbers_flags);
+            .run(b, self.layout, crate::analyze::clobbers_flags(mmu));
         self.val.clear();
         self.val.resize(b.insts.len(), NOWHERE);
         self.regs = [NONE; 32];

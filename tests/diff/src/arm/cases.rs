@@ -226,7 +226,7 @@ impl Arm {
         Some(Case { pieces, input })
     }
 
-    fn fpscr(&self, rng: &mut Rng) -> u32 {
+    fn fpscr(&self, rng: &mut Rng, pieces: &[Piece]) -> u32 {
         let half = if self.has(Feature::Fullfp16) {
             1 << 19
         } else {
@@ -238,6 +238,17 @@ impl Arm {
             rng.next() as u32 & 0x9f
         } else {
             0
+        };
+        // Short vectors, where the processor has them.
+        let vector = self.has(Feature::Vfp2) && !self.has(Feature::Virt) && !self.has(Feature::V8);
+        let control = match vector && rng.one_in(3) {
+            // Some emulators take a stride of 2 for 4 with single precision.
+            true => {
+                let single = pieces.iter().any(|p| p.table == VFP && p.insn & 0x100 == 0);
+                let stride = if single { 0 } else { rng.choose(&[0, 3 << 20]) };
+                control | rng.next() as u32 & 7 << 16 | stride
+            }
+            false => control,
         };
         match rng.below(3) {
             0 => sticky,
@@ -256,8 +267,7 @@ impl Arm {
             .find(|p| p.row.name == "vmsr")
             .and_then(|p| named(p, "rt"))
         {
-            // Vector length and stride, traps: not there.
-            regs[t as usize & 15] = self.fpscr(rng) | rng.next() as u32 & 0xf800_0000;
+            regs[t as usize & 15] = self.fpscr(rng, pieces) | rng.next() as u32 & 0xf800_0000;
         }
         let psr = rng.next() as u32
             & if self.has(Feature::V6) {
@@ -276,7 +286,7 @@ impl Arm {
             put(REGS + 4 * i, u64::from(*r), 4);
         }
         put(CPSR, u64::from(psr), 4);
-        put(FPSCR, u64::from(self.fpscr(rng)), 4);
+        put(FPSCR, u64::from(self.fpscr(rng, pieces)), 4);
         for i in 0..32 {
             put(DREGS + 8 * i, rng.lanes(), 8);
         }

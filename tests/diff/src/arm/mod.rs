@@ -153,6 +153,10 @@ impl Guest for Arm {
         runtime::program(self, cases)
     }
 
+    fn owns(&self, address: u64) -> bool {
+        address.abs_diff(u64::from(DATA)) < 0x10_0000
+    }
+
     fn text(&self, case: &Case, at: u64) -> Vec<String> {
         layout::text(self.cpu, case, at as u32)
     }
