@@ -107,6 +107,12 @@ const ALLOWED: &[Row] = &[
     // Whole machines: no instruction set is named here.
     row("softmmu-opts", &[], &[]),
     row("softmmu-core", &["softmmu-opts", "tcg-mem"], &[]),
+    row("softmmu-devices", &["softmmu-core", "tcg-mem"], &[]),
+    row(
+        "softmmu-boards",
+        &["softmmu-core", "softmmu-devices", "softmmu-opts"],
+        &[],
+    ),
     // Registration with the host's kernel: knows guests as values only.
     row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
@@ -127,6 +133,11 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     // System mode's host side: no guest ISA, no device.
+    row(
+        "softmmu-cpu",
+        &["softmmu-core", "tcg-exec", "tcg-mem", "tcg-target"],
+        &[],
+    ),
     row("softmmu-hostio", &[], &[]),
     row("softmmu-block", &["softmmu-core", "softmmu-opts"], &[]),
     row(
