@@ -48,7 +48,11 @@ fn dispatch(words: &[OsString]) -> (Call, usize) {
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let (call, used) = dispatch(&words);
+    let (call, used) = match dispatch(&words) {
+        // The kernel names the program behind our own name, whatever it is called.
+        (_, 2) if linux_user::binfmt_start().is_some() => (Call::User(None), 1),
+        other => other,
+    };
     let rest = words.get(used..).unwrap_or_default();
     let outcome = match call {
         Call::User(guest) => run_user(guest.and_then(Guest::named), rest),
