@@ -28,7 +28,7 @@ pub struct Vdso {
     pub unwind: Option<Unwind>,
 }
 
-/// Unwind information of the code that handlers return to. [DWARF 6.4; LSB exception frames]
+/// Unwind information of the code that handlers return to. [DWARF 6.4]
 pub struct Unwind {
     /// DWARF number of the stack pointer.
     pub stack_pointer: u8,
@@ -281,7 +281,7 @@ impl Vdso {
     }
 }
 
-// [DWARF 7.24; LSB 10.6]
+// [DWARF 7.24]
 const CFA_EXPRESSION: u8 = 0x0f;
 const REGISTER_EXPRESSION: u8 = 0x10;
 const DEF_CFA: u8 = 0x0c;
