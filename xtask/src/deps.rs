@@ -113,6 +113,19 @@ const ALLOWED: &[Row] = &[
         &["softmmu-core", "softmmu-devices", "softmmu-opts"],
         &[],
     ),
+    // CPUs and devices together: one small file for each instruction set.
+    row(
+        "softmmu-machine",
+        &[
+            "softmmu-boards",
+            "softmmu-core",
+            "tcg-mem",
+            "tcg-target",
+            "tcg-exec",
+            "target-ppc",
+        ],
+        &[],
+    ),
     // Registration with the host's kernel: knows guests as values only.
     row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.

@@ -1,0 +1,41 @@
+//! 32-bit Power.
+
+use super::IsaPort;
+use softmmu_core::cpu::CpuStart;
+use target_ppc::system::{BootState, Config, PpcSystem};
+use tcg_exec::Vcpu;
+use tcg_target::Isa;
+
+pub(super) const PORT: IsaPort = IsaPort {
+    name: "ppc",
+    big_endian: true,
+    cpus: || PpcSystem::names().collect(),
+    make,
+    start,
+};
+
+fn make(model: &str, clock_hz: u64) -> Option<&'static dyn Isa> {
+    let tb_hz = if clock_hz == 0 { 100_000_000 } else { clock_hz };
+    let system = PpcSystem::new(model, Config { tb_hz, svr: 0 })?;
+    // A process has one machine.
+    Some(Box::leak(Box::new(system)))
+}
+
+fn start(cpu: &mut Vcpu, start: &CpuStart) -> Result<(), String> {
+    let mut state = BootState::default();
+    for (name, value) in &start.regs {
+        let number = name.strip_prefix('r').and_then(|n| n.parse::<u32>().ok());
+        match number.filter(|n| *n < 32) {
+            Some(n) => state.registers.push((n, *value as u32)),
+            // The processor's number is what its reset has made it.
+            None if name == "pir" => {}
+            None => return Err(format!("a CPU of this kind has no register '{name}'")),
+        }
+    }
+    state.mapping = start.map.map(|(va, pa, size)| (va as u32, pa, size));
+    cpu.with_system(|_, c| {
+        state.apply(c.state, c.host);
+        *c.pc = start.pc & 0xffff_ffff;
+    });
+    Ok(())
+}
