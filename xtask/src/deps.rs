@@ -119,7 +119,7 @@ const ALLOWED: &[Row] = &[
         &[
             "softmmu-boards",
             "softmmu-core",
-            "tcg-mem",
+            "softmmu-cpu",
             "tcg-target",
             "tcg-exec",
             "target-ppc",

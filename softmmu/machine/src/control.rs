@@ -48,7 +48,7 @@ impl Control for Machine {
     }
 
     fn cpu_count(&self) -> u32 {
-        self.cpus.len() as u32
+        self.config.cpus
     }
 
     fn vm_name(&self) -> Option<String> {
@@ -85,12 +85,9 @@ impl Control for Machine {
     }
 
     fn read_virt(&self, cpu: u32, va: u64, buf: &mut [u8]) -> bool {
-        let Some(cpu) = self.cpus.get(cpu as usize) else {
-            return false;
-        };
         for (i, byte) in buf.iter_mut().enumerate() {
             let at = va.wrapping_add(i as u64);
-            let pa = cpu.ask(move |v| {
+            let pa = self.with_cpu(cpu, |v| {
                 let mode = v.mode();
                 let found = v.with_system(|system, c| {
                     let index = system.mmu_index(mode, false);
@@ -107,8 +104,7 @@ impl Control for Machine {
     }
 
     fn pc(&self, cpu: u32) -> u64 {
-        let cpu = self.cpus.get(cpu as usize);
-        cpu.and_then(|c| c.ask(|v| v.pc())).unwrap_or(0)
+        self.with_cpu(cpu, |v| v.pc()).unwrap_or(0)
     }
 
     fn register(&self, cpu: u32, name: &str) -> Option<u64> {

@@ -1,16 +1,14 @@
 //! The machine: CPUs and devices together, and the main loop.
 
-use crate::cpu::CpuThread;
 use crate::isa::IsaPort;
-use crate::socket::{Parts, Socket};
 use parking_lot::Mutex;
 use softmmu_boards::assemble::Assembly;
 use softmmu_boards::boot::Loaded;
 use softmmu_core::control::{Cause, EventSink, MachineEvent, RunState};
-use softmmu_core::cpu::{CpuStart, Cpus};
-use softmmu_core::requests::Request;
+use softmmu_core::requests::{Request, Requests};
+use softmmu_cpu::{CpuSet, Parts};
 use std::sync::Arc;
-use tcg_exec::{Engine, EngineConfig, Vcpu};
+use tcg_exec::{EngineConfig, Vcpu};
 use tcg_target::Isa;
 
 /// What the command line says about running.
@@ -20,12 +18,12 @@ pub struct Config {
     pub no_reboot: bool,
     /// `-no-shutdown`: power off only stops the machine.
     pub no_shutdown: bool,
-    /// Other CPUs than the first wait to be started.
-    pub others_wait: bool,
     /// `-name`.
     pub name: Option<String>,
     /// Name of the board.
     pub board: String,
+    /// Number of CPUs.
+    pub cpus: u32,
     /// The engine's.
     pub engine: EngineConfig,
 }
@@ -33,52 +31,12 @@ pub struct Config {
 /// See the head of the file.
 pub struct Machine {
     pub(crate) assembly: Assembly,
-    pub(crate) cpus: Vec<Arc<CpuThread>>,
+    pub(crate) cpus: Arc<CpuSet>,
     pub(crate) isa: &'static dyn Isa,
-    pub(crate) port: &'static IsaPort,
     pub(crate) config: Config,
-    pub(crate) loaded: Loaded,
+    loaded: Loaded,
     pub(crate) state: Mutex<RunState>,
     pub(crate) sinks: Mutex<Vec<EventSink>>,
-    pub(crate) engine: Arc<Engine>,
-}
-
-/// The CPUs as devices see them.
-struct Handles {
-    cpus: Vec<Arc<CpuThread>>,
-    port: &'static IsaPort,
-}
-
-impl Cpus for Handles {
-    fn count(&self) -> u32 {
-        self.cpus.len() as u32
-    }
-
-    fn set_line(&self, cpu: u32, line: u32, level: bool) {
-        if let Some(cpu) = self.cpus.get(cpu as usize) {
-            cpu.set_line(line, level);
-        }
-    }
-
-    fn start(&self, cpu: u32, start: &CpuStart) {
-        if let Some(cpu) = self.cpus.get(cpu as usize) {
-            let (port, start) = (self.port, start.clone());
-            cpu.post(move |vcpu| begin(port, vcpu, Some(&start)));
-            cpu.set_powered(true);
-        }
-    }
-}
-
-/// Resets a CPU and lets it start somewhere.
-fn begin(port: &IsaPort, vcpu: &mut Vcpu, start: Option<&CpuStart>) {
-    vcpu.reset();
-    if let Some(start) = start
-        && let Err(e) = (port.start)(vcpu, start)
-    {
-        // A board file's word that is looked at here only.
-        eprintln!("emu: {e}");
-    }
-    vcpu.flush_tlb();
 }
 
 impl Machine {
@@ -88,58 +46,42 @@ impl Machine {
         loaded: Loaded,
         port: &'static IsaPort,
         isa: &'static dyn Isa,
-        cpus: u32,
         config: Config,
     ) -> Result<Arc<Machine>, String> {
-        let engine = Engine::new_system(isa, config.engine.clone()).map_err(|e| e.to_string())?;
-        if cpus > 1 {
-            engine.set_parallel();
-        }
-        let _ = assembly.watch.set(engine.clone());
-        let parts = Arc::new(Parts {
-            space: assembly.space.clone(),
+        let parts = Parts {
+            bus: assembly.space.clone(),
             clock: assembly.clock.clone(),
+            timers: assembly.timers.clone(),
+            requests: assembly.requests.clone(),
             dcr: std::mem::take(&mut assembly.dcr),
             acknowledge: assembly.acknowledge.clone(),
-            requests: assembly.requests.clone(),
-        });
-        let make = |n| CpuThread::new(n, &assembly.timers, assembly.requests.clone());
-        let threads: Vec<Arc<CpuThread>> = (0..cpus).map(make).collect();
-        assembly.cpus.fill(Arc::new(Handles {
-            cpus: threads.clone(),
-            port,
-        }));
-        for cpu in &threads {
-            let socket = Arc::new(Socket {
-                parts: parts.clone(),
-                cpu: cpu.clone(),
-            });
-            let vcpu = Vcpu::new_system(engine.clone(), socket);
-            let cpu = cpu.clone();
-            std::thread::Builder::new()
-                .name(format!("cpu{}", cpu.index()))
-                .stack_size(8 << 20)
-                .spawn(move || cpu.run(vcpu))
-                .map_err(|e| format!("no thread for a CPU: {e}"))?;
-        }
+        };
+        let starter = Box::new(port.start);
+        let cpus = CpuSet::new(isa, config.engine.clone(), config.cpus, parts, starter)
+            .map_err(|e| format!("no CPUs: {e}"))?;
+        assembly.cpus.fill(cpus.clone());
+        let _ = assembly.watch.set(cpus.watch());
         let machine = Arc::new(Machine {
             assembly,
-            cpus: threads,
+            cpus,
             isa,
-            port,
             config,
             loaded,
             state: Mutex::new(RunState::Prelaunch),
             sinks: Mutex::default(),
-            engine,
         });
         machine.reset_now();
         Ok(machine)
     }
 
     /// Where requests to the main loop go.
-    pub fn requests(&self) -> &Arc<softmmu_core::requests::Requests> {
+    pub fn requests(&self) -> &Arc<Requests> {
         &self.assembly.requests
+    }
+
+    /// The CPUs.
+    pub fn cpus(&self) -> &Arc<CpuSet> {
+        &self.cpus
     }
 
     pub(crate) fn tell(&self, event: &MachineEvent) {
@@ -149,14 +91,11 @@ impl Machine {
 
     /// Lets it run.
     pub fn go(&self) {
-        let mut state = self.state.lock();
-        if *state == RunState::Running {
+        if std::mem::replace(&mut *self.state.lock(), RunState::Running) == RunState::Running {
             return;
         }
-        *state = RunState::Running;
-        drop(state);
         self.assembly.clock.start();
-        self.cpus.iter().for_each(|c| c.set_running(true));
+        self.cpus.resume();
         self.assembly.timers.kick();
         self.tell(&MachineEvent::Resume);
     }
@@ -164,8 +103,7 @@ impl Machine {
     /// Makes it stand still; returns when it does.
     pub fn halt(&self, why: RunState) {
         let was = std::mem::replace(&mut *self.state.lock(), why);
-        self.cpus.iter().for_each(|c| c.set_running(false));
-        self.cpus.iter().for_each(|c| c.wait_parked());
+        self.cpus.stop();
         self.assembly.clock.stop();
         if was == RunState::Running {
             self.tell(&MachineEvent::Stop);
@@ -177,13 +115,8 @@ impl Machine {
         self.assembly.reset();
         self.loaded.place(&self.assembly);
         // What was translated of the memory's former contents is wrong.
-        self.engine.flush();
-        for cpu in &self.cpus {
-            let first = cpu.index() == 0;
-            let (port, start) = (self.port, self.loaded.start.clone().filter(|_| first));
-            cpu.post(move |vcpu| begin(port, vcpu, start.as_ref()));
-            cpu.set_powered(first || !self.config.others_wait);
-        }
+        self.cpus.engine().flush();
+        self.cpus.reset(self.loaded.start.clone());
     }
 
     fn reset(&self, cause: Cause) {
@@ -222,19 +155,31 @@ impl Machine {
             }
             Request::Quit(status) => return Some(status),
             Request::Stuck(text) => {
-                eprintln!("emu: {text}");
                 self.halt(RunState::InternalError);
+                eprintln!("emu: the machine cannot go on: {text}");
+                for cpu in 0..self.config.cpus {
+                    eprint!("{}", self.registers(cpu).unwrap_or_default());
+                }
                 return Some(1);
             }
         }
         None
     }
 
-    /// The registers of all CPUs as text.
+    /// Looks at a CPU, which stands still meanwhile.
+    pub(crate) fn with_cpu<R>(&self, cpu: u32, f: impl FnOnce(&mut Vcpu) -> R) -> Option<R> {
+        let state = self.state.lock();
+        if *state != RunState::Running {
+            return self.cpus.with(cpu, f);
+        }
+        self.cpus.stop();
+        let result = self.cpus.with(cpu, f);
+        self.cpus.resume();
+        result
+    }
+
+    /// The registers of a CPU as text.
     pub fn registers(&self, cpu: u32) -> Option<String> {
-        let isa = self.isa;
-        self.cpus
-            .get(cpu as usize)?
-            .ask(move |v| isa.dump(v.state_bytes(), v.pc(), v.mode()))
+        self.with_cpu(cpu, |v| self.isa.dump(v.state_bytes(), v.pc(), v.mode()))
     }
 }

@@ -3,8 +3,7 @@
 mod ppc;
 
 use softmmu_core::cpu::CpuStart;
-use tcg_exec::Vcpu;
-use tcg_target::Isa;
+use tcg_target::{Isa, SysCpu};
 
 /// An instruction set of system mode.
 pub struct IsaPort {
@@ -17,7 +16,7 @@ pub struct IsaPort {
     /// A CPU model; the frequency is that of its time base.
     pub make: fn(model: &str, clock_hz: u64) -> Option<&'static dyn Isa>,
     /// Puts a CPU that has just been reset into a state to start in.
-    pub start: fn(cpu: &mut Vcpu, start: &CpuStart) -> Result<(), String>,
+    pub start: fn(cpu: &mut SysCpu<'_>, start: &CpuStart),
 }
 
 /// All of them.

@@ -2,9 +2,9 @@
 
 use super::IsaPort;
 use softmmu_core::cpu::CpuStart;
+use softmmu_core::log;
 use target_ppc::system::{BootState, Config, PpcSystem};
-use tcg_exec::Vcpu;
-use tcg_target::Isa;
+use tcg_target::{Isa, SysCpu};
 
 pub(super) const PORT: IsaPort = IsaPort {
     name: "ppc",
@@ -21,7 +21,7 @@ fn make(model: &str, clock_hz: u64) -> Option<&'static dyn Isa> {
     Some(Box::leak(Box::new(system)))
 }
 
-fn start(cpu: &mut Vcpu, start: &CpuStart) -> Result<(), String> {
+fn start(cpu: &mut SysCpu<'_>, start: &CpuStart) {
     let mut state = BootState::default();
     for (name, value) in &start.regs {
         let number = name.strip_prefix('r').and_then(|n| n.parse::<u32>().ok());
@@ -29,13 +29,10 @@ fn start(cpu: &mut Vcpu, start: &CpuStart) -> Result<(), String> {
             Some(n) => state.registers.push((n, *value as u32)),
             // The processor's number is what its reset has made it.
             None if name == "pir" => {}
-            None => return Err(format!("a CPU of this kind has no register '{name}'")),
+            None => log::unimp("boot", || format!("there is no register '{name}'")),
         }
     }
     state.mapping = start.map.map(|(va, pa, size)| (va as u32, pa, size));
-    cpu.with_system(|_, c| {
-        state.apply(c.state, c.host);
-        *c.pc = start.pc & 0xffff_ffff;
-    });
-    Ok(())
+    state.apply(cpu.state, cpu.host);
+    *cpu.pc = start.pc & 0xffff_ffff;
 }
