@@ -155,7 +155,21 @@ const ALLOWED: &[Row] = &[
     // Entering a foreign root: namespaces and mounts of the host.
     row("rootfs", &[], &[]),
     // The executable: front ends only.
-    row("emu", &["binfmt", "linux-user", "rootfs"], &[]),
+    row(
+        "emu",
+        &[
+            "binfmt",
+            "linux-user",
+            "rootfs",
+            "softmmu-boards",
+            "softmmu-chardev",
+            "softmmu-core",
+            "softmmu-devices",
+            "softmmu-machine",
+            "softmmu-opts",
+        ],
+        &[],
+    ),
     // Tests that make programs out of decode tables.
     row(
         "emu-diff",

@@ -69,8 +69,8 @@ impl Control for Machine {
             "registers" => self.registers(cpu),
             "cpus" => {
                 let line =
-                    |n: usize| format!("{} CPU #{n}\n", if n == cpu as usize { '*' } else { ' ' });
-                Some((0..self.cpus.len()).map(line).collect())
+                    |n: u32| format!("{} CPU #{n}\n", if n == cpu { '*' } else { ' ' });
+                Some((0..self.config.cpus).map(line).collect())
             }
             _ => None,
         }
