@@ -146,6 +146,11 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     // System mode's host side: no guest ISA, no device.
+    row(
+        "softmmu-cpu",
+        &["softmmu-core", "tcg-exec", "tcg-mem", "tcg-target"],
+        &[],
+    ),
     row("softmmu-hostio", &[], &[]),
     row(
         "softmmu-chardev",

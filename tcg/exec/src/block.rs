@@ -16,6 +16,10 @@ pub(crate) struct TransBlock {
     pub pc: u64,
     /// Block mode.
     pub mode: u32,
+    /// System mode: host address of the page that the guest code is in. Otherwise 0.
+    pub phys: u64,
+    /// System mode: first and last but one byte of that page that the translation depends on.
+    pub bytes: (u16, u16),
     /// Host address of the code; 0 if there is none (interpreter).
     pub entry: usize,
     /// Bytes of code.
@@ -69,6 +73,8 @@ impl TransBlock {
         TransBlock {
             pc,
             mode,
+            phys: 0,
+            bytes: (0, 0),
             entry: 0,
             code_len: 0,
             maps: Box::default(),
@@ -142,6 +148,8 @@ pub(crate) struct Page {
     pub blocks: Vec<*mut TransBlock>,
     /// Writes that hit the page while it was protected.
     pub faults: u32,
+    /// System mode: writes to it are noticed.
+    pub marked: bool,
 }
 
 /// After so many writes a page is not protected any more; its blocks are verified at entry instead.
@@ -194,6 +202,31 @@ impl PageIndex {
         self.each(first, last, |page| page.faults = 0);
     }
 
+    /// Marks a page; whether it was not.
+    pub(crate) fn mark(&mut self, page: u64) -> bool {
+        let p = self.pages.entry(page).or_default();
+        !std::mem::replace(&mut p.marked, true)
+    }
+
+    /// Whether a page is marked.
+    pub(crate) fn is_marked(&self, page: u64) -> bool {
+        self.pages.get(&page).is_some_and(|p| p.marked)
+    }
+
+    /// Takes out the blocks of one page that `which` picks; if none is left, the page is not marked any more.
+    pub(crate) fn take_some(
+        &mut self,
+        page: u64,
+        which: impl Fn(*mut TransBlock) -> bool,
+    ) -> Vec<*mut TransBlock> {
+        let Some(p) = self.pages.get_mut(&page) else {
+            return Vec::new();
+        };
+        let out: Vec<_> = p.blocks.extract_if(.., |b| which(*b)).collect();
+        p.marked &= !p.blocks.is_empty();
+        out
+    }
+
     fn each(&mut self, first: u64, last: u64, mut f: impl FnMut(&mut Page)) {
         if last - first < self.pages.len() as u64 {
             for p in first..=last {
@@ -213,6 +246,7 @@ impl PageIndex {
     pub(crate) fn reset(&mut self) {
         self.pages.retain(|_, p| {
             p.blocks.clear();
+            p.marked = false;
             p.faults != 0
         });
     }

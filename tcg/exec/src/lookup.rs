@@ -25,7 +25,7 @@ const UNLINKED: i32 = 8;
 
 /// The block at the header's pc and mode, or `None` with the exit fields set. `from_brief`: a brief translation asks,
 /// which may be linked to another. Full ones are not linked to brief ones, so that none of their links is a detour later.
-fn target(cpu: &Cpu, from_brief: bool) -> Option<&TransBlock> {
+pub(crate) fn target(cpu: &Cpu, from_brief: bool) -> Option<&TransBlock> {
     if cpu
         .env
         .interrupt()
@@ -50,17 +50,18 @@ fn found_or_exit<'a>(
         Ok(block) if enough(block) => cpu.extend(block),
         found => found,
     };
-    match found {
-        Ok(block) => Some(block),
-        Err(Failed::Full) => {
-            cpu.set_exit_kind(kind::FLUSH);
-            None
+    match (found, &cpu.sys) {
+        (Ok(block), _) => return Some(block),
+        (Err(Failed::Full), _) => cpu.set_exit_kind(kind::FLUSH),
+        (Err(Failed::Fetch(fault)), _) => cpu.set_fault(&fault),
+        (Err(Failed::Refused(fault)), Some(sys)) => {
+            if cpu.deliver_fault(sys, &fault) {
+                cpu.set_exit_kind(kind::AGAIN);
+            }
         }
-        Err(Failed::Fetch(fault)) => {
-            cpu.set_fault(&fault);
-            None
-        }
+        (Err(Failed::Alone | Failed::Refused(_)), _) => cpu.set_exit_kind(kind::ONE_INSN),
     }
+    None
 }
 
 /// Whether code may be linked so that this runtime is not asked again.
@@ -99,7 +100,7 @@ pub(crate) unsafe extern "C" fn indirect(state: *mut u8) -> usize {
         return 0;
     };
     if may_link(cpu, block) {
-        cpu.env.cache(block.pc, block.mode, block.entry as u64);
+        cpu.cache_jump(block.pc, block.mode, block.entry as u64);
     }
     cpu.enter_block(block)
 }
@@ -124,6 +125,11 @@ pub(crate) unsafe extern "C" fn dynamic(state: *mut u8) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
     cpu.update_mode();
+    if let Some(sys) = &cpu.sys
+        && !cpu.take_interrupts(sys)
+    {
+        return 0;
+    }
     let Some(block) = target(cpu, false) else {
         return 0;
     };
@@ -144,7 +150,7 @@ pub(crate) unsafe extern "C" fn invalid(state: *mut u8, entry: usize) -> usize {
     let Some(block) = target(cpu, false) else {
         return 0;
     };
-    if may_link(cpu, block) && block.entry != entry {
+    if may_link(cpu, block) && block.entry != entry && block.phys == old.phys {
         cpu.engine.forward(old, block);
     }
     cpu.enter_block(block)
@@ -179,7 +185,7 @@ pub(crate) unsafe extern "C" fn sentinel(state: *mut u8) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
     // The tag is that of no code: the low 48 bits of all ones as the address.
-    cpu.set_pc(cpu.engine.mem.limit() - 1);
+    cpu.set_pc(cpu.engine.mem.limit().wrapping_sub(1));
     cpu.set_exit_kind(kind::AGAIN);
     0
 }

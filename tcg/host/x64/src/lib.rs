@@ -15,6 +15,7 @@
 //!   The imm32 is compared with the low 32 bits of the target. Unpatched it is `0xffff_ffff`.
 //! * `Probe`, `ReturnMiss`: target in `rax`, mode in `edx`: look into the jump cache (the latter resets the
 //!   paired-return stack first), then as `LookupIndirect`.
+//! * `Memory`: see `emit_tlb.rs`.
 //! * `Exit`: `header.exit_kind`, `exit_code`, `exit_info`, `pc`, `mode` are stored.
 //!
 //! Tags (paired returns and jump cache) are `pc ^ (mode << 48)`, compared in 64 bits; the sentinel at the base of the
@@ -50,6 +51,7 @@ mod emit_mem;
 mod emit_mul;
 mod emit_shift;
 mod emit_state;
+mod emit_tlb;
 mod emit_vec;
 mod emit_vec_estimate;
 mod emit_vec_int;
@@ -63,7 +65,7 @@ mod loops;
 mod maps;
 mod regalloc;
 
-pub use abi::Runtime;
+pub use abi::{Runtime, want};
 pub use compiler::Compiler;
 pub use fallback::fallback;
 pub use features::Features;
@@ -80,6 +82,8 @@ pub struct Opts {
     pub loops: bool,
     /// Guest memory is reached through the gs base; otherwise guest addresses are the host's.
     pub window: bool,
+    /// Guest memory is reached through this soft TLB, and links do not leave the page.
+    pub mmu: Option<u8>,
     /// At most this many allocatable registers of each class (tests force spills with it); 0: all.
     pub max_regs: u8,
 }
@@ -90,6 +94,7 @@ impl Default for Opts {
             parallel: true,
             loops: true,
             window: true,
+            mmu: None,
             max_regs: 0,
         }
     }
