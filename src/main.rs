@@ -46,7 +46,10 @@ fn dispatch(words: &[OsString]) -> (Call, usize) {
         return (Call::User(Some(guest.name)), 2);
     }
     let second = words.get(2).and_then(|w| w.to_str()).unwrap_or("");
-    if let Some(isa) = (first == "system").then_some(second).and_then(cli::system::named) {
+    if let Some(isa) = (first == "system")
+        .then_some(second)
+        .and_then(cli::system::named)
+    {
         return (Call::System(isa), 3);
     }
     if let Some((name, _, _)) = help::COMMANDS.iter().find(|(name, _, _)| *name == first) {
@@ -78,7 +81,9 @@ fn run_command(name: &str, rest: &[OsString]) -> Result<ExitCode, Failure> {
         return cli::rootfs::run(rest);
     }
     if name == "system" {
-        return Err(Failure::usage("system: which instruction set? emu system ppc -h"));
+        return Err(Failure::usage(
+            "system: which instruction set? emu system ppc -h",
+        ));
     }
     let argument = match rest {
         [] => None,

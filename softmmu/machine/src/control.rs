@@ -68,8 +68,7 @@ impl Control for Machine {
             ),
             "registers" => self.registers(cpu),
             "cpus" => {
-                let line =
-                    |n: u32| format!("{} CPU #{n}\n", if n == cpu { '*' } else { ' ' });
+                let line = |n: u32| format!("{} CPU #{n}\n", if n == cpu { '*' } else { ' ' });
                 Some((0..self.config.cpus).map(line).collect())
             }
             _ => None,

@@ -70,14 +70,24 @@ impl Hosts {
         if format != "raw" {
             return Err(format!("format={format}: only raw images are there yet"));
         }
-        let read_only = opts.switch("readonly").map_err(|e| e.to_string())?.unwrap_or(false);
-        let own_snapshot = opts.switch("snapshot").map_err(|e| e.to_string())?.unwrap_or(snapshot);
+        let read_only = opts
+            .switch("readonly")
+            .map_err(|e| e.to_string())?
+            .unwrap_or(false);
+        let own_snapshot = opts
+            .switch("snapshot")
+            .map_err(|e| e.to_string())?
+            .unwrap_or(snapshot);
         if own_snapshot {
             return Err("snapshot=on is not there yet".into());
         }
-        let id = opts.text("id").unwrap_or_else(|| format!("drive{}", self.extra.len()));
+        let id = opts
+            .text("id")
+            .unwrap_or_else(|| format!("drive{}", self.extra.len()));
         let interface = opts.text("if").unwrap_or_else(|| "virtio".into());
-        for key in ["cache", "aio", "media", "index", "discard", "werror", "rerror"] {
+        for key in [
+            "cache", "aio", "media", "index", "discard", "werror", "rerror",
+        ] {
             let _ = opts.text(key);
         }
         opts.finish().map_err(|e| e.to_string())?;
@@ -88,7 +98,9 @@ impl Hosts {
         }
         match interface.as_str() {
             "none" => {}
-            "virtio" => self.extra.push(("virtio-blk-pci".into(), vec![("drive".into(), id)])),
+            "virtio" => self
+                .extra
+                .push(("virtio-blk-pci".into(), vec![("drive".into(), id)])),
             other => return Err(format!("if={other}: expected none or virtio")),
         }
         Ok(())
@@ -122,17 +134,24 @@ impl Hosts {
             devices.push((class, opts.rest().map(own).collect()));
         }
         if let Some(text) = options.nics.iter().find(|t| *t != "none") {
-            return Err(Failure::usage(format!("-nic {text}: networks are not there yet")));
+            return Err(Failure::usage(format!(
+                "-nic {text}: networks are not there yet"
+            )));
         }
         if let Some(text) = options.netdevs.first() {
-            return Err(Failure::usage(format!("-netdev {text}: networks are not there yet")));
+            return Err(Failure::usage(format!(
+                "-netdev {text}: networks are not there yet"
+            )));
         }
         Ok((devices, loaders))
     }
 
     /// What C-a x does.
     pub fn on_exit(&self, exit: Arc<dyn Fn() + Send + Sync>) {
-        self.chardevs.set_hooks(Hooks { exit: Some(exit), save_disks: None });
+        self.chardevs.set_hooks(Hooks {
+            exit: Some(exit),
+            save_disks: None,
+        });
     }
 }
 
@@ -140,7 +159,9 @@ impl Backends for Hosts {
     fn block(&self, name: &str) -> Result<Arc<dyn BlockBackend>, String> {
         let mut disks = self.disks.lock().unwrap_or_else(|p| p.into_inner());
         match disks.get_mut(name) {
-            Some(disk) => disk.take().ok_or_else(|| format!("drive '{name}' is in use already")),
+            Some(disk) => disk
+                .take()
+                .ok_or_else(|| format!("drive '{name}' is in use already")),
             None => {
                 let hint = hint(name, disks.keys().map(String::as_str));
                 Err(format!("there is no drive '{name}'{hint}"))

@@ -19,7 +19,12 @@ impl RawDisk {
     pub fn open(path: &Path, read_only: bool) -> io::Result<RawDisk> {
         let mut file = OpenOptions::new().read(true).write(!read_only).open(path)?;
         let size = io::Seek::seek(&mut file, io::SeekFrom::End(0))?;
-        Ok(RawDisk { file, size, read_only, path: path.to_owned() })
+        Ok(RawDisk {
+            file,
+            size,
+            read_only,
+            path: path.to_owned(),
+        })
     }
 
     fn inside(&self, offset: u64, len: u64) -> io::Result<()> {

@@ -59,7 +59,9 @@ fn help(port: &IsaPort, options: &SystemOptions) -> Result<Option<String>, Failu
     }
     if options.machine.as_deref() == Some("help") {
         let boards = Source::built_in(port.name).map_err(|e| Failure::usage(e.to_string()))?;
-        let lines = boards.iter().map(|s| format!("  {:<20} {}\n", s.board.name, s.board.title));
+        let lines = boards
+            .iter()
+            .map(|s| format!("  {:<20} {}\n", s.board.name, s.board.title));
         return Ok(Some(format!(
             "Boards (or a file, ./my-board.toml):\n{}",
             lines.collect::<String>()
@@ -82,7 +84,9 @@ fn help(port: &IsaPort, options: &SystemOptions) -> Result<Option<String>, Failu
 
 fn unknown_device(name: &str) -> Failure {
     let hint = hint(name, all().map(|c| c.name));
-    Failure::usage(format!("-device {name}: there is no such device{hint} (-device help lists them)"))
+    Failure::usage(format!(
+        "-device {name}: there is no such device{hint} (-device help lists them)"
+    ))
 }
 
 fn start_log(options: &SystemOptions) -> Result<(), Failure> {
@@ -118,7 +122,8 @@ struct MachineWords {
 
 fn machine_words(source: &Source, rest: &str) -> Result<MachineWords, Failure> {
     let mut words = MachineWords::default();
-    let mut opts = softmmu_opts::Opts::parse(rest, None).map_err(|e| Failure::usage(e.to_string()))?;
+    let mut opts =
+        softmmu_opts::Opts::parse(rest, None).map_err(|e| Failure::usage(e.to_string()))?;
     words.dump_dtb = opts.text("dumpdtb").map(PathBuf::from);
     // Taken for scripts' sake: there is one accelerator, and it is always on.
     let _ = (opts.text("accel"), opts.text("usb"), opts.text("graphics"));
@@ -135,9 +140,10 @@ fn ram_bytes(source: &Source, options: &SystemOptions) -> Result<u64, Failure> {
         None => of(&memory.default)?,
     };
     match &memory.max {
-        Some(max) if bytes > of(max)? => {
-            Err(Failure::usage(format!("-m: board {} has at most {max}", source.board.name)))
-        }
+        Some(max) if bytes > of(max)? => Err(Failure::usage(format!(
+            "-m: board {} has at most {max}",
+            source.board.name
+        ))),
         _ if bytes < 1 << 20 => Err(Failure::usage("-m: less than 1 MiB")),
         _ => Ok(bytes),
     }
@@ -162,45 +168,73 @@ fn cpu_model<'a>(
 }
 
 /// Where images without a folder are looked for.
-const DATA_FOLDERS: &[&str] = &["/usr/share/qemu", "/usr/share/openbios", "/usr/share/seabios"];
+const DATA_FOLDERS: &[&str] = &[
+    "/usr/share/qemu",
+    "/usr/share/openbios",
+    "/usr/share/seabios",
+];
 
 fn firmware(options: &SystemOptions) -> Result<Option<PathBuf>, Failure> {
-    let Some(name) = &options.firmware else { return Ok(None) };
+    let Some(name) = &options.firmware else {
+        return Ok(None);
+    };
     if name.exists() {
         return Ok(Some(name.clone()));
     }
     let folders = options.data.iter().map(PathBuf::as_path);
     let folders = folders.chain(DATA_FOLDERS.iter().map(Path::new));
     let found = folders.map(|f| f.join(name)).find(|p| p.exists());
-    let missing = || Failure::usage(format!("-bios {}: there is no such file (-L adds folders)", name.display()));
+    let missing = || {
+        Failure::usage(format!(
+            "-bios {}: there is no such file (-L adds folders)",
+            name.display()
+        ))
+    };
     found.map(Some).ok_or_else(missing)
 }
 
 /// Makes the machine and runs it; the status to end with.
 fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> {
     let usage = |e: &dyn std::fmt::Display| Failure::usage(e.to_string());
-    let named = options.machine.as_deref().ok_or_else(|| {
-        Failure::usage("no board: give one with -M (-M help lists them)")
-    })?;
+    let named = options
+        .machine
+        .as_deref()
+        .ok_or_else(|| Failure::usage("no board: give one with -M (-M help lists them)"))?;
     let (name, rest) = named.split_once(',').unwrap_or((named, ""));
     let source = Source::find(port.name, name).map_err(|e| usage(&format!("-M {e}")))?;
     let words = machine_words(&source, rest)?;
     let board = &source.board;
     if board.isa != port.name {
-        return Err(Failure::usage(format!("-M {name}: a board for {}", board.isa)));
+        return Err(Failure::usage(format!(
+            "-M {name}: a board for {}",
+            board.isa
+        )));
     }
     let cpus = options.cpus.unwrap_or(1);
     if cpus == 0 || cpus > board.max_cpus {
-        return Err(Failure::usage(format!("-smp {cpus}: board {name} has 1 to {}", board.max_cpus)));
+        return Err(Failure::usage(format!(
+            "-smp {cpus}: board {name} has 1 to {}",
+            board.max_cpus
+        )));
     }
     let model = cpu_model(port, &source, options)?;
-    let isa = (port.make)(model, board.clock_hz)
-        .ok_or_else(|| Failure::usage(format!("-cpu {model}: no system mode for this model yet")))?;
+    let isa = (port.make)(model, board.clock_hz).ok_or_else(|| {
+        Failure::usage(format!("-cpu {model}: no system mode for this model yet"))
+    })?;
     let hosts = Arc::new(Hosts::open(options)?);
     let (mut devices, loaders) = hosts.devices(options, board.nic.as_deref())?;
     devices.extend(hosts.extra());
-    let endian = if port.big_endian { Endian::Big } else { Endian::Little };
-    let wanted = Wanted { ram: ram_bytes(&source, options)?, cpus, endian, devices };
+    let endian = if port.big_endian {
+        Endian::Big
+    } else {
+        Endian::Little
+    };
+    let wanted = Wanted {
+        ram: ram_bytes(&source, options)?,
+        cpus,
+        endian,
+        devices,
+    };
     let clock = Arc::new(Clock::new(options.rtc_clock(), options.rtc_base));
     let assembly = assemble(&source, &wanted, clock, hosts.clone()).map_err(|e| usage(&e))?;
     let images = Images {
@@ -214,12 +248,16 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
     };
     let loaded = load(&source, &assembly, &wanted, &images).map_err(|e| usage(&e))?;
     if let Some(path) = words.dump_dtb {
-        let bytes = loaded.dtb.ok_or_else(|| usage(&"this machine has no device tree"))?;
+        let bytes = loaded
+            .dtb
+            .ok_or_else(|| usage(&"this machine has no device tree"))?;
         std::fs::write(&path, bytes).map_err(|e| usage(&format!("{}: {e}", path.display())))?;
         return Ok(0);
     }
     if loaded.start.is_none() && !options.stopped {
-        return Err(Failure::usage("nothing to start: give -kernel, -bios or -device loader"));
+        return Err(Failure::usage(
+            "nothing to start: give -kernel, -bios or -device loader",
+        ));
     }
     let config = Config {
         no_reboot: options.no_reboot,

@@ -45,7 +45,11 @@ pub struct SystemOptions {
 impl SystemOptions {
     /// What real-time clocks follow.
     pub fn rtc_clock(&self) -> RtcClock {
-        if self.rtc_virtual { RtcClock::Virtual } else { RtcClock::Host }
+        if self.rtc_virtual {
+            RtcClock::Virtual
+        } else {
+            RtcClock::Host
+        }
     }
 }
 
@@ -64,7 +68,12 @@ pub struct Opt {
 type Set = fn(&mut SystemOptions, &str) -> Result<(), Failure>;
 
 const fn flag(names: &'static [&'static str], help: &'static str, set: Set) -> Opt {
-    Opt { names, arg: None, help, set }
+    Opt {
+        names,
+        arg: None,
+        help,
+        set,
+    }
 }
 
 const fn with(
@@ -73,7 +82,12 @@ const fn with(
     help: &'static str,
     set: Set,
 ) -> Opt {
-    Opt { names, arg: Some(arg), help, set }
+    Opt {
+        names,
+        arg: Some(arg),
+        help,
+        set,
+    }
 }
 
 macro_rules! text {
@@ -106,15 +120,27 @@ macro_rules! on {
 const NOTHING: Set = |_, _| Ok(());
 
 fn missing(what: &str) -> Result<(), Failure> {
-    Err(Failure::usage(format!("{what} is not there yet in system mode")))
+    Err(Failure::usage(format!(
+        "{what} is not there yet in system mode"
+    )))
 }
 
 /// Every option of system mode.
 pub const OPTIONS: &[Opt] = &[
     flag(&["h", "help"], "print this help and end", on!(show_help)),
     flag(&["version"], "print the version and end", on!(show_version)),
-    with(&["M", "machine"], "BOARD[,K=V]", "board, or a board file; 'help' lists them", text!(machine)),
-    with(&["cpu"], "MODEL", "CPU model; 'help' lists them", text!(cpu)),
+    with(
+        &["M", "machine"],
+        "BOARD[,K=V]",
+        "board, or a board file; 'help' lists them",
+        text!(machine),
+    ),
+    with(
+        &["cpu"],
+        "MODEL",
+        "CPU model; 'help' lists them",
+        text!(cpu),
+    ),
     with(&["m"], "SIZE", "memory, in MiB or with a suffix", |o, a| {
         o.memory = Some(memory(a)?);
         Ok(())
@@ -123,65 +149,158 @@ pub const OPTIONS: &[Opt] = &[
         o.cpus = Some(cpus(a)?);
         Ok(())
     }),
-    with(&["accel"], "tcg", "accelerator; there is one", |_, a| match a.split(',').next() {
-        Some("tcg") => Ok(()),
-        _ => Err(Failure::usage(format!("-accel {a}: only tcg"))),
-    }),
-    with(&["kernel"], "FILE", "kernel: ELF, uImage, raw", text!(kernel)),
+    with(
+        &["accel"],
+        "tcg",
+        "accelerator; there is one",
+        |_, a| match a.split(',').next() {
+            Some("tcg") => Ok(()),
+            _ => Err(Failure::usage(format!("-accel {a}: only tcg"))),
+        },
+    ),
+    with(
+        &["kernel"],
+        "FILE",
+        "kernel: ELF, uImage, raw",
+        text!(kernel),
+    ),
     with(&["initrd"], "FILE", "initial RAM disk", text!(initrd)),
     with(&["append"], "TEXT", "the kernel's command line", |o, a| {
         o.append = a.to_owned();
         Ok(())
     }),
-    with(&["dtb"], "FILE", "device tree instead of the board's", text!(dtb)),
+    with(
+        &["dtb"],
+        "FILE",
+        "device tree instead of the board's",
+        text!(dtb),
+    ),
     with(&["bios"], "FILE", "firmware", text!(firmware)),
     with(&["L"], "FOLDER", "look for firmware here", push!(data)),
-    with(&["drive"], "K=V,...", "a disk: file=, format=, if=, id=, readonly=", push!(drives)),
+    with(
+        &["drive"],
+        "K=V,...",
+        "a disk: file=, format=, if=, id=, readonly=",
+        push!(drives),
+    ),
     with(&["hda"], "FILE", "a disk", |o, a| {
         o.drives.push(format!("file={}", a.replace(',', ",,")));
         Ok(())
     }),
-    with(&["device"], "CLASS[,K=V]", "a device; 'help' and 'CLASS,help' list", push!(devices)),
-    with(&["netdev"], "KIND,id=ID", "a network for a card", push!(netdevs)),
-    with(&["nic"], "KIND[,model=CLASS]", "a card and its network; 'none'", push!(nics)),
-    with(&["net"], "none", "old spelling of -nic none", |o, a| match a {
-        "none" => {
-            o.nics.push("none".into());
-            Ok(())
-        }
-        _ => Err(Failure::usage("-net: use -nic or -netdev")),
-    }),
-    with(&["serial"], "CHARDEV", "where the next serial port leads", push!(serials)),
-    with(&["chardev"], "KIND,id=ID", "a character device", push!(chardevs)),
-    with(&["monitor"], "CHARDEV", "where the monitor is", push!(monitors)),
-    flag(&["nographic"], "serial port and monitor on this terminal", on!(no_graphic)),
-    with(&["display"], "none", "what the screen is shown on", |_, a| match a {
-        "none" => Ok(()),
-        _ => missing(&format!("-display {a}")),
-    }),
+    with(
+        &["device"],
+        "CLASS[,K=V]",
+        "a device; 'help' and 'CLASS,help' list",
+        push!(devices),
+    ),
+    with(
+        &["netdev"],
+        "KIND,id=ID",
+        "a network for a card",
+        push!(netdevs),
+    ),
+    with(
+        &["nic"],
+        "KIND[,model=CLASS]",
+        "a card and its network; 'none'",
+        push!(nics),
+    ),
+    with(
+        &["net"],
+        "none",
+        "old spelling of -nic none",
+        |o, a| match a {
+            "none" => {
+                o.nics.push("none".into());
+                Ok(())
+            }
+            _ => Err(Failure::usage("-net: use -nic or -netdev")),
+        },
+    ),
+    with(
+        &["serial"],
+        "CHARDEV",
+        "where the next serial port leads",
+        push!(serials),
+    ),
+    with(
+        &["chardev"],
+        "KIND,id=ID",
+        "a character device",
+        push!(chardevs),
+    ),
+    with(
+        &["monitor"],
+        "CHARDEV",
+        "where the monitor is",
+        push!(monitors),
+    ),
+    flag(
+        &["nographic"],
+        "serial port and monitor on this terminal",
+        on!(no_graphic),
+    ),
+    with(
+        &["display"],
+        "none",
+        "what the screen is shown on",
+        |_, a| match a {
+            "none" => Ok(()),
+            _ => missing(&format!("-display {a}")),
+        },
+    ),
     with(&["vga"], "none", "graphics card", |_, a| match a {
         "none" => Ok(()),
         _ => missing(&format!("-vga {a}")),
     }),
-    flag(&["nodefaults"], "no devices but the board's and those asked for", on!(no_defaults)),
-    flag(&["no-user-config"], "there is no configuration file", NOTHING),
+    flag(
+        &["nodefaults"],
+        "no devices but the board's and those asked for",
+        on!(no_defaults),
+    ),
+    flag(
+        &["no-user-config"],
+        "there is no configuration file",
+        NOTHING,
+    ),
     flag(&["no-reboot"], "a reset ends the emulator", on!(no_reboot)),
-    flag(&["no-shutdown"], "power off stops the machine only", on!(no_shutdown)),
-    with(&["action"], "EVENT=ACTION", "what reboot and shutdown do", |o, a| {
-        match a {
-            "reboot=shutdown" => o.no_reboot = true,
-            "shutdown=pause" => o.no_shutdown = true,
-            "reboot=reset" | "shutdown=poweroff" => {}
-            _ => return missing(&format!("-action {a}")),
-        }
-        Ok(())
-    }),
+    flag(
+        &["no-shutdown"],
+        "power off stops the machine only",
+        on!(no_shutdown),
+    ),
+    with(
+        &["action"],
+        "EVENT=ACTION",
+        "what reboot and shutdown do",
+        |o, a| {
+            match a {
+                "reboot=shutdown" => o.no_reboot = true,
+                "shutdown=pause" => o.no_shutdown = true,
+                "reboot=reset" | "shutdown=poweroff" => {}
+                _ => return missing(&format!("-action {a}")),
+            }
+            Ok(())
+        },
+    ),
     flag(&["S"], "do not start yet", on!(stopped)),
     flag(&["s"], "as -gdb tcp::1234", |_, _| missing("the gdb stub")),
-    with(&["gdb"], "CHARDEV", "wait for a debugger", |_, _| missing("the gdb stub")),
+    with(&["gdb"], "CHARDEV", "wait for a debugger", |_, _| {
+        missing("the gdb stub")
+    }),
     with(&["name"], "TEXT", "name of the machine", text!(name)),
-    with(&["rtc"], "K=V,...", "base=utc|localtime|DATE, clock=host|vm", |o, a| rtc(o, a)),
-    with(&["icount"], "K=V,...", "count instructions instead of time", |_, _| missing("-icount")),
+    with(
+        &["rtc"],
+        "K=V,...",
+        "base=utc|localtime|DATE, clock=host|vm",
+        |o, a| rtc(o, a),
+    ),
+    with(
+        &["icount"],
+        "K=V,...",
+        "count instructions instead of time",
+        |_, _| missing("-icount"),
+    ),
     with(&["qmp"], "CHARDEV", "where QMP is", |_, _| missing("QMP")),
     flag(&["snapshot"], "disks are not written", on!(snapshot)),
     with(&["d"], "ITEM,...", "log: guest_errors, unimp", push!(log)),
@@ -190,11 +309,13 @@ pub const OPTIONS: &[Opt] = &[
 
 fn memory(text: &str) -> Result<u64, Failure> {
     let broken = || Failure::usage(format!("-m {text}: expected a size"));
-    let mut opts = Opts::parse(text, Some("size")).map_err(|e| Failure::usage(format!("-m: {e}")))?;
+    let mut opts =
+        Opts::parse(text, Some("size")).map_err(|e| Failure::usage(format!("-m: {e}")))?;
     let value = opts.text("size").ok_or_else(broken)?;
     // Slots are for memory that is plugged in later.
     let _ = (opts.text("slots"), opts.text("maxmem"));
-    opts.finish().map_err(|e| Failure::usage(format!("-m: {e}")))?;
+    opts.finish()
+        .map_err(|e| Failure::usage(format!("-m: {e}")))?;
     let mib = integer(&value).and_then(|n| n.checked_mul(1 << 20));
     mib.or_else(|| size(&value)).ok_or_else(broken)
 }
@@ -222,8 +343,9 @@ fn rtc(o: &mut SystemOptions, text: &str) -> Result<(), Failure> {
         None | Some("utc") => {}
         Some("localtime") => return missing("-rtc base=localtime"),
         Some(date) => {
-            let seconds = date_seconds(date)
-                .ok_or_else(|| Failure::usage(format!("-rtc base={date}: expected 2026-01-31T12:00:00")))?;
+            let seconds = date_seconds(date).ok_or_else(|| {
+                Failure::usage(format!("-rtc base={date}: expected 2026-01-31T12:00:00"))
+            })?;
             o.rtc_base = Some(Duration::from_secs(seconds));
         }
     }
@@ -244,7 +366,20 @@ fn date_seconds(text: &str) -> Option<u64> {
         return None;
     }
     let leap = |y: u64| y % 4 == 0 && y % 100 != 0 || y % 400 == 0;
-    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let lengths = [
+        31,
+        28 + u64::from(leap(year)),
+        31,
+        30,
+        31,
+        30,
+        31,
+        31,
+        30,
+        31,
+        30,
+        31,
+    ];
     let years: u64 = (1970..year).map(|y| 365 + u64::from(leap(y))).sum();
     let months: u64 = lengths.iter().take(month as usize - 1).sum();
     (hour < 24 && minute < 60 && second < 60)
@@ -285,7 +420,10 @@ mod tests {
 
     #[test]
     fn no_two_options_share_a_name() {
-        let mut names: Vec<&str> = OPTIONS.iter().flat_map(|o| o.names.iter().copied()).collect();
+        let mut names: Vec<&str> = OPTIONS
+            .iter()
+            .flat_map(|o| o.names.iter().copied())
+            .collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|w| w[0] != w[1]));
     }
