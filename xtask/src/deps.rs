@@ -152,9 +152,26 @@ const ALLOWED: &[Row] = &[
     ),
     // System mode's host side: no guest ISA, no device.
     row("softmmu-hostio", &[], &[]),
+    row("softmmu-block", &["softmmu-core", "softmmu-opts"], &[]),
+    row(
+        "softmmu-net",
+        &["softmmu-core", "softmmu-opts", "softmmu-hostio"],
+        &[],
+    ),
     row(
         "softmmu-chardev",
         &["softmmu-core", "softmmu-opts", "softmmu-hostio"],
+        &[],
+    ),
+    row(
+        "softmmu-monitor",
+        &[
+            "softmmu-core",
+            "softmmu-opts",
+            "softmmu-chardev",
+            "softmmu-block",
+            "softmmu-net",
+        ],
         &[],
     ),
     // Entering a foreign root: namespaces and mounts of the host.
@@ -171,6 +188,9 @@ const ALLOWED: &[Row] = &[
             "softmmu-core",
             "softmmu-devices",
             "softmmu-machine",
+            "softmmu-block",
+            "softmmu-monitor",
+            "softmmu-net",
             "softmmu-opts",
         ],
         &[],
