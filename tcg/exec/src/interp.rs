@@ -4,9 +4,8 @@
 use crate::Exit;
 use crate::block::Piece;
 use crate::env::{header_of, kind};
-use crate::stops;
 use crate::translate::Failed;
-use crate::vcpu::{Cpu, Next};
+use crate::vcpu::{Cpu, Next, trapped};
 use std::sync::atomic::Ordering;
 use tcg_debug::log_mask;
 use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
@@ -242,10 +241,7 @@ impl Cpu {
                 if ir.exits[exit].mode_dynamic {
                     self.update_mode();
                 }
-                if code == stops::BREAK {
-                    return Next::Leave(Exit::Break);
-                }
-                Next::Leave(Exit::Trap { code, info })
+                trapped(code, info)
             }
             Outcome::Fault { .. } if self.self_modified.take() => Next::OneInsn,
             Outcome::Fault { fault, .. } => Next::Leave(Exit::Fault(fault)),

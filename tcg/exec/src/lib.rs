@@ -29,6 +29,7 @@ mod table;
 mod translate;
 mod vcpu;
 mod verify;
+mod window;
 
 pub use engine::{Backend, Engine, EngineConfig};
 pub use exit::Exit;

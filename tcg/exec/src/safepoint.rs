@@ -106,6 +106,24 @@ impl Safepoint {
         if self.generation() != seen {
             return;
         }
+        self.empty();
+        work();
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.pending.store(false, Ordering::SeqCst);
+        self.done.happen();
+    }
+
+    /// Runs `work` while nobody runs. Blocks stay what they are. The caller must not be running itself.
+    pub(crate) fn pause(&self, work: impl FnOnce()) {
+        let _alone = self.stopper.lock();
+        self.empty();
+        work();
+        self.pending.store(false, Ordering::SeqCst);
+        self.done.happen();
+    }
+
+    /// Waits until nobody runs, and keeps them out.
+    fn empty(&self) {
         self.pending.store(true, Ordering::SeqCst);
         loop {
             let count = self.left.count();
@@ -118,14 +136,10 @@ impl Safepoint {
                 }
             }
             if !waiting {
-                break;
+                return;
             }
             self.left.wait(count);
         }
-        work();
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        self.pending.store(false, Ordering::SeqCst);
-        self.done.happen();
     }
 
     /// Makes everybody who runs come out once.

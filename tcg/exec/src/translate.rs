@@ -8,6 +8,7 @@ use crate::engine::{Backend, Engine};
 use crate::jit::{Compiled, Compiler};
 use crate::source::{Guarded, Source};
 use crate::stats::Counters;
+use crate::stops::{self, INTERPRETED};
 use crate::verify;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -48,13 +49,17 @@ impl Engine {
             },
             brief: brief && self.cfg.brief_runs != 0 && self.cfg.backend == Backend::Jit,
         };
+        let mut interpreted = false;
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
             let source = match self.stops.breaking() {
                 false => self.source(pc, mode, limits, Guarded::Yes),
                 true => self.source_to_stop(pc, mode, limits),
             };
-            let source = source.map_err(Failed::Fetch)?;
+            let mut source = self.source_to_window(source.map_err(Failed::Fetch)?, limits)?;
+            if interpreted {
+                source.ir = stops::block_that_leaves(self, &source.ir, INTERPRETED);
+            }
             if self.cfg.verify_ir {
                 self.check(&source.ir);
             }
@@ -66,9 +71,10 @@ impl Engine {
                         self.publish_code(source, c, limits, since)
                     }
                     None => {
-                        let max = limits.max_insns;
-                        assert!(max > 1, "one instruction at {pc:#x} is too complex");
-                        limits.max_insns = (source.ir.guest_insns / 2).clamp(1, max - 1);
+                        // An instruction that is too complex even alone is left to the interpreter.
+                        let max = limits.max_insns.min(source.ir.guest_insns);
+                        interpreted = max <= 1;
+                        limits.max_insns = (max / 2).max(1);
                         continue;
                     }
                 },

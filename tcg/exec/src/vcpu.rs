@@ -53,6 +53,8 @@ pub(crate) enum Next {
     Flush,
     /// Run one instruction alone first.
     OneInsn,
+    /// Run a window while nobody else runs.
+    Window,
 }
 
 impl Cpu {
@@ -227,8 +229,7 @@ impl Cpu {
             return Next::OneInsn;
         }
         match kind {
-            kind::TRAP if code == stops::BREAK => Next::Leave(Exit::Break),
-            kind::TRAP => Next::Leave(Exit::Trap { code, info }),
+            kind::TRAP => trapped(code, info),
             kind::FAULT => Next::Leave(Exit::Fault(fault_of(code, info))),
             kind::ONE_INSN => Next::OneInsn,
             kind::FLUSH => Next::Flush,
@@ -270,6 +271,11 @@ impl Cpu {
                         None => {}
                     }
                 }
+                Next::Window => match self.run_window() {
+                    Some(Exit::Fault(f)) if self.retry_in_other_mode(&f) => {}
+                    Some(exit) => break exit,
+                    None => {}
+                },
             }
         };
         fault::restore_current(before);
@@ -345,6 +351,16 @@ impl Drop for Cpu {
     fn drop(&mut self) {
         self.engine.safepoint.remove(&self.seat);
         self.engine.counters.add(&self.seat.counters.read());
+    }
+}
+
+/// What a trap means: the engine has some of its own.
+pub(crate) fn trapped(code: u32, info: u64) -> Next {
+    match code {
+        stops::BREAK => Next::Leave(Exit::Break),
+        stops::NOT_ALONE => Next::Window,
+        stops::INTERPRETED => Next::OneInsn,
+        _ => Next::Leave(Exit::Trap { code, info }),
     }
 }
 
