@@ -15,6 +15,7 @@ mod engine;
 mod env;
 mod exit;
 mod fault;
+mod fpflags;
 mod interp;
 mod jit;
 mod lock;

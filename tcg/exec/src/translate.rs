@@ -101,6 +101,7 @@ impl Engine {
         let opts = Opts {
             parallel: self.is_parallel(),
             window: !self.mem.is_identity(),
+            unmask: true,
             loops: loops && limits.max_insns > 1 && !limits.brief,
             max_regs: 0,
         };
@@ -143,6 +144,7 @@ impl Engine {
             block.runs_left = AtomicU32::new(self.cfg.brief_runs);
         }
         block.maps = c.maps.into();
+        block.fp_sites = c.fp_sites.into();
         block.links = c.links;
         block.loops = c.loops;
         block.pages = source.pages.into();

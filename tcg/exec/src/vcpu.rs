@@ -9,12 +9,12 @@ use crate::safepoint::{ENGINE_ASKS, Seat};
 use crate::stats::{Counters, Stats};
 use crate::stops::{self, WatchHit};
 use crate::translate::Failed;
-use crate::{Exit, asm, fault};
+use crate::{Exit, asm, fault, fpflags};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tcg_debug::log_mask;
-use tcg_ir::{Block, FpMode, FpRound};
+use tcg_ir::Block;
 use tcg_mem::MemFault;
 use tcg_target::{EnvHeader, StateBlock};
 
@@ -115,6 +115,8 @@ impl Cpu {
         let h = unsafe { &mut *self.header() };
         h.fp_flags = flags;
         h.mxcsr_sticky = 0;
+        // What was masked because it was known is unknown again.
+        self.mxcsr_mode.set(None);
     }
 
     /// The state block. The caller must not keep it over anything that runs guest code.
@@ -144,9 +146,11 @@ impl Cpu {
         if self.mxcsr_mode.get() != Some(mode) {
             let fp = self.engine.isa.fp_modes(mode);
             // SAFETY: as above.
-            unsafe { (*self.header()).mxcsr_guest = fp.map(mxcsr_of) };
+            unsafe { (*self.header()).mxcsr_guest = fp.map(tcg_x64::mxcsr_of) };
             self.mxcsr_mode.set(Some(mode));
         }
+        // SAFETY: as above.
+        fpflags::settle(unsafe { &mut *self.header() });
     }
 
     /// The block for an address, translated if need be.
@@ -362,17 +366,6 @@ pub(crate) fn trapped(code: u32, info: u64) -> Next {
         stops::INTERPRETED => Next::OneInsn,
         _ => Next::Leave(Exit::Trap { code, info }),
     }
-}
-
-/// MXCSR control bits of a regime: everything masked, rounding, flushing of inputs and results.
-fn mxcsr_of(fp: FpMode) -> u32 {
-    let round = match fp.round {
-        FpRound::Down => 1,
-        FpRound::Up => 2,
-        FpRound::Zero => 3,
-        FpRound::Nearest | FpRound::NearestAway | FpRound::Current => 0,
-    };
-    0x1f80 | round << 13 | if fp.flush { 1 << 15 | 1 << 6 } else { 0 }
 }
 
 /// One guest thread's CPU. It belongs to one host thread at a time.

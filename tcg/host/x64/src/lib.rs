@@ -65,6 +65,7 @@ mod regalloc;
 
 pub use abi::Runtime;
 pub use compiler::Compiler;
+pub use emit_fp::{FpSite, mxcsr, mxcsr_of};
 pub use fallback::fallback;
 pub use features::Features;
 pub use maps::restore_state;
@@ -80,6 +81,8 @@ pub struct Opts {
     pub loops: bool,
     /// Guest memory is reached through the gs base; otherwise guest addresses are the host's.
     pub window: bool,
+    /// The engine handles unmasked floating-point exceptions ([`mxcsr_of`]).
+    pub unmask: bool,
     /// At most this many allocatable registers of each class (tests force spills with it); 0: all.
     pub max_regs: u8,
 }
@@ -90,6 +93,7 @@ impl Default for Opts {
             parallel: true,
             loops: true,
             window: true,
+            unmask: false,
             max_regs: 0,
         }
     }
@@ -133,6 +137,8 @@ pub struct CompiledBlock {
     pub links: Vec<LinkSite>,
     /// Location maps, for [`restore_state`].
     pub maps: Vec<u8>,
+    /// Arithmetic that may be stopped at an inexact result.
+    pub fp_sites: Vec<FpSite>,
     /// The code may go round inside, without leaving, until the interrupt flag is set.
     pub loops: bool,
 }
