@@ -54,7 +54,7 @@ pub fn serve(t: &mut Task, exit: Exit) {
     match exit {
         Exit::Trap { code, info } => trap(t, code, info),
         Exit::Fault(fault) => memory_fault(t, fault),
-        Exit::Interrupt | Exit::Step => {}
+        Exit::Interrupt | Exit::Step | Exit::Machine(_) => {}
         // A child that shares its memory with a process under a debugger: these are not for it.
         Exit::Break | Exit::Watch(_) => {
             let exit = t.vcpu.step_through();

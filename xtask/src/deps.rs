@@ -108,6 +108,12 @@ const ALLOWED: &[Row] = &[
     // Whole machines: no instruction set is named here.
     row("softmmu-opts", &[], &[]),
     row("softmmu-core", &["softmmu-opts", "tcg-mem"], &[]),
+    row("softmmu-devices", &["softmmu-core", "tcg-mem"], &[]),
+    row(
+        "softmmu-boards",
+        &["softmmu-core", "softmmu-devices", "softmmu-opts"],
+        &[],
+    ),
     // Registration with the host's kernel: knows guests as values only.
     row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
@@ -128,6 +134,17 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     // System mode's host side: no guest ISA, no device.
+    row(
+        "softmmu-cpu",
+        &["softmmu-core", "tcg-exec", "tcg-mem", "tcg-target"],
+        &[],
+    ),
+    row("softmmu-hostio", &[], &[]),
+    row(
+        "softmmu-chardev",
+        &["softmmu-core", "softmmu-opts", "softmmu-hostio"],
+        &[],
+    ),
     // Entering a foreign root: namespaces and mounts of the host.
     row("rootfs", &[], &[]),
     // The executable: front ends only.

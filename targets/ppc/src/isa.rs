@@ -89,7 +89,7 @@ impl Isa for Ppc {
     }
 
     fn translate(&self, pc: u64, mode: u32, ctx: &mut TranslateCtx<'_>) -> Result<Block, MemFault> {
-        crate::translate::translate(self.model, pc, mode, ctx)
+        crate::translate::translate(self.model, None, pc, mode, ctx)
     }
 
     fn disassemble(&self, pc: u64, mode: u32, bytes: &[u8]) -> (String, usize) {

@@ -7,9 +7,11 @@ pub mod fpscr;
 pub mod helper;
 pub mod isa;
 pub mod state;
+pub mod system;
 mod translate;
 pub mod trap;
 
 pub use features::{CpuModel, MODELS};
 pub use isa::Ppc;
 pub use state::{Mode, PpcState};
+pub use system::PpcSystem;

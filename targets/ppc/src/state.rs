@@ -324,6 +324,12 @@ impl Mode {
     pub const NJ: u32 = 1 << 7;
     /// FPSCR.RN, two bits.
     pub const RN_SHIFT: u32 = 8;
+    /// System mode: fetches are relocated (MSR.IR), or in address space 1 (MSR.IS).
+    pub const IR: u32 = 1 << 10;
+    /// System mode: the same of data (MSR.DR, MSR.DS).
+    pub const DR: u32 = 1 << 11;
+    /// System mode: every instruction ends in an interrupt (MSR.SE, DBCR0.ICMP).
+    pub const STEP: u32 = 1 << 12;
 
     /// The mode that a state calls for.
     pub const fn of(s: &PpcState) -> Mode {

@@ -27,3 +27,9 @@ pub const WAIT: u32 = 11;
 pub const ALIGNMENT: u32 = 12;
 /// SPE is off or not implemented: the argument is the opcode.
 pub const SPE_UNAVAILABLE: u32 = 13;
+/// System mode: an instruction has been executed while each is to be (`Mode::STEP`). The program counter is at the next one.
+pub const STEPPED: u32 = 14;
+/// System mode: `tlbivax`; the argument is the address, the program counter behind the instruction.
+pub const TLBIVAX: u32 = 15;
+/// System mode: a special register that the CPU does not have: the argument is its number, bit 16 set for writes.
+pub const BAD_SPR: u32 = 16;

@@ -19,7 +19,7 @@ pub(crate) const RT_SENTINEL: usize = 7;
 /// A block's guest code has changed.
 pub(crate) const RT_CHANGED: usize = 8;
 /// Size of the runtime table.
-pub(crate) const RT_COUNT: usize = 11;
+pub(crate) const RT_COUNT: usize = 12;
 /// Bits of the jump cache's index, as the index of a byte in it.
 const CACHE_MASK: i32 = (JUMP_CACHE_ENTRIES as i32 - 1) << 4;
 /// Displacement of the jump cache from the state block.
@@ -126,6 +126,11 @@ global_asm!(
     "sub rax, 5",
     "lea r8, [rip + {changed}]",
     "jmp 2f",
+    // The same for a machine, where paired returns are dropped when address translation changes, and only then.
+    ".globl emu_rt_system_dynamic",
+    "emu_rt_system_dynamic:",
+    "lea r8, [rip + {dynamic}]",
+    "jmp 2f",
     // A return to an address equal to the sentinel's tag: no such code, but the lookup has to say so.
     ".globl emu_rt_sentinel",
     "emu_rt_sentinel:",
@@ -145,6 +150,97 @@ global_asm!(
     "test rax, rax",
     "jnz emu_rt_resume",
     "jmp emu_rt_leave",
+    // A memory access that is not in the soft TLB, called: its address in rax, what is wanted pushed before the return address.
+    ".p2align 4",
+    ".globl emu_rt_memory",
+    "emu_rt_memory:",
+    "mov [rbp + {gprs} + 8], rcx",
+    "mov [rbp + {gprs} + 16], rdx",
+    "mov [rbp + {gprs} + 24], rbx",
+    "mov [rbp + {gprs} + 48], rsi",
+    "mov [rbp + {gprs} + 56], rdi",
+    "mov [rbp + {gprs} + 64], r8",
+    "mov [rbp + {gprs} + 72], r9",
+    "mov [rbp + {gprs} + 80], r10",
+    "mov [rbp + {gprs} + 88], r11",
+    "mov [rbp + {gprs} + 96], r12",
+    "mov [rbp + {gprs} + 104], r13",
+    "mov [rbp + {gprs} + 112], r14",
+    "mov [rbp + {gprs} + 120], r15",
+    "movaps [rbp + {xmms}], xmm0",
+    "movaps [rbp + {xmms} + 16], xmm1",
+    "movaps [rbp + {xmms} + 32], xmm2",
+    "movaps [rbp + {xmms} + 48], xmm3",
+    "movaps [rbp + {xmms} + 64], xmm4",
+    "movaps [rbp + {xmms} + 80], xmm5",
+    "movaps [rbp + {xmms} + 96], xmm6",
+    "movaps [rbp + {xmms} + 112], xmm7",
+    "movaps [rbp + {xmms} + 128], xmm8",
+    "movaps [rbp + {xmms} + 144], xmm9",
+    "movaps [rbp + {xmms} + 160], xmm10",
+    "movaps [rbp + {xmms} + 176], xmm11",
+    "movaps [rbp + {xmms} + 192], xmm12",
+    "movaps [rbp + {xmms} + 208], xmm13",
+    "movaps [rbp + {xmms} + 224], xmm14",
+    "movaps [rbp + {xmms} + 240], xmm15",
+    "mov rdx, [rsp]",
+    "mov rcx, [rsp + 8]",
+    "mov rdi, rbp",
+    "mov rsi, rax",
+    "mov [rbp + {jit_rsp}], rsp",
+    "mov rsp, [rbp + {host_rsp}]",
+    "stmxcsr dword ptr [rbp + {mxcsr_tmp}]",
+    "mov r8d, [rbp + {mxcsr_tmp}]",
+    // The control bits are put back as they are: a block may be in either of its regimes.
+    "mov [rbp + {saved_mxcsr}], r8d",
+    "and r8d, 0x3f",
+    "mov [rbp + {mxcsr_sticky}], r8d",
+    "ldmxcsr dword ptr [rbp + {mxcsr_host}]",
+    "call {memory}",
+    "test rax, rax",
+    "jz 3f",
+    // Flags of softfloat's that Rust has taken over are gone from the sticky ones.
+    "mov ecx, [rbp + {saved_mxcsr}]",
+    "and ecx, -64",
+    "or ecx, [rbp + {mxcsr_sticky}]",
+    "mov [rbp + {mxcsr_tmp}], ecx",
+    "ldmxcsr dword ptr [rbp + {mxcsr_tmp}]",
+    "mov rsp, [rbp + {jit_rsp}]",
+    "mov rcx, [rbp + {gprs} + 8]",
+    "mov rdx, [rbp + {gprs} + 16]",
+    "mov rbx, [rbp + {gprs} + 24]",
+    "mov rsi, [rbp + {gprs} + 48]",
+    "mov rdi, [rbp + {gprs} + 56]",
+    "mov r8, [rbp + {gprs} + 64]",
+    "mov r9, [rbp + {gprs} + 72]",
+    "mov r10, [rbp + {gprs} + 80]",
+    "mov r11, [rbp + {gprs} + 88]",
+    "mov r12, [rbp + {gprs} + 96]",
+    "mov r13, [rbp + {gprs} + 104]",
+    "mov r14, [rbp + {gprs} + 112]",
+    "mov r15, [rbp + {gprs} + 120]",
+    "movaps xmm0, [rbp + {xmms}]",
+    "movaps xmm1, [rbp + {xmms} + 16]",
+    "movaps xmm2, [rbp + {xmms} + 32]",
+    "movaps xmm3, [rbp + {xmms} + 48]",
+    "movaps xmm4, [rbp + {xmms} + 64]",
+    "movaps xmm5, [rbp + {xmms} + 80]",
+    "movaps xmm6, [rbp + {xmms} + 96]",
+    "movaps xmm7, [rbp + {xmms} + 112]",
+    "movaps xmm8, [rbp + {xmms} + 128]",
+    "movaps xmm9, [rbp + {xmms} + 144]",
+    "movaps xmm10, [rbp + {xmms} + 160]",
+    "movaps xmm11, [rbp + {xmms} + 176]",
+    "movaps xmm12, [rbp + {xmms} + 192]",
+    "movaps xmm13, [rbp + {xmms} + 208]",
+    "movaps xmm14, [rbp + {xmms} + 224]",
+    "movaps xmm15, [rbp + {xmms} + 240]",
+    "ret 8",
+    "3:",
+    "mov rax, rdx",
+    "test rax, rax",
+    "jnz emu_rt_resume",
+    "jmp emu_rt_leave",
     ".popsection",
     host_rsp = const hdr(offset_of!(EnvHeader, host_rsp)),
     jit_rsp = const hdr(offset_of!(EnvHeader, jit_rsp)),
@@ -157,6 +253,10 @@ global_asm!(
     mxcsr_guest = const hdr(offset_of!(EnvHeader, mxcsr_guest)),
     mxcsr_sticky = const hdr(offset_of!(EnvHeader, mxcsr_sticky)),
     mxcsr_tmp = const hdr(offset_of!(EnvHeader, mxcsr_tmp)),
+    gprs = const hdr(offset_of!(EnvHeader, saved_gprs)),
+    xmms = const hdr(offset_of!(EnvHeader, saved_xmms)),
+    saved_mxcsr = const hdr(offset_of!(EnvHeader, saved_mxcsr)),
+    memory = sym crate::sysmem::memory,
     direct = sym crate::lookup::direct,
     indirect = sym crate::lookup::indirect,
     ic = sym crate::lookup::inline_cache,
@@ -179,6 +279,8 @@ unsafe extern "C" {
     fn emu_rt_changed();
     fn emu_rt_probe();
     fn emu_rt_return_miss();
+    fn emu_rt_system_dynamic();
+    fn emu_rt_memory();
 }
 
 /// Host address of the EXIT entry point, where the fault handler resumes.
@@ -187,20 +289,24 @@ pub(crate) fn exit_stub() -> usize {
 }
 
 /// The contents of `EnvHeader::runtime`.
-pub(crate) fn runtime_table() -> [u64; RUNTIME_ENTRIES] {
+pub(crate) fn runtime_table(system: bool) -> [u64; RUNTIME_ENTRIES] {
     let exit = exit_stub() as u64;
     let known: [u64; RT_COUNT] = [
         exit,
         emu_rt_lookup_direct as *const () as u64,
         emu_rt_lookup_indirect as *const () as u64,
         emu_rt_lookup_ic as *const () as u64,
-        emu_rt_lookup_dynamic as *const () as u64,
+        match system {
+            true => emu_rt_system_dynamic as *const () as u64,
+            false => emu_rt_lookup_dynamic as *const () as u64,
+        },
         exit,
         emu_rt_invalid as *const () as u64,
         emu_rt_sentinel as *const () as u64,
         emu_rt_changed as *const () as u64,
         emu_rt_probe as *const () as u64,
         emu_rt_return_miss as *const () as u64,
+        emu_rt_memory as *const () as u64,
     ];
     let mut table = [exit; RUNTIME_ENTRIES];
     table[..RT_COUNT].copy_from_slice(&known);

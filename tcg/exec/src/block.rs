@@ -1,9 +1,10 @@
 //! A translated block and the page index that finds the blocks of a guest page.
 
+use crate::codebuf::RunCounter;
 use crate::lock::Lock;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tcg_ir::Block;
 
 /// log2 of the size of a page, the unit of protection and invalidation.
@@ -15,6 +16,10 @@ pub(crate) struct TransBlock {
     pub pc: u64,
     /// Block mode.
     pub mode: u32,
+    /// System mode: host address of the page that the guest code is in. Otherwise 0.
+    pub phys: u64,
+    /// System mode: first and last but one byte of that page that the translation depends on.
+    pub bytes: (u16, u16),
     /// Host address of the code; 0 if there is none (interpreter).
     pub entry: usize,
     /// Bytes of code.
@@ -37,11 +42,10 @@ pub(crate) struct TransBlock {
     pub verify: Box<[Piece]>,
     /// Entries of older, invalid translations that jump here. Used under the engine's lock.
     pub forwarders: Lock<Vec<usize>>,
-    /// Offset of the compiled code in the block: behind that comparison.
+    /// Offset of the compiled code in the block: behind that comparison, or a count of runs.
     pub body: usize,
-    /// Of a brief translation: after so many more runs a full one takes its place. 0 for any other. Until then nothing
-    /// links to it, so that each run is seen.
-    pub runs_left: AtomicU32,
+    /// Of a brief translation: how many runs are left until a full one takes its place. Its code counts them at entry.
+    pub runs_left: Option<RunCounter>,
 }
 
 /// A direct link: where it leads.
@@ -71,6 +75,8 @@ impl TransBlock {
         TransBlock {
             pc,
             mode,
+            phys: 0,
+            bytes: (0, 0),
             entry: 0,
             code_len: 0,
             maps: Box::default(),
@@ -83,7 +89,7 @@ impl TransBlock {
             verify: Box::default(),
             forwarders: Lock::new(Vec::new()),
             body: 0,
-            runs_left: AtomicU32::new(0),
+            runs_left: None,
         }
     }
 
@@ -97,18 +103,9 @@ impl TransBlock {
         self.valid.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether this is a brief translation, which nothing may link to.
+    /// Whether this is a brief translation.
     pub(crate) fn is_brief(&self) -> bool {
-        self.runs_left.load(Ordering::Relaxed) != 0
-    }
-
-    /// Counts a run; true if it was the last of a brief translation. Threads may race: then it runs a little longer.
-    pub(crate) fn has_run_enough(&self) -> bool {
-        let left = self.runs_left.load(Ordering::Relaxed);
-        if left > 1 {
-            self.runs_left.store(left - 1, Ordering::Relaxed);
-        }
-        left == 1
+        self.runs_left.is_some()
     }
 
     /// The direct link whose stub called from before `host`.
@@ -154,6 +151,8 @@ pub(crate) struct Page {
     pub blocks: Vec<*mut TransBlock>,
     /// Writes that hit the page while it was protected.
     pub faults: u32,
+    /// System mode: writes to it are noticed.
+    pub marked: bool,
 }
 
 /// After so many writes a page is not protected any more; its blocks are verified at entry instead.
@@ -206,6 +205,31 @@ impl PageIndex {
         self.each(first, last, |page| page.faults = 0);
     }
 
+    /// Marks a page; whether it was not.
+    pub(crate) fn mark(&mut self, page: u64) -> bool {
+        let p = self.pages.entry(page).or_default();
+        !std::mem::replace(&mut p.marked, true)
+    }
+
+    /// Whether a page is marked.
+    pub(crate) fn is_marked(&self, page: u64) -> bool {
+        self.pages.get(&page).is_some_and(|p| p.marked)
+    }
+
+    /// Takes out the blocks of one page that `which` picks; if none is left, the page is not marked any more.
+    pub(crate) fn take_some(
+        &mut self,
+        page: u64,
+        which: impl Fn(*mut TransBlock) -> bool,
+    ) -> Vec<*mut TransBlock> {
+        let Some(p) = self.pages.get_mut(&page) else {
+            return Vec::new();
+        };
+        let out: Vec<_> = p.blocks.extract_if(.., |b| which(*b)).collect();
+        p.marked &= !p.blocks.is_empty();
+        out
+    }
+
     fn each(&mut self, first: u64, last: u64, mut f: impl FnMut(&mut Page)) {
         if last - first < self.pages.len() as u64 {
             for p in first..=last {
@@ -225,6 +249,7 @@ impl PageIndex {
     pub(crate) fn reset(&mut self) {
         self.pages.retain(|_, p| {
             p.blocks.clear();
+            p.marked = false;
             p.faults != 0
         });
     }

@@ -1,10 +1,11 @@
 //! The code buffer: one private mapping that is readable, writable and executable, filled from the bottom.
 //!
 //! Memory is populated in steps just ahead of the fill level, because a first touch page by page costs a fault
-//! each. Everything lies within reach of a rel32.
+//! each. Everything lies within reach of a rel32. Behind the code are counters that it counts its runs with: away from
+//! it, because a store next to code that is running is taken for self-modifying code by the host.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Blocks start at multiples of this.
 pub(crate) const ALIGN: usize = 16;
@@ -18,7 +19,12 @@ pub(crate) struct CodeBuffer {
     size: usize,
     used: AtomicUsize,
     populated: AtomicUsize,
+    /// Counters in use.
+    counters: AtomicUsize,
 }
+
+/// Bytes of code for each byte of counters.
+const CODE_PER_COUNTER: usize = 64;
 
 impl CodeBuffer {
     /// Reserves `size` bytes (rounded up to pages).
@@ -26,8 +32,9 @@ impl CodeBuffer {
         let size = size.next_multiple_of(4096);
         let prot = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let all = size + Self::counter_bytes(size);
         // SAFETY: a new mapping at a place of the kernel's choice.
-        let at = unsafe { libc::mmap(std::ptr::null_mut(), size, prot, flags, -1, 0) };
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), all, prot, flags, -1, 0) };
         if at == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -36,7 +43,24 @@ impl CodeBuffer {
             size,
             used: AtomicUsize::new(0),
             populated: AtomicUsize::new(0),
+            counters: AtomicUsize::new(0),
         })
+    }
+
+    fn counter_bytes(size: usize) -> usize {
+        (size / CODE_PER_COUNTER).next_multiple_of(4096)
+    }
+
+    /// A new counter (caller holds the engine's lock), or `None` if there is none left.
+    pub(crate) fn counter(&self, value: i32) -> Option<RunCounter> {
+        let n = self.counters.load(Ordering::Relaxed);
+        if (n + 1) * 4 > Self::counter_bytes(self.size) {
+            return None;
+        }
+        self.counters.store(n + 1, Ordering::Relaxed);
+        let counter = RunCounter(self.end() + n * 4);
+        counter.cell().store(value, Ordering::Relaxed);
+        Some(counter)
     }
 
     /// Host address of the first byte.
@@ -86,6 +110,7 @@ impl CodeBuffer {
     /// Forgets everything above `keep`. No thread may be executing or holding addresses there.
     pub(crate) fn reset(&self, keep: usize) {
         self.used.store(keep, Ordering::Relaxed);
+        self.counters.store(0, Ordering::Relaxed);
     }
 
     /// Whether `len` bytes at `at` are code in use.
@@ -143,7 +168,34 @@ impl CodeBuffer {
 impl Drop for CodeBuffer {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours and, as the engine is being dropped, no virtual CPU is left to run in it.
-        unsafe { libc::munmap(self.base as *mut libc::c_void, self.size) };
+        unsafe {
+            let all = self.size + Self::counter_bytes(self.size);
+            libc::munmap(self.base as *mut libc::c_void, all);
+        }
+    }
+}
+
+/// Counts down what runs of a block are left; generated code does, too. Counts of threads that race may be lost.
+#[derive(Clone, Copy)]
+pub(crate) struct RunCounter(usize);
+
+impl RunCounter {
+    fn cell(&self) -> &AtomicI32 {
+        // SAFETY: an aligned word of the code buffer's mapping, which lives as long as all blocks; only ever used as
+        // an integer.
+        unsafe { AtomicI32::from_ptr(self.0 as *mut i32) }
+    }
+
+    /// Its host address.
+    pub(crate) fn address(self) -> usize {
+        self.0
+    }
+
+    /// Takes off `n` runs; true if none are left.
+    pub(crate) fn take(self, n: i32) -> bool {
+        let left = self.cell().load(Ordering::Relaxed).saturating_sub(n);
+        self.cell().store(left, Ordering::Relaxed);
+        left < 0
     }
 }
 

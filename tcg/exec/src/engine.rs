@@ -2,6 +2,7 @@
 
 use crate::block::{PAGE_BITS, PageIndex, TransBlock};
 use crate::codebuf::{CodeBuffer, CodeMap};
+use crate::codepages::Machine;
 use crate::fault;
 use crate::lock::{Guard, Lock};
 use crate::observe::Hooks;
@@ -10,11 +11,12 @@ use crate::stats::{Counters, Stats};
 use crate::stops::Stops;
 use crate::table::{Table, Writer};
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tcg_debug::{Observer, log_mask};
-use tcg_mem::{GuestVa, UserMem};
-use tcg_target::{CodeMemory, CodeUser, Isa};
+use tcg_mem::{Access, FaultKind, GuestVa, MemFault, UserMem};
+use tcg_target::{CodeMemory, CodeUser, Isa, WriteFault};
 
 /// What runs the guest's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +37,9 @@ pub struct EngineConfig {
     /// Longest block in guest instructions.
     pub max_insns: u32,
     /// A block is translated only up to its first exit until it has run so often; 0: never.
-    pub brief_runs: u32,
+    pub brief_runs: i32,
+    /// Only the first so many translations are brief: a program's start runs through much code once.
+    pub brief_blocks: u64,
     /// Size of the code buffer (only what is used gets memory).
     pub code_bytes: usize,
     /// Size of a thread's paired-return stack.
@@ -52,7 +56,8 @@ impl Default for EngineConfig {
             backend: Backend::Jit,
             one_insn_per_tb: false,
             max_insns: 64,
-            brief_runs: 8,
+            brief_runs: 256,
+            brief_blocks: 2048,
             code_bytes: 256 << 20,
             return_stack_bytes: 256 << 10,
             baseline_host: false,
@@ -106,6 +111,8 @@ pub struct Engine {
     pub(crate) safepoint: Safepoint,
     pub(crate) counters: Counters,
     pub(crate) hooks: Hooks,
+    /// System mode.
+    pub(crate) machine: Option<Machine>,
     pub(crate) stops: Stops,
     pub(crate) helpers: Box<[tcg_ir::HelperFn]>,
     /// Number of invalidations so far.
@@ -129,6 +136,24 @@ impl Engine {
         mem: UserMem,
         code_memory: Arc<dyn CodeMemory>,
         cfg: EngineConfig,
+    ) -> io::Result<Arc<Engine>> {
+        Engine::make(isa, mem, code_memory, cfg, None)
+    }
+
+    /// An engine for the CPUs of a machine. The ISA must have a system level.
+    pub fn new_system(isa: &'static dyn Isa, cfg: EngineConfig) -> io::Result<Arc<Engine>> {
+        let unsupported = || io::Error::other(format!("{} has no system level", isa.name()));
+        let machine = Machine::new(isa.system().ok_or_else(unsupported)?);
+        let mem = UserMem::identity();
+        Engine::make(isa, mem, Arc::new(NoCode), cfg, Some(machine))
+    }
+
+    fn make(
+        isa: &'static dyn Isa,
+        mem: UserMem,
+        code_memory: Arc<dyn CodeMemory>,
+        cfg: EngineConfig,
+        machine: Option<Machine>,
     ) -> io::Result<Arc<Engine>> {
         // The interpreter needs no code, but a handful of bytes keeps everything else the same.
         let code_bytes = match cfg.backend {
@@ -155,6 +180,7 @@ impl Engine {
             safepoint: Safepoint::new(),
             counters: Counters::default(),
             hooks: Hooks::default(),
+            machine,
             stops: Stops::default(),
             helpers: crate::jit::helper_table(isa),
             invalidations: AtomicU64::new(0),
@@ -193,8 +219,28 @@ impl Engine {
         }
     }
 
+    /// Invalidates the blocks of one page that are made of some of its bytes.
+    pub(crate) fn drop_bytes(&self, inner: &mut Inner, page: u64, bytes: Range<usize>) {
+        Counters::bump(&self.counters.invalidations);
+        let n = self.invalidations.load(Ordering::Relaxed);
+        inner.recent[n as usize % RECENT] = (page, page);
+        self.invalidations.store(n + 1, Ordering::Release);
+        let hit = |block: *mut TransBlock| {
+            // SAFETY: blocks live until a flush, which takes the lock.
+            let (from, to) = unsafe { (*block).bytes };
+            usize::from(from) < bytes.end && bytes.start < usize::from(to)
+        };
+        for block in inner.pages.take_some(page, hit) {
+            // SAFETY: as above.
+            let b = unsafe { &*block };
+            if b.invalidate() {
+                self.unlink(b, inner);
+            }
+        }
+    }
+
     /// Frees the lock; whoever may be going round in code that has become invalid comes out.
-    fn unlock(&self, mut inner: Guard<'_, Inner>) {
+    pub(crate) fn unlock(&self, mut inner: Guard<'_, Inner>) {
         let stale = std::mem::take(&mut inner.stale_loops);
         drop(inner);
         if stale {
@@ -289,6 +335,9 @@ impl Engine {
             let mut inner = self.inner.lock();
             self.table.reset(&mut inner.table);
             inner.pages.reset();
+            if let Some(machine) = &self.machine {
+                machine.reset_filter();
+            }
             self.code_map.reset();
             self.code.reset(self.keep);
             self.ir_bytes.store(0, Ordering::Relaxed);
@@ -359,6 +408,33 @@ impl Engine {
         self.hooks
             .has(log_mask::EXEC | log_mask::CPU | log_mask::NOCHAIN)
     }
+}
+
+/// The code memory of a machine's engine, which is not asked.
+struct NoCode;
+
+impl CodeMemory for NoCode {
+    fn fetch(&self, va: GuestVa, _: &mut [u8]) -> Result<usize, MemFault> {
+        Err(MemFault {
+            va,
+            access: Access::Exec,
+            kind: FaultKind::Unmapped,
+        })
+    }
+
+    fn protect_code(&self, _: GuestVa, _: u64) -> bool {
+        false
+    }
+
+    fn classify(&self, va: GuestVa, access: Access) -> WriteFault {
+        WriteFault::Fault(MemFault {
+            va,
+            access,
+            kind: FaultKind::Unmapped,
+        })
+    }
+
+    fn release_code(&self, _: GuestVa, _: &mut dyn FnMut(GuestVa, u64)) {}
 }
 
 impl CodeUser for Engine {

@@ -1,9 +1,10 @@
-//! Allocation of the environment: jump cache, header and state block in one mapping (layout: tcg-target).
+//! Allocation of the environment: soft TLBs, jump cache, header and state block in one mapping (layout: tcg-target).
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
-use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, jump_cache_index};
+use tcg_target::system::MMU_INDEXES;
+use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, TLB_BYTES, jump_cache_index};
 
 /// Why generated code came back, in `EnvHeader::exit_kind`. The first three are known to tcg-x64 and helpers.
 pub(crate) mod kind {
@@ -19,6 +20,8 @@ pub(crate) mod kind {
     pub const FLUSH: u32 = 17;
     /// Go on from the dispatch loop.
     pub const AGAIN: u32 = 18;
+    /// System mode: the CPU cannot simply go on; why is in its event.
+    pub const MACHINE: u32 = 19;
 }
 
 /// The exit code of a fault, as in [`kind::FAULT`].
@@ -61,6 +64,8 @@ pub(crate) fn fault_of(code: u32, info: u64) -> MemFault {
 /// threads touch the interrupt flag only.
 pub(crate) struct Env {
     at: usize,
+    /// Where the jump cache begins: behind the soft TLBs, if there are any.
+    cache: usize,
     bytes: usize,
     state_bytes: usize,
 }
@@ -69,8 +74,10 @@ const CACHE_BYTES: usize = JUMP_CACHE_ENTRIES * size_of::<JumpCacheEntry>();
 
 impl Env {
     /// A zeroed environment with an empty jump cache.
-    pub(crate) fn new(state_bytes: usize) -> io::Result<Env> {
-        let bytes = (CACHE_BYTES + size_of::<EnvHeader>() + state_bytes).next_multiple_of(4096);
+    pub(crate) fn new(state_bytes: usize, system: bool) -> io::Result<Env> {
+        let tlbs = if system { MMU_INDEXES * TLB_BYTES } else { 0 };
+        let bytes =
+            (tlbs + CACHE_BYTES + size_of::<EnvHeader>() + state_bytes).next_multiple_of(4096);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping at a place of the kernel's choice.
@@ -80,6 +87,7 @@ impl Env {
         }
         let env = Env {
             at: at as usize,
+            cache: at as usize + tlbs,
             bytes,
             state_bytes,
         };
@@ -91,19 +99,24 @@ impl Env {
     /// addresses whose low 48 bits are 0), which has index 0.
     fn mark_empty(&self) {
         // SAFETY: the first entry of the mapping.
-        unsafe { (*(self.at as *mut JumpCacheEntry)).tag = u64::MAX };
+        unsafe { (*(self.cache as *mut JumpCacheEntry)).tag = u64::MAX };
     }
 
     /// Empties the jump cache.
     pub(crate) fn clear_jump_cache(&self) {
         // SAFETY: the cache is the first part of the mapping; the owner thread is not in generated code.
-        unsafe { std::ptr::write_bytes(self.at as *mut u8, 0, CACHE_BYTES) };
+        unsafe { std::ptr::write_bytes(self.cache as *mut u8, 0, CACHE_BYTES) };
         self.mark_empty();
+    }
+
+    /// Where the soft TLBs are, in system mode.
+    pub(crate) fn tlbs(&self) -> usize {
+        self.at
     }
 
     /// The state block.
     pub(crate) fn state(&self) -> *mut u8 {
-        (self.at + CACHE_BYTES + size_of::<EnvHeader>()) as *mut u8
+        (self.cache + CACHE_BYTES + size_of::<EnvHeader>()) as *mut u8
     }
 
     /// Size of the state block.
@@ -125,14 +138,14 @@ impl Env {
     /// The jump cache's value for an address.
     pub(crate) fn cached(&self, pc: u64, mode: u32) -> Option<u64> {
         // SAFETY: the index is in range by construction; only the owner thread uses the cache.
-        let e = unsafe { &*(self.at as *const JumpCacheEntry).add(jump_cache_index(pc)) };
+        let e = unsafe { &*(self.cache as *const JumpCacheEntry).add(jump_cache_index(pc)) };
         (e.tag == tag(pc, mode) && e.code != 0).then_some(e.code)
     }
 
     /// Enters an address into the jump cache.
     pub(crate) fn cache(&self, pc: u64, mode: u32, code: u64) {
         // SAFETY: as for `cached`.
-        let e = unsafe { &mut *(self.at as *mut JumpCacheEntry).add(jump_cache_index(pc)) };
+        let e = unsafe { &mut *(self.cache as *mut JumpCacheEntry).add(jump_cache_index(pc)) };
         *e = JumpCacheEntry {
             tag: tag(pc, mode),
             code,

@@ -26,4 +26,19 @@ pub enum Exit {
     Break,
     /// A watched access. Whether the instruction has run is what [`crate::Engine::set_watchpoints`] was told.
     Watch(crate::WatchHit),
+    /// System mode only: the CPU does not go on by itself.
+    Machine(Event),
+}
+
+/// Why the CPU of a machine does not go on by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It waits for an interrupt.
+    Halt,
+    /// The machine is to be reset.
+    Reset,
+    /// The machine is to be switched off.
+    Shutdown,
+    /// It cannot go on ([`crate::Vcpu::message`] says why).
+    Stuck,
 }

@@ -16,8 +16,8 @@ use crate::{asm, fpflags, jit, lookup};
 use std::cell::Cell;
 use std::io;
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
 use tcg_target::WriteFault;
 
@@ -59,9 +59,11 @@ pub(crate) fn register(engine: &Arc<Engine>) -> io::Result<()> {
                 .compare_exchange(ptr::null_mut(), me, Ordering::AcqRel, Ordering::Relaxed);
         if free.is_ok() {
             set(&e.code, engine.code.base(), engine.code.end());
-            let base = engine.mem.base();
-            let end = base + engine.mem.limit() as usize + GUARD;
-            set(&e.memory, base.saturating_sub(GUARD), end);
+            if engine.machine.is_none() {
+                let base = engine.mem.base();
+                let end = base + engine.mem.limit() as usize + GUARD;
+                set(&e.memory, base.saturating_sub(GUARD), end);
+            }
             return Ok(());
         }
     }
@@ -329,4 +331,47 @@ fn saved_registers(uc: &libc::ucontext_t) -> ([u64; 16], [u128; 16]) {
         }
     }
     (gprs, xmms)
+}
+
+/// Makes this thread ready to run a machine's CPU: the process gets a handler for what the stack of paired returns and the
+/// recovering accessors need, the thread an alternate stack for it. Every other fault ends the process as before.
+pub(crate) fn install() {
+    static HANDLER: Once = Once::new();
+    thread_local! {
+        static READY: Cell<bool> = const { Cell::new(false) };
+    }
+    if READY.replace(true) {
+        return;
+    }
+    const STACK: usize = 64 << 10;
+    // SAFETY: a stack of this thread's own, never freed; the handler keeps to what the kernel gives it.
+    unsafe {
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let at = libc::mmap(ptr::null_mut(), STACK, prot, flags, -1, 0);
+        if at != libc::MAP_FAILED {
+            let stack = libc::stack_t {
+                ss_sp: at,
+                ss_flags: 0,
+                ss_size: STACK,
+            };
+            libc::sigaltstack(&stack, ptr::null_mut());
+        }
+        HANDLER.call_once(|| {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_signal as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            libc::sigaction(libc::SIGSEGV, &action, ptr::null_mut());
+            libc::sigaction(libc::SIGBUS, &action, ptr::null_mut());
+        });
+    }
+}
+
+extern "C" fn on_signal(sig: i32, info: *mut libc::siginfo_t, uc: *mut libc::c_void) {
+    // SAFETY: the handler's arguments; without a handler the fault repeats itself and ends the process.
+    unsafe {
+        if !handle_host_fault(sig, info, uc.cast()) {
+            libc::signal(sig, libc::SIG_DFL);
+        }
+    }
 }

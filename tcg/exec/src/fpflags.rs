@@ -29,6 +29,11 @@ pub(crate) fn settle(header: &mut EnvHeader) {
     }
 }
 
+/// Masks everything. DEVIATES: in a machine, whose front end takes no signals, the two flags are the host's.
+pub(crate) fn mask(header: &mut EnvHeader) {
+    add(header, mxcsr::DAZ | mxcsr::DM | mxcsr::PM);
+}
+
 /// An unmasked exception in generated code, `offset` bytes into a block: `host` is the MXCSR to go on with. Gives where to go
 /// on if not at the same instruction.
 pub(crate) fn unmasked(

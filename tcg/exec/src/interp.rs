@@ -4,18 +4,43 @@
 use crate::Exit;
 use crate::block::Piece;
 use crate::env::{header_of, kind};
-use crate::translate::Failed;
-use crate::vcpu::{Cpu, Next, trapped};
+use crate::sys::Sys;
+use crate::vcpu::{Cpu, Next};
 use std::sync::atomic::Ordering;
 use tcg_debug::log_mask;
 use tcg_ir::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
 use tcg_ir::{Block, Ty};
-use tcg_mem::{Access, Endian, GuestVa, MemFault, UserMem};
+use tcg_mem::{Access, Endian, FaultKind, GuestVa, MemFault, UserMem};
+use tcg_target::SysFault;
 
 /// Guest memory through the recovering accessors.
-struct GuestMemory<'a>(&'a Cpu);
+struct GuestMemory<'a>(&'a Cpu, Option<(&'a Sys, u8)>);
 
 impl GuestMemory<'_> {
+    /// The result of an access in system mode: its fault is kept for the dispatch loop.
+    fn system(
+        sys: &Sys,
+        va: GuestVa,
+        access: Access,
+        r: Result<(), SysFault>,
+    ) -> Result<(), MemFault> {
+        r.map_err(|fault| {
+            sys.fault.set(Some(fault));
+            let kind = FaultKind::Unmapped;
+            MemFault { va, access, kind }
+        })
+    }
+
+    /// Calls a store to a page with translations off, so that its instruction is run alone: the block may be one of them.
+    fn check_code(&self, sys: &Sys, va: GuestVa, len: usize, mmu: u8) -> Result<(), MemFault> {
+        if self.0.alone.get() || !self.0.writes_code(sys, va.0, len, mmu) {
+            return Ok(());
+        }
+        self.0.self_modified.set(true);
+        let (access, kind) = (Access::Write, FaultKind::Protection);
+        Err(MemFault { va, access, kind })
+    }
+
     fn mem(&self) -> &UserMem {
         &self.0.engine.mem
     }
@@ -29,6 +54,10 @@ impl GuestMemory<'_> {
 impl Memory for GuestMemory<'_> {
     fn load(&mut self, va: GuestVa, bytes: &mut [u8]) -> Result<(), MemFault> {
         self.0.watch(va, bytes.len(), Access::Read)?;
+        if let Some((sys, mmu)) = self.1 {
+            let r = self.0.load_bytes(sys, va.0, bytes, mmu);
+            return Self::system(sys, va, Access::Read, r);
+        }
         let mem = self.mem();
         let r = match bytes.len() {
             1 | 2 | 4 | 8 => mem.load(va, bytes.len() as u32, Endian::Little).map(|v| {
@@ -42,6 +71,11 @@ impl Memory for GuestMemory<'_> {
 
     fn store(&mut self, va: GuestVa, bytes: &[u8]) -> Result<(), MemFault> {
         self.0.watch(va, bytes.len(), Access::Write)?;
+        if let Some((sys, mmu)) = self.1 {
+            self.check_code(sys, va, bytes.len(), mmu)?;
+            let r = self.0.store_bytes(sys, va.0, bytes, mmu);
+            return Self::system(sys, va, Access::Write, r);
+        }
         let mut word = [0; 8];
         let r = match bytes.len() {
             1 | 2 | 4 | 8 => {
@@ -69,6 +103,11 @@ impl Memory for GuestMemory<'_> {
         f: &mut dyn FnMut(&mut [u8]),
     ) -> Result<(), MemFault> {
         self.0.watch(va, bytes.len(), Access::Write)?;
+        if let Some((sys, mmu)) = self.1 {
+            self.check_code(sys, va, bytes.len(), mmu)?;
+            let r = self.0.update_bytes(sys, va.0, bytes, f, mmu);
+            return Self::system(sys, va, Access::Write, r);
+        }
         let r = update(self.mem(), va, bytes, f);
         self.refine(r)
     }
@@ -76,7 +115,7 @@ impl Memory for GuestMemory<'_> {
 
 /// An atomic replacement of up to 8 bytes by compare-and-swap of the aligned word or doubleword around them.
 /// DEVIATES: 16 bytes are replaced without atomicity (no guest of the interpreter relies on it).
-fn update(
+pub(crate) fn update(
     mem: &UserMem,
     va: GuestVa,
     bytes: &mut [u8],
@@ -165,8 +204,7 @@ impl Cpu {
                 Some(at) => unsafe { &*(at as *const crate::block::TransBlock) },
                 None => match self.find(pc, mode) {
                     Ok(block) => block,
-                    Err(Failed::Full) => return Next::Flush,
-                    Err(Failed::Fetch(fault)) => return Next::Leave(Exit::Fault(fault)),
+                    Err(failed) => return self.after_failed(failed),
                 },
             };
             if !block.is_valid() {
@@ -177,7 +215,7 @@ impl Cpu {
                 self.engine.invalidate_block(block);
                 continue;
             }
-            self.env.cache(pc, mode, &raw const *block as u64);
+            self.cache_jump(pc, mode, &raw const *block as u64);
             if self.engine.hooks.has(log_mask::EXEC | log_mask::CPU) {
                 self.enter_block(block);
             }
@@ -203,9 +241,11 @@ impl Cpu {
 
     /// Runs one block; `Again` means that pc and mode are those of the next one.
     pub(crate) fn interpret_block(&self, ir: &Block) -> Next {
+        let system = self.sys.as_deref();
+        let system = system.map(|s| (s, s.system.mmu_index(ir.mode, false)));
         let mut run = Interp {
             state: self.state(),
-            mem: &mut GuestMemory(self),
+            mem: &mut GuestMemory(self, system),
             helpers: &mut NativeHelpers(self),
             fp_flags: self.take_fp_flags(),
         };
@@ -232,6 +272,11 @@ impl Cpu {
             Outcome::Jump { exit, .. } => {
                 if ir.exits[exit].mode_dynamic {
                     self.update_mode();
+                    if let Some(sys) = &self.sys
+                        && !self.take_interrupts(sys)
+                    {
+                        return self.event_exit(sys);
+                    }
                 }
                 Next::Again
             }
@@ -241,10 +286,10 @@ impl Cpu {
                 if ir.exits[exit].mode_dynamic {
                     self.update_mode();
                 }
-                trapped(code, info)
+                self.trapped(code, info)
             }
             Outcome::Fault { .. } if self.self_modified.take() => Next::OneInsn,
-            Outcome::Fault { fault, .. } => Next::Leave(Exit::Fault(fault)),
+            Outcome::Fault { fault, .. } => self.leave(Exit::Fault(fault)),
             Outcome::Left { .. } => match self.exit_kind() {
                 kind::INTERRUPT => Next::Again,
                 _ => self.after_exit(),

@@ -20,8 +20,12 @@ pub(crate) unsafe fn cpu_of<'a>(state: *mut u8) -> &'a Cpu {
     unsafe { &*(*header_of(state)).vcpu.cast::<Cpu>() }
 }
 
-/// The block at the header's pc and mode, or `None` with the exit fields set.
-fn target(cpu: &Cpu) -> Option<&TransBlock> {
+/// What an unlinked jump counts for among the runs of a brief translation, as its cost is so many times a linked one's.
+const UNLINKED: i32 = 8;
+
+/// The block at the header's pc and mode, or `None` with the exit fields set. `from_brief`: a brief translation asks,
+/// which may be linked to another. Full ones are not linked to brief ones, so that none of their links is a detour later.
+pub(crate) fn target(cpu: &Cpu, from_brief: bool) -> Option<&TransBlock> {
     if cpu
         .env
         .interrupt()
@@ -31,20 +35,36 @@ fn target(cpu: &Cpu) -> Option<&TransBlock> {
         cpu.set_exit_kind(kind::INTERRUPT);
         return None;
     }
-    match cpu.find(cpu.pc(), cpu.mode()) {
-        Ok(block) => Some(block),
-        Err(Failed::Full) => {
-            cpu.set_exit_kind(kind::FLUSH);
-            None
-        }
-        Err(Failed::Fetch(fault)) => {
-            cpu.set_fault(&fault);
-            None
-        }
-    }
+    let found = cpu.find(cpu.pc(), cpu.mode());
+    found_or_exit(cpu, found, from_brief)
 }
 
-/// Whether a block may be linked to so that this runtime is not asked again.
+/// A found block, extended if it has run often enough.
+fn found_or_exit<'a>(
+    cpu: &'a Cpu,
+    found: Result<&'a TransBlock, Failed>,
+    from_brief: bool,
+) -> Option<&'a TransBlock> {
+    let enough = |b: &TransBlock| !from_brief && b.runs_left.is_some_and(|r| r.take(UNLINKED));
+    let found = match found {
+        Ok(block) if enough(block) => cpu.extend(block),
+        found => found,
+    };
+    match (found, &cpu.sys) {
+        (Ok(block), _) => return Some(block),
+        (Err(Failed::Full), _) => cpu.set_exit_kind(kind::FLUSH),
+        (Err(Failed::Fetch(fault)), _) => cpu.set_fault(&fault),
+        (Err(Failed::Refused(fault)), Some(sys)) => {
+            if cpu.deliver_fault(sys, &fault) {
+                cpu.set_exit_kind(kind::AGAIN);
+            }
+        }
+        (Err(Failed::Alone | Failed::Refused(_)), _) => cpu.set_exit_kind(kind::ONE_INSN),
+    }
+    None
+}
+
+/// Whether code may be linked so that this runtime is not asked again.
 fn may_link(cpu: &Cpu, to: &TransBlock) -> bool {
     !to.is_brief() && !cpu.engine.no_chain()
 }
@@ -61,8 +81,10 @@ pub(crate) unsafe extern "C" fn direct(state: *mut u8, stub: usize) -> usize {
     cpu.set_pc(link.pc);
     cpu.set_mode(link.mode);
     let site = from.entry + from.body + link.site as usize;
-    let Some(block) = target(cpu) else { return 0 };
-    if may_link(cpu, block) {
+    let Some(block) = target(cpu, from.is_brief()) else {
+        return 0;
+    };
+    if may_link(cpu, block) || from.is_brief() && !cpu.engine.no_chain() {
         cpu.engine.code.patch_rel32(site, block.entry);
         Counters::bump(&cpu.engine.counters.links);
     }
@@ -74,9 +96,11 @@ pub(crate) unsafe extern "C" fn indirect(state: *mut u8) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
     cpu.count(|s| &s.indirect_lookups);
-    let Some(block) = target(cpu) else { return 0 };
+    let Some(block) = target(cpu, false) else {
+        return 0;
+    };
     if may_link(cpu, block) {
-        cpu.env.cache(block.pc, block.mode, block.entry as u64);
+        cpu.cache_jump(block.pc, block.mode, block.entry as u64);
     }
     cpu.enter_block(block)
 }
@@ -86,7 +110,9 @@ pub(crate) unsafe extern "C" fn inline_cache(state: *mut u8, site: usize, imm: u
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
     cpu.count(|s| &s.indirect_lookups);
-    let Some(block) = target(cpu) else { return 0 };
+    let Some(block) = target(cpu, false) else {
+        return 0;
+    };
     if may_link(cpu, block) {
         cpu.engine.fill_inline_cache(site, imm, block);
         cpu.env.cache(block.pc, block.mode, block.entry as u64);
@@ -99,7 +125,14 @@ pub(crate) unsafe extern "C" fn dynamic(state: *mut u8) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
     cpu.update_mode();
-    let Some(block) = target(cpu) else { return 0 };
+    if let Some(sys) = &cpu.sys
+        && !cpu.take_interrupts(sys)
+    {
+        return 0;
+    }
+    let Some(block) = target(cpu, false) else {
+        return 0;
+    };
     cpu.enter_block(block)
 }
 
@@ -114,14 +147,16 @@ pub(crate) unsafe extern "C" fn invalid(state: *mut u8, entry: usize) -> usize {
     };
     cpu.set_pc(old.pc);
     cpu.set_mode(old.mode);
-    let Some(block) = target(cpu) else { return 0 };
-    if may_link(cpu, block) && block.entry != entry {
+    let Some(block) = target(cpu, false) else {
+        return 0;
+    };
+    if may_link(cpu, block) && block.entry != entry && block.phys == old.phys {
         cpu.engine.forward(old, block);
     }
     cpu.enter_block(block)
 }
 
-/// The block around `addr` found its guest code changed.
+/// The block around `addr` found its guest code changed, or has run often enough to be worth a full translation.
 pub(crate) unsafe extern "C" fn changed(state: *mut u8, addr: usize) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
@@ -132,9 +167,17 @@ pub(crate) unsafe extern "C" fn changed(state: *mut u8, addr: usize) -> usize {
     };
     cpu.set_pc(old.pc);
     cpu.set_mode(old.mode);
-    cpu.engine.invalidate_block(old);
-    let Some(block) = target(cpu) else { return 0 };
-    cpu.enter_block(block)
+    let found = match old.is_brief() {
+        true => cpu.extend(old),
+        false => {
+            cpu.engine.invalidate_block(old);
+            cpu.find(old.pc, old.mode)
+        }
+    };
+    match found_or_exit(cpu, found, true) {
+        Some(block) => cpu.enter_block(block),
+        None => 0,
+    }
 }
 
 /// A return to the sentinel's tag.
@@ -142,7 +185,7 @@ pub(crate) unsafe extern "C" fn sentinel(state: *mut u8) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
     // The tag is that of no code: the low 48 bits of all ones as the address.
-    cpu.set_pc(cpu.engine.mem.limit() - 1);
+    cpu.set_pc(cpu.engine.mem.limit().wrapping_sub(1));
     cpu.set_exit_kind(kind::AGAIN);
     0
 }

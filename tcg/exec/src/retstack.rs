@@ -50,6 +50,16 @@ impl ReturnStack {
         }
     }
 
+    /// Writes the two words of a call of generated code's to the empty stack: the return address and what was pushed before.
+    pub(crate) fn push(&self, ret: usize, what: u64) {
+        // SAFETY: below the base of our mapping, which has a page at least.
+        unsafe {
+            let base = self.base() as *mut u64;
+            base.sub(2).write(ret as u64);
+            base.sub(1).write(what);
+        }
+    }
+
     /// Whether an address is in the guard page.
     pub(crate) fn guards(&self, addr: usize) -> bool {
         addr.wrapping_sub(self.at) < PAGE

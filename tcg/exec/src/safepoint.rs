@@ -106,24 +106,19 @@ impl Safepoint {
         if self.generation() != seen {
             return;
         }
-        self.empty();
-        work();
-        self.generation.fetch_add(1, Ordering::AcqRel);
-        self.pending.store(false, Ordering::SeqCst);
-        self.done.happen();
+        self.stop(|| {
+            work();
+            self.generation.fetch_add(1, Ordering::AcqRel);
+        });
     }
 
-    /// Runs `work` while nobody runs. Blocks stay what they are. The caller must not be running itself.
-    pub(crate) fn pause(&self, work: impl FnOnce()) {
+    /// Runs `work` while nobody runs. The caller must not be running itself.
+    pub(crate) fn stop_others(&self, work: impl FnOnce()) {
         let _alone = self.stopper.lock();
-        self.empty();
-        work();
-        self.pending.store(false, Ordering::SeqCst);
-        self.done.happen();
+        self.stop(work);
     }
 
-    /// Waits until nobody runs, and keeps them out.
-    fn empty(&self) {
+    fn stop(&self, work: impl FnOnce()) {
         self.pending.store(true, Ordering::SeqCst);
         loop {
             let count = self.left.count();
@@ -136,10 +131,13 @@ impl Safepoint {
                 }
             }
             if !waiting {
-                return;
+                break;
             }
             self.left.wait(count);
         }
+        work();
+        self.pending.store(false, Ordering::SeqCst);
+        self.done.happen();
     }
 
     /// Makes everybody who runs come out once.
@@ -176,6 +174,23 @@ impl Safepoint {
         for seat in self.seats.lock().iter() {
             seat.running.store(false, Ordering::SeqCst);
             seat.counters.reset();
+        }
+    }
+}
+
+/// A way to make a virtual CPU come back ([`crate::Exit::Interrupt`]) from any thread. It may outlive the CPU.
+pub struct Kick {
+    pub(crate) engine: Arc<crate::Engine>,
+    pub(crate) seat: Arc<Seat>,
+}
+
+impl Kick {
+    /// Sets the CPU's interrupt flag.
+    pub fn kick(&self) {
+        let seats = self.engine.safepoint.seats.lock();
+        if seats.iter().any(|s| Arc::ptr_eq(s, &self.seat)) {
+            // SAFETY: the flag lives as long as the seat is registered, and the list is locked.
+            unsafe { (*self.seat.interrupt).fetch_or(1, Ordering::SeqCst) };
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::block::{PAGE_BITS, Piece};
 use crate::engine::Engine;
 use tcg_ir::{Block, Op, OpClass};
-use tcg_mem::{GuestVa, MemFault};
+use tcg_mem::{Access, FaultKind, GuestVa, MemFault, UserMem};
 use tcg_target::{BlockLimits, TranslateCtx};
 
 const PAGE: u64 = 1 << PAGE_BITS;
@@ -15,6 +15,18 @@ pub(crate) enum Guarded {
     Yes,
     /// Not at all: the translation is used at once and only once.
     No,
+    /// System mode: it is in the page at this host address, which is marked. Nothing beyond the page can be read.
+    Page(usize),
+}
+
+impl Guarded {
+    /// The part of a block's key.
+    pub(crate) fn phys(self) -> u64 {
+        match self {
+            Guarded::Page(host) => host as u64,
+            _ => 0,
+        }
+    }
 }
 
 /// IR and what it was made from.
@@ -31,10 +43,15 @@ struct Reader<'a> {
     guarded: Guarded,
     pages: Vec<u64>,
     recorded: Vec<Piece>,
+    /// Where the block starts.
+    pc: u64,
 }
 
 impl Reader<'_> {
     fn fetch(&mut self, va: GuestVa, buf: &mut [u8]) -> Result<usize, MemFault> {
+        if let Guarded::Page(host) = self.guarded {
+            return fetch_from(host, self.pc, va, buf);
+        }
         let mut done = 0;
         while done < buf.len() {
             let Some(at) = va.0.checked_add(done as u64) else {
@@ -102,6 +119,27 @@ impl Reader<'_> {
     }
 }
 
+/// Bytes of the page at `host`, which is that of the block at `pc`.
+pub(crate) fn fetch_from(
+    host: usize,
+    pc: u64,
+    va: GuestVa,
+    buf: &mut [u8],
+) -> Result<usize, MemFault> {
+    if (va.0 ^ pc) >> PAGE_BITS != 0 {
+        return Err(MemFault {
+            va,
+            access: Access::Exec,
+            kind: FaultKind::Unmapped,
+        });
+    }
+    let offset = va.0 % PAGE;
+    let n = buf.len().min((PAGE - offset) as usize);
+    let at = GuestVa(host as u64 + offset);
+    UserMem::identity().read(at, &mut buf[..n])?;
+    Ok(n)
+}
+
 impl Engine {
     /// Translates to IR.
     pub(crate) fn source(
@@ -116,7 +154,17 @@ impl Engine {
             guarded,
             pages: Vec::with_capacity(2),
             recorded: Vec::new(),
+            pc,
         };
+        if let Guarded::Page(host) = guarded {
+            reader.pages.push((host >> PAGE_BITS) as u64);
+            let ir = reader.translate(pc, mode, limits)?;
+            return Ok(Source {
+                verify: Vec::new(),
+                pages: reader.pages,
+                ir,
+            });
+        }
         let mut ir = reader.translate(pc, mode, limits)?;
         if !reader.recorded.is_empty() {
             // Such a block must not run on after a store of its own to itself.

@@ -59,6 +59,16 @@ counters! {
     code_write_faults,
     /// Blocks that found their guest code changed at entry.
     verify_misses,
+    /// System mode: soft TLBs flushed as a whole.
+    tlb_flushes,
+    /// System mode: pages flushed from them.
+    tlb_page_flushes,
+    /// System mode: accesses of generated code that took the slow path.
+    slow_accesses,
+    /// System mode: address translations by the ISA.
+    walks,
+    /// System mode: halts, resets and the like.
+    exits_machine,
     /// Full flushes.
     flushes,
     /// Direct links patched.

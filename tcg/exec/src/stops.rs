@@ -147,6 +147,9 @@ impl Engine {
                 .collect();
             only
         };
+        if self.machine.is_some() {
+            return self.flush();
+        }
         for at in differs(&old, &new).into_iter().chain(differs(&new, &old)) {
             self.invalidate(GuestVa(at), 1);
         }
@@ -174,19 +177,20 @@ impl Engine {
         pc: u64,
         mode: u32,
         limits: BlockLimits,
+        guarded: Guarded,
     ) -> Result<Source, MemFault> {
         if self.stops.is_break(pc) {
-            let mut source = self.source(pc, mode, BlockLimits::full(1), Guarded::Yes)?;
+            let mut source = self.source(pc, mode, BlockLimits::full(1), guarded)?;
             source.ir = block_that_leaves(self, &source.ir, BREAK);
             return Ok(source);
         }
-        let source = self.source(pc, mode, limits, Guarded::Yes)?;
+        let source = self.source(pc, mode, limits, guarded)?;
         let starts = source.ir.insts.iter().filter(|i| i.op == Op::InsnStart);
         let before = starts
             .skip(1)
             .position(|i| self.stops.is_break(i.imm as u64));
         match before {
-            Some(n) => self.source(pc, mode, BlockLimits::full(n as u32 + 1), Guarded::Yes),
+            Some(n) => self.source(pc, mode, BlockLimits::full(n as u32 + 1), guarded),
             None => Ok(source),
         }
     }
@@ -224,6 +228,9 @@ impl Cpu {
 
     /// As `one_insn`, with instructions kept until any code changes.
     fn one_cached_insn(&self) -> Option<Exit> {
+        if self.sys.is_some() {
+            return self.one_insn();
+        }
         let (pc, mode) = (self.pc(), self.mode());
         let now = self.engine.invalidations.load(Ordering::Acquire);
         let mut cached = self.watched.borrow_mut();

@@ -41,8 +41,8 @@ pub(crate) struct Table {
 
 const FIRST_SIZE: usize = 1024;
 
-fn hash(pc: u64, mode: u32) -> usize {
-    let x = (pc ^ u64::from(mode) << 44).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+fn hash(pc: u64, mode: u32, phys: u64) -> usize {
+    let x = (pc ^ u64::from(mode) << 44 ^ phys << 8).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (x >> 29) as usize
 }
 
@@ -58,10 +58,10 @@ impl Table {
         unsafe { &*self.array.load(Ordering::Acquire) }
     }
 
-    /// The block of this key.
-    pub(crate) fn get(&self, pc: u64, mode: u32) -> Option<&TransBlock> {
+    /// The block of this key (`phys`: see [`TransBlock::phys`]).
+    pub(crate) fn get(&self, pc: u64, mode: u32, phys: u64) -> Option<&TransBlock> {
         let a = self.array();
-        let mut i = hash(pc, mode) & a.mask();
+        let mut i = hash(pc, mode, phys) & a.mask();
         loop {
             let p = a.slots[i].load(Ordering::Acquire);
             if p == EMPTY {
@@ -70,7 +70,7 @@ impl Table {
             if p != GONE {
                 // SAFETY: blocks live until the next flush.
                 let b = unsafe { &*p };
-                if b.pc == pc && b.mode == mode {
+                if b.pc == pc && b.mode == mode && b.phys == phys {
                     return Some(b);
                 }
             }
@@ -83,18 +83,25 @@ impl Table {
         if (w.filled + 1) * 2 > self.array().slots.len() {
             self.grow(w);
         }
-        Self::put(self.array(), block);
-        w.filled += 1;
+        if Self::put(self.array(), block) {
+            w.filled += 1;
+        }
     }
 
-    fn put(a: &Array, block: *mut TransBlock) {
+    /// Puts a block where a removed one was, or behind the last of its cluster; true if that slot was empty. A reader that
+    /// has passed the slot misses the block, and finds it under the engine's lock.
+    fn put(a: &Array, block: *mut TransBlock) -> bool {
         // SAFETY: the caller passes a live block.
-        let (pc, mode) = unsafe { ((*block).pc, (*block).mode) };
-        let mut i = hash(pc, mode) & a.mask();
-        while a.slots[i].load(Ordering::Relaxed) != EMPTY {
+        let b = unsafe { &*block };
+        let mut i = hash(b.pc, b.mode, b.phys) & a.mask();
+        loop {
+            let there = a.slots[i].load(Ordering::Relaxed);
+            if there == EMPTY || there == GONE {
+                a.slots[i].store(block, Ordering::Release);
+                return there == EMPTY;
+            }
             i = (i + 1) & a.mask();
         }
-        a.slots[i].store(block, Ordering::Release);
     }
 
     fn grow(&self, w: &mut Writer) {
@@ -116,7 +123,7 @@ impl Table {
     /// Takes a block out.
     pub(crate) fn remove(&self, block: &TransBlock) {
         let a = self.array();
-        let mut i = hash(block.pc, block.mode) & a.mask();
+        let mut i = hash(block.pc, block.mode, block.phys) & a.mask();
         loop {
             let p = a.slots[i].load(Ordering::Relaxed);
             if std::ptr::eq(p, block) {
@@ -167,18 +174,18 @@ mod tests {
         for (i, b) in blocks.iter().enumerate() {
             // SAFETY: live until the end of the test.
             let b = unsafe { &**b };
-            assert!(std::ptr::eq(t.get(b.pc, b.mode).unwrap(), b));
-            assert!(t.get(b.pc, b.mode + 7).is_none());
+            assert!(std::ptr::eq(t.get(b.pc, b.mode, 0).unwrap(), b));
+            assert!(t.get(b.pc, b.mode + 7, 0).is_none());
             if i % 2 == 0 {
                 t.remove(b);
-                assert!(t.get(b.pc, b.mode).is_none());
+                assert!(t.get(b.pc, b.mode, 0).is_none());
             }
         }
         // SAFETY: as above.
         let odd = unsafe { &*blocks[4999] };
-        assert!(t.get(odd.pc, odd.mode).is_some());
+        assert!(t.get(odd.pc, odd.mode, 0).is_some());
         t.reset(&mut w);
-        assert!(t.get(odd.pc, odd.mode).is_none());
+        assert!(t.get(odd.pc, odd.mode, 0).is_none());
         for b in blocks {
             // SAFETY: made by Box::into_raw above.
             drop(unsafe { Box::from_raw(b) });

@@ -6,16 +6,16 @@
 use crate::block::TransBlock;
 use crate::engine::{Backend, Engine};
 use crate::jit::{Compiled, Compiler};
-use crate::source::{Guarded, Source};
+use crate::prefix::{self, Wrapped};
+use crate::source::{Guarded, Source, fetch_from};
 use crate::stats::Counters;
 use crate::stops::{self, INTERPRETED};
-use crate::verify;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tcg_debug::log_mask;
 use tcg_ir::Block;
-use tcg_mem::{GuestVa, MemFault};
-use tcg_target::BlockLimits;
+use tcg_mem::{GuestVa, MemFault, PAGE};
+use tcg_target::{BlockLimits, SysFault};
 use tcg_x64::Opts;
 
 /// Why there is no block.
@@ -24,6 +24,22 @@ pub(crate) enum Failed {
     Fetch(MemFault),
     /// There is no room: a flush is needed.
     Full,
+    /// System mode: the guest's MMU refuses.
+    Refused(SysFault),
+    /// System mode: the code is not in memory, or its first instruction goes on in another page. Run that alone.
+    Alone,
+}
+
+/// A block that nothing is known of but where it is.
+fn bare(ir: &Block, guarded: Guarded) -> TransBlock {
+    let mut block = TransBlock::bare(ir.pc, ir.mode);
+    if let Guarded::Page(host) = guarded {
+        let start = (ir.pc & !1) % PAGE;
+        let len = ir.end_pc.saturating_sub(ir.pc & !1).clamp(1, PAGE - start);
+        block.phys = host as u64;
+        block.bytes = (start as u16, (start + len) as u16);
+    }
+    block
 }
 
 impl Engine {
@@ -38,6 +54,7 @@ impl Engine {
         &self,
         pc: u64,
         mode: u32,
+        guarded: Guarded,
         brief: bool,
         compiler: &mut Compiler,
     ) -> Result<&TransBlock, Failed> {
@@ -47,14 +64,17 @@ impl Engine {
                 true => 1,
                 false => self.cfg.max_insns.max(1),
             },
-            brief: brief && self.cfg.brief_runs != 0 && self.cfg.backend == Backend::Jit,
+            brief: brief && self.starts_up(),
         };
         let mut interpreted = false;
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
+            if let (Guarded::Page(host), Some(machine)) = (guarded, &self.machine) {
+                self.mark_page(machine, host);
+            }
             let source = match self.stops.breaking() {
-                false => self.source(pc, mode, limits, Guarded::Yes),
-                true => self.source_to_stop(pc, mode, limits),
+                false => self.source(pc, mode, limits, guarded),
+                true => self.source_to_stop(pc, mode, limits, guarded),
             };
             let mut source = self.source_to_window(source.map_err(Failed::Fetch)?, limits)?;
             if interpreted {
@@ -64,11 +84,11 @@ impl Engine {
                 self.check(&source.ir);
             }
             let made = match self.cfg.backend {
-                Backend::Interp => self.publish_ir(source, since),
+                Backend::Interp => self.publish_ir(source, since, guarded),
                 Backend::Jit => match self.compile(compiler, &source, limits) {
                     Some(c) => {
-                        self.report(&source.ir, c.code);
-                        self.publish_code(source, c, limits, since)
+                        self.report(&source.ir, c.code, guarded);
+                        self.publish_code(source, c, limits, since, guarded)
                     }
                     None => {
                         // An instruction that is too complex even alone is left to the interpreter.
@@ -90,6 +110,15 @@ impl Engine {
         Ok(block)
     }
 
+    /// Whether code that is new is likely to run only a few times: until a program has settled, or writes code itself.
+    fn starts_up(&self) -> bool {
+        let cfg = &self.cfg;
+        let wanted = cfg.backend == Backend::Jit && cfg.brief_runs != 0;
+        let blocks = self.counters.blocks.load(Ordering::Relaxed);
+        let writes = self.counters.code_write_faults.load(Ordering::Relaxed);
+        wanted && blocks < cfg.brief_blocks && writes == 0
+    }
+
     fn compile<'a>(
         &self,
         compiler: &'a mut Compiler,
@@ -100,8 +129,12 @@ impl Engine {
         let loops = source.verify.is_empty() && !self.stops.breaking() && !self.no_chain();
         let opts = Opts {
             parallel: self.is_parallel(),
-            window: !self.mem.is_identity(),
-            unmask: true,
+            window: self.machine.is_none() && !self.mem.is_identity(),
+            unmask: self.machine.is_none(),
+            mmu: self
+                .machine
+                .as_ref()
+                .map(|m| m.system.mmu_index(source.ir.mode, false)),
             loops: loops && limits.max_insns > 1 && !limits.brief,
             max_regs: 0,
         };
@@ -118,18 +151,23 @@ impl Engine {
         }
     }
 
-    fn publish_ir(&self, source: Source, since: u64) -> Result<Option<&TransBlock>, Failed> {
-        self.report(&source.ir, &[]);
+    fn publish_ir(
+        &self,
+        source: Source,
+        since: u64,
+        guarded: Guarded,
+    ) -> Result<Option<&TransBlock>, Failed> {
+        self.report(&source.ir, &[], guarded);
         let bytes = 256 + source.ir.insts.len() * size_of::<tcg_ir::Inst>();
         if self.ir_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.cfg.code_bytes {
             return Err(Failed::Full);
         }
-        let mut block = TransBlock::bare(source.ir.pc, source.ir.mode);
+        let mut block = bare(&source.ir, guarded);
         let insns = source.ir.guest_insns;
         block.pages = source.pages.into();
         block.verify = source.verify.into();
         block.ir = Some(Box::new(source.ir));
-        self.publish(block, insns, &[], since)
+        self.publish(block, insns, &[], None, since)
     }
 
     fn publish_code(
@@ -138,24 +176,23 @@ impl Engine {
         c: Compiled<'_>,
         limits: BlockLimits,
         since: u64,
+        guarded: Guarded,
     ) -> Result<Option<&TransBlock>, Failed> {
-        let mut block = TransBlock::bare(source.ir.pc, source.ir.mode);
-        if limits.brief {
-            block.runs_left = AtomicU32::new(self.cfg.brief_runs);
-        }
+        let mut block = bare(&source.ir, guarded);
         block.maps = c.maps.into();
         block.fp_sites = c.fp_sites.into();
         block.links = c.links;
         block.loops = c.loops;
         block.pages = source.pages.into();
         let insns = source.ir.guest_insns;
-        if source.verify.is_empty() {
-            return self.publish(block, insns, c.code, since);
-        }
-        let wrapped = verify::wrap(&source.verify, c.code);
+        let wrapped = match (source.verify.is_empty(), limits.brief) {
+            (true, false) => return self.publish(block, insns, c.code, None, since),
+            (true, true) => prefix::counting(c.code),
+            (false, _) => prefix::verifying(&source.verify, c.code),
+        };
         block.verify = source.verify.into();
         block.body = wrapped.body;
-        self.publish(block, insns, &wrapped.code, since)
+        self.publish(block, insns, &wrapped.code, Some(&wrapped), since)
     }
 
     /// Enters a block, or gives the one that another thread entered first, or `None` if its guest code changed since
@@ -165,6 +202,7 @@ impl Engine {
         mut block: TransBlock,
         insns: u32,
         code: &[u8],
+        wrapped: Option<&Wrapped>,
         since: u64,
     ) -> Result<Option<&TransBlock>, Failed> {
         let mut inner = self.inner.lock();
@@ -172,7 +210,7 @@ impl Engine {
         if inner.changed(&block.pages, since, now) {
             return Ok(None);
         }
-        if let Some(first) = self.table.get(block.pc, block.mode) {
+        if let Some(first) = self.table.get(block.pc, block.mode, block.phys) {
             Counters::bump(&self.counters.dropped);
             return Ok(Some(first));
         }
@@ -182,9 +220,8 @@ impl Engine {
             }
             block.entry = self.code.append(code).ok_or(Failed::Full)?;
             block.code_len = code.len();
-            if block.body != 0 {
-                let site = block.entry + code.len() - 4;
-                self.code.fill_rel32(site, self.changed_trampoline());
+            if let Some(w) = wrapped {
+                self.connect(&mut block, w)?;
             }
         }
         let raw = Box::into_raw(Box::new(block));
@@ -207,7 +244,21 @@ impl Engine {
         Ok(Some(block))
     }
 
-    fn report(&self, ir: &Block, code: &[u8]) {
+    /// Fills in what the code around a block's body refers to.
+    fn connect(&self, block: &mut TransBlock, w: &Wrapped) -> Result<(), Failed> {
+        let call = block.entry + w.call;
+        self.code.fill_rel32(call, self.changed_trampoline());
+        if let Some(at) = w.counter {
+            let runs = self.code.counter(self.cfg.brief_runs);
+            let runs = runs.ok_or(Failed::Full)?;
+            let before_immediate = runs.address() - 1;
+            self.code.fill_rel32(block.entry + at, before_immediate);
+            block.runs_left = Some(runs);
+        }
+        Ok(())
+    }
+
+    fn report(&self, ir: &Block, code: &[u8], guarded: Guarded) {
         let wanted = log_mask::IN_ASM | log_mask::OP | log_mask::OUT_ASM;
         let Some(observer) = self.hooks.on(wanted) else {
             return;
@@ -215,10 +266,11 @@ impl Engine {
         let start = ir.pc & !1;
         let len = ir.end_pc.saturating_sub(start).min(4096) as usize;
         let mut bytes = vec![0; len];
-        let got = self
-            .code_memory
-            .fetch(GuestVa(start), &mut bytes)
-            .unwrap_or(0);
+        let got = match guarded {
+            Guarded::Page(host) => fetch_from(host, start, GuestVa(start), &mut bytes),
+            _ => self.code_memory.fetch(GuestVa(start), &mut bytes),
+        };
+        let got = got.unwrap_or(0);
         bytes.truncate(got);
         observer.translated(self.isa, ir, &bytes, code);
     }

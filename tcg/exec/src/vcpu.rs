@@ -3,20 +3,24 @@
 use crate::block::TransBlock;
 use crate::engine::{Backend, Engine};
 use crate::env::{Env, fault_code, fault_of, kind};
+use crate::exit::Event;
 use crate::jit::Compiler;
 use crate::retstack::ReturnStack;
-use crate::safepoint::{ENGINE_ASKS, Seat};
+use crate::safepoint::{ENGINE_ASKS, Kick, Seat};
+use crate::source::Guarded;
 use crate::stats::{Counters, Stats};
 use crate::stops::{self, WatchHit};
+use crate::sys::Sys;
 use crate::translate::Failed;
 use crate::{Exit, asm, fault, fpflags};
 use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tcg_debug::log_mask;
 use tcg_ir::Block;
 use tcg_mem::MemFault;
-use tcg_target::{EnvHeader, StateBlock};
+use tcg_target::{CpuHost, CpuSocket, EnvHeader, StateBlock, SysCpu, System};
 
 /// A virtual CPU as the runtime functions see it. Shared references only: they run while `run` is on the stack.
 pub(crate) struct Cpu {
@@ -41,6 +45,8 @@ pub(crate) struct Cpu {
     pub watched: RefCell<stops::Cached>,
     /// That instruction may do what it likes.
     pub unwatched: Cell<bool>,
+    /// System mode.
+    pub sys: Option<Box<Sys>>,
 }
 
 /// What the loop does after a piece of guest code.
@@ -150,23 +156,91 @@ impl Cpu {
             self.mxcsr_mode.set(Some(mode));
         }
         // SAFETY: as above.
-        fpflags::settle(unsafe { &mut *self.header() });
+        let header = unsafe { &mut *self.header() };
+        match self.engine.machine {
+            None => fpflags::settle(header),
+            Some(_) => fpflags::mask(header),
+        }
     }
 
     /// The block for an address, translated if need be.
     pub(crate) fn find(&self, pc: u64, mode: u32) -> Result<&TransBlock, Failed> {
         self.count(|s| &s.lookups);
-        let found = self.engine.table.get(pc, mode);
-        if let Some(block) = found {
-            if !block.has_run_enough() {
-                return Ok(block);
-            }
-            self.engine.retire(block);
-            Counters::bump(&self.engine.counters.extended);
+        match &self.sys {
+            Some(sys) => self.find_in_page(sys, pc, mode),
+            None => self.find_at(pc, mode, Guarded::Yes),
         }
+    }
+
+    /// The block for an address in a place, translated if need be.
+    pub(crate) fn find_at(
+        &self,
+        pc: u64,
+        mode: u32,
+        guarded: Guarded,
+    ) -> Result<&TransBlock, Failed> {
+        if let Some(block) = self.engine.table.get(pc, mode, guarded.phys()) {
+            return Ok(block);
+        }
+        self.make(pc, mode, guarded, true)
+    }
+
+    /// A full translation in place of a brief one.
+    pub(crate) fn extend(&self, brief: &TransBlock) -> Result<&TransBlock, Failed> {
+        self.engine.retire(brief);
+        Counters::bump(&self.engine.counters.extended);
+        let guarded = match brief.phys {
+            0 => Guarded::Yes,
+            host => Guarded::Page(host as usize),
+        };
+        self.make(brief.pc, brief.mode, guarded, false)
+    }
+
+    fn make(
+        &self,
+        pc: u64,
+        mode: u32,
+        guarded: Guarded,
+        brief: bool,
+    ) -> Result<&TransBlock, Failed> {
         let mut compiler = self.compiler.borrow_mut();
-        self.engine
-            .translate(pc, mode, found.is_none(), &mut compiler)
+        let made = self
+            .engine
+            .translate(pc, mode, guarded, brief, &mut compiler);
+        match (made, &self.sys) {
+            // Nothing but that it goes on in another page keeps an instruction in memory from being read.
+            (Err(Failed::Fetch(_)), Some(_)) => Err(Failed::Alone),
+            (made, _) => made,
+        }
+    }
+
+    /// Enters an address into the jump cache.
+    pub(crate) fn cache_jump(&self, pc: u64, mode: u32, code: u64) {
+        if let Some(sys) = &self.sys {
+            sys.note_jump(pc);
+        }
+        self.env.cache(pc, mode, code);
+    }
+
+    /// What the loop does if there is no block.
+    pub(crate) fn after_failed(&self, failed: Failed) -> Next {
+        match (failed, &self.sys) {
+            (Failed::Full, _) => Next::Flush,
+            (Failed::Fetch(fault), _) => Next::Leave(Exit::Fault(fault)),
+            (Failed::Refused(fault), Some(sys)) => match self.deliver_fault(sys, &fault) {
+                true => Next::Again,
+                false => self.event_exit(sys),
+            },
+            (Failed::Alone | Failed::Refused(_), _) => Next::OneInsn,
+        }
+    }
+
+    /// Back to the front end or, in system mode, to the guest's exception.
+    pub(crate) fn leave(&self, exit: Exit) -> Next {
+        match &self.sys {
+            Some(sys) => self.after_system_exit(sys, exit),
+            None => Next::Leave(exit),
+        }
     }
 
     /// The last thing before a block is entered from Rust: reports it. Gives its code.
@@ -180,9 +254,18 @@ impl Cpu {
 
     /// Drops the paired returns.
     pub(crate) fn drop_returns(&self) {
-        let base = self.returns.base() as u64;
+        self.set_return_stack(self.returns.base() as u64);
+    }
+
+    /// The stack pointer of generated code.
+    pub(crate) fn return_stack(&self) -> u64 {
         // SAFETY: as above.
-        unsafe { (*self.header()).jit_rsp = base };
+        unsafe { (*self.header()).jit_rsp }
+    }
+
+    pub(crate) fn set_return_stack(&self, rsp: u64) {
+        // SAFETY: as above.
+        unsafe { (*self.header()).jit_rsp = rsp };
     }
 
     /// The dispatch loop's body, between two safepoints.
@@ -210,8 +293,7 @@ impl Cpu {
     fn run_code(&self) -> Next {
         let block = match self.find(self.pc(), self.mode()) {
             Ok(block) => block,
-            Err(Failed::Full) => return Next::Flush,
-            Err(Failed::Fetch(fault)) => return Next::Leave(Exit::Fault(fault)),
+            Err(failed) => return self.after_failed(failed),
         };
         self.set_exit_kind(0);
         let code = self.enter_block(block);
@@ -220,6 +302,16 @@ impl Cpu {
         // paired-return stack and guest memory, and comes back through the EXIT entry point.
         unsafe { asm::emu_rt_enter(self.env.state(), code) };
         self.after_exit()
+    }
+
+    /// What a trap means: the engine has some of its own.
+    pub(crate) fn trapped(&self, code: u32, info: u64) -> Next {
+        match code {
+            stops::BREAK => Next::Leave(Exit::Break),
+            stops::NOT_ALONE => Next::Window,
+            stops::INTERPRETED => Next::OneInsn,
+            _ => self.leave(Exit::Trap { code, info }),
+        }
     }
 
     /// Reads the exit fields.
@@ -233,8 +325,12 @@ impl Cpu {
             return Next::OneInsn;
         }
         match kind {
-            kind::TRAP => trapped(code, info),
-            kind::FAULT => Next::Leave(Exit::Fault(fault_of(code, info))),
+            kind::TRAP => self.trapped(code, info),
+            kind::FAULT => self.leave(Exit::Fault(fault_of(code, info))),
+            kind::MACHINE => self
+                .sys
+                .as_ref()
+                .map_or(Next::Again, |s| self.event_exit(s)),
             kind::ONE_INSN => Next::OneInsn,
             kind::FLUSH => Next::Flush,
             _ => Next::Again,
@@ -258,7 +354,16 @@ impl Cpu {
         let before = fault::set_current(self);
         // The front end may have changed registers that the mode follows.
         self.update_mode();
+        if let Some(sys) = &self.sys
+            && !self.start(sys)
+        {
+            fault::restore_current(before);
+            return Exit::Machine(Event::Halt);
+        }
         let exit = loop {
+            if let Some(sys) = &self.sys {
+                self.synchronise(sys);
+            }
             self.enter();
             let next = self.run_some();
             self.engine.safepoint.leave(&self.seat);
@@ -287,9 +392,20 @@ impl Cpu {
         exit
     }
 
+    /// Before a machine's CPU runs; false if it waits.
+    fn start(&self, sys: &Sys) -> bool {
+        fault::install();
+        self.check_bus(sys);
+        let goes_on = self.take_interrupts(sys);
+        if !goes_on {
+            self.event_exit(sys);
+        }
+        goes_on
+    }
+
     /// Whether the ISA wants the faulting instruction to run again in another mode, which is set then.
     fn retry_in_other_mode(&self, fault: &MemFault) -> bool {
-        if fault.va.0 < self.engine.mem.limit() {
+        if fault.va.0 < self.engine.mem.limit() || self.sys.is_some() {
             return false;
         }
         match self.engine.isa.retry_fault(self.mode(), fault) {
@@ -303,9 +419,19 @@ impl Cpu {
 
     /// Runs exactly one instruction; an exit other than having done so.
     pub(crate) fn one_insn(&self) -> Option<Exit> {
-        let ir = match self.engine.one_insn(self.pc(), self.mode()) {
-            Ok(ir) => ir,
-            Err(fault) => return Some(Exit::Fault(fault)),
+        let ir = match &self.sys {
+            Some(sys) => self.one_insn_anywhere(sys),
+            None => self.engine.one_insn(self.pc(), self.mode()),
+        };
+        let ir = match (ir, &self.sys) {
+            (Ok(ir), _) => ir,
+            (Err(fault), None) => return Some(Exit::Fault(fault)),
+            (Err(fault), Some(sys)) => {
+                return match self.after_system_exit(sys, Exit::Fault(fault)) {
+                    Next::Leave(exit) => Some(exit),
+                    _ => None,
+                };
+            }
         };
         self.run_alone(&ir)
     }
@@ -343,6 +469,7 @@ impl Cpu {
             Exit::Interrupt => &s.exits_interrupt,
             Exit::Step => &s.steps,
             Exit::Break | Exit::Watch(_) => &s.stops,
+            Exit::Machine(_) => &s.exits_machine,
         });
         if let Some(o) = self.engine.hooks.on(log_mask::INT) {
             let isa = self.engine.isa;
@@ -353,18 +480,12 @@ impl Cpu {
 
 impl Drop for Cpu {
     fn drop(&mut self) {
+        if let (Some(sys), Some(machine)) = (&self.sys, &self.engine.machine) {
+            let mut tlbs = machine.tlbs.lock();
+            tlbs.retain(|t| !Arc::ptr_eq(t, &sys.tlb));
+        }
         self.engine.safepoint.remove(&self.seat);
         self.engine.counters.add(&self.seat.counters.read());
-    }
-}
-
-/// What a trap means: the engine has some of its own.
-pub(crate) fn trapped(code: u32, info: u64) -> Next {
-    match code {
-        stops::BREAK => Next::Leave(Exit::Break),
-        stops::NOT_ALONE => Next::Window,
-        stops::INTERPRETED => Next::OneInsn,
-        _ => Next::Leave(Exit::Trap { code, info }),
     }
 }
 
@@ -383,7 +504,23 @@ impl Vcpu {
     /// # Panics
     /// If the host has no memory for it.
     pub fn new(engine: Arc<Engine>) -> Vcpu {
-        let made = Env::new(engine.isa.state_bytes())
+        Vcpu::make(engine, None)
+    }
+
+    /// A machine's CPU in the ISA's reset state ([`System::reset`] has been called); the engine is one made by
+    /// [`Engine::new_system`].
+    ///
+    /// # Panics
+    /// If the host has no memory for it, or the engine is one of user mode.
+    pub fn new_system(engine: Arc<Engine>, socket: Arc<dyn CpuSocket>) -> Vcpu {
+        assert!(engine.machine.is_some(), "an engine of user mode");
+        let mut cpu = Vcpu::make(engine, Some(socket));
+        cpu.reset();
+        cpu
+    }
+
+    fn make(engine: Arc<Engine>, socket: Option<Arc<dyn CpuSocket>>) -> Vcpu {
+        let made = Env::new(engine.isa.state_bytes(), socket.is_some())
             .and_then(|e| Ok((e, ReturnStack::new(engine.cfg.return_stack_bytes)?)));
         let (env, returns) = match made {
             Ok(made) => made,
@@ -391,7 +528,14 @@ impl Vcpu {
         };
         returns.set_sentinel(engine.sentinel_trampoline());
         let seat = engine.safepoint.add(env.interrupt());
+        let sys = match (&engine.machine, socket) {
+            (Some(m), Some(socket)) => {
+                Some(Box::new(Sys::new(&engine, m.system, socket, env.tlbs())))
+            }
+            _ => None,
+        };
         let cpu = Box::new(Cpu {
+            sys,
             env,
             returns,
             seat,
@@ -409,7 +553,11 @@ impl Vcpu {
         // SAFETY: the header is zeroed memory of ours, and zero is a valid value of every field.
         let h = unsafe { &mut *cpu.env.header() };
         h.helpers = cpu.engine.helpers.as_ptr();
-        h.runtime = asm::runtime_table();
+        h.runtime = asm::runtime_table(cpu.sys.is_some());
+        h.host = cpu.sys.as_ref().map(|_| {
+            let cpu: &(dyn CpuHost + 'static) = &*cpu;
+            NonNull::from(cpu)
+        });
         h.lookup_direct = h.runtime[tcg_x64::Runtime::LookupDirect as usize];
         h.vcpu = (&raw const *cpu).cast_mut().cast();
         h.jit_base = cpu.returns.base() as u64;
@@ -419,6 +567,49 @@ impl Vcpu {
         let mode = cpu.engine.isa.mode(cpu.state(), 0);
         cpu.set_mode(mode);
         Vcpu { cpu }
+    }
+
+    /// The machine resets the CPU.
+    pub fn reset(&mut self) {
+        let cpu = &self.cpu;
+        cpu.state().fill(0);
+        cpu.engine.isa.reset(cpu.state());
+        cpu.set_fp_flags(0);
+        if let Some(sys) = &cpu.sys {
+            let index = sys.socket.cpu_index();
+            cpu.with_system(sys, |system, c| system.reset(c, index));
+            sys.fault.set(None);
+            cpu.flush_all(sys);
+        }
+        cpu.update_mode();
+    }
+
+    /// A deadline set by [`CpuHost::set_deadline`] has passed.
+    pub fn timer(&mut self) {
+        if let Some(sys) = &self.cpu.sys {
+            self.cpu.with_system(sys, |system, c| system.timer(c));
+        }
+    }
+
+    /// Lets somebody look at or change a machine's CPU between two instructions. All that depends on the state follows.
+    pub fn with_system<R>(
+        &mut self,
+        f: impl FnOnce(&dyn System, &mut SysCpu<'_>) -> R,
+    ) -> Option<R> {
+        let sys = self.cpu.sys.as_ref()?;
+        let r = self.cpu.with_system(sys, f);
+        self.cpu.update_mode();
+        Some(r)
+    }
+
+    /// Everything cached of address translation is out of date: somebody else has changed the state.
+    pub fn flush_tlb(&mut self) {
+        self.cpu.flush_tlb();
+    }
+
+    /// Why the CPU is stuck ([`crate::Event::Stuck`]).
+    pub fn message(&self) -> String {
+        self.cpu.message()
     }
 
     /// A copy of all guest registers on the same engine, for a new thread.
@@ -519,6 +710,14 @@ impl Vcpu {
     /// [`Exit::Interrupt`] soon and clears it. The address is good while the virtual CPU lives.
     pub fn interrupt_flag(&self) -> *const AtomicU32 {
         self.cpu.env.interrupt()
+    }
+
+    /// The same flag for threads that may outlive the virtual CPU.
+    pub fn kick_handle(&self) -> Kick {
+        Kick {
+            engine: Arc::clone(&self.cpu.engine),
+            seat: Arc::clone(&self.cpu.seat),
+        }
     }
 
     /// The front end has put another context in place (signal delivery or return, `setcontext`): paired returns

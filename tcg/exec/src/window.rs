@@ -54,13 +54,18 @@ fn find(ir: &Block, reservation: Slot) -> Found {
 }
 
 impl Engine {
+    /// Whether windows matter: other threads run. Not (yet) in a machine.
+    fn watches_windows(&self) -> bool {
+        self.is_parallel() && self.machine.is_none()
+    }
+
     /// A block's source with respect to windows: up to the next one, or in place of one.
     pub(crate) fn source_to_window(
         &self,
         mut source: Source,
         limits: BlockLimits,
     ) -> Result<Source, translate::Failed> {
-        let Some(slot) = self.isa.reservation().filter(|_| self.is_parallel()) else {
+        let Some(slot) = self.isa.reservation().filter(|_| self.watches_windows()) else {
             return Ok(source);
         };
         let (pc, mode) = (source.ir.pc, source.ir.mode);
@@ -87,7 +92,7 @@ impl Cpu {
     pub(crate) fn run_window(&self) -> Option<Exit> {
         let mut exit = None;
         let start = self.pc();
-        self.engine.safepoint.pause(|| {
+        self.engine.safepoint.stop_others(|| {
             for _ in 0..LONGEST {
                 exit = self.one_insn();
                 let near = self.pc().wrapping_sub(start) < 4 * u64::from(LONGEST);

@@ -1,12 +1,12 @@
 //! The environment: one allocation per virtual CPU.
 //!
-//! Layout, low to high: the jump cache, the [`EnvHeader`], the ISA's state block. Generated code holds the
+//! Layout, low to high: the soft TLBs (in system mode), the jump cache, the [`EnvHeader`], the ISA's state block. Generated code holds the
 //! address of the state block (`rbp` on x86-64); hot guest registers lie in its first 128 bytes so that they
 //! have 8-bit displacements; header and jump cache are at negative displacements.
 
 use crate::CpuHost;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Spill slots of 16 bytes in the header.
 pub const SPILL_SLOTS: usize = 64;
@@ -32,9 +32,46 @@ pub const fn jump_cache_index(pc: u64) -> usize {
     (pc >> 1) as usize & (JUMP_CACHE_ENTRIES - 1)
 }
 
+/// Entries of a soft TLB (a power of two).
+pub const TLB_ENTRIES: usize = 512;
+
+/// Bytes of a soft TLB. In system mode there are [`crate::system::MMU_INDEXES`] of them below the jump cache.
+pub const TLB_BYTES: usize = TLB_ENTRIES * size_of::<TlbEntry>();
+
+/// A tag that matches no address.
+pub const TLB_INVALID: u64 = u64::MAX;
+
+/// One entry of a soft TLB: a page of the guest's virtual address space that lies in the host's memory. The entry of an
+/// address is [`tlb_index`]; it holds for an access if the address is less than a page behind the tag.
+#[repr(C, align(32))]
+#[derive(Debug)]
+pub struct TlbEntry {
+    /// First address of the page if loads may go to the host's memory, else [`TLB_INVALID`].
+    pub read: AtomicU64,
+    /// The same for stores. Other threads may make it invalid.
+    pub write: AtomicU64,
+    /// Host address of the page.
+    pub host: AtomicU64,
+    /// Not used.
+    pub reserved: AtomicU64,
+}
+
+/// The entry for an address.
+pub const fn tlb_index(va: u64) -> usize {
+    (va >> 12) as usize & (TLB_ENTRIES - 1)
+}
+
 /// The ISA-independent part of the environment, directly below the state block.
 #[repr(C, align(64))]
 pub struct EnvHeader {
+    /// General registers by hardware number, while a memory access of system mode is handled by Rust.
+    pub saved_gprs: [u64; 16],
+    /// Vector registers, likewise.
+    pub saved_xmms: [u128; 16],
+    /// MXCSR, likewise.
+    pub saved_mxcsr: u32,
+    /// The machine, in system mode.
+    pub host: Option<NonNull<dyn CpuHost>>,
     /// The engine's own entry points reached from generated code, by number (see tcg-exec).
     pub runtime: [u64; RUNTIME_ENTRIES],
     /// Vector arguments of helpers, in argument order; a vector result comes back in `scratch[0]`.
@@ -77,8 +114,6 @@ pub struct EnvHeader {
     pub mxcsr_sticky: u32,
     /// Scratch for ldmxcsr/stmxcsr.
     pub mxcsr_tmp: u32,
-    /// The machine, in system mode.
-    pub host: Option<NonNull<dyn CpuHost>>,
 }
 
 impl EnvHeader {

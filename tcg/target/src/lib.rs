@@ -7,7 +7,7 @@ pub mod system;
 
 pub use env::{
     EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, SPILL_SLOTS, StateBlock,
-    StateCopy, jump_cache_index,
+    StateCopy, TLB_BYTES, TLB_ENTRIES, TLB_INVALID, TlbEntry, jump_cache_index, tlb_index,
 };
 pub use isa::{BlockLimits, CodeMemory, CodeUser, Fetch, Isa, TranslateCtx, WriteFault};
 pub use system::{CpuHost, CpuSocket, Mapping, Outcome, SysCpu, SysFault, System};

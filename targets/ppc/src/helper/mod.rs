@@ -6,6 +6,7 @@ mod entry;
 pub mod fp;
 pub mod quad;
 pub mod random;
+mod system;
 pub mod vector;
 pub mod vsx;
 
@@ -34,6 +35,17 @@ pub const VSX: HelperId = HelperId(9);
 /// The same where enabled exceptions trap.
 pub const VSX_TRAPPING: HelperId = HelperId(10);
 
+/// System mode: see [`crate::system::op::run`]: the operation, the opcode.
+pub const SYSTEM_OP: HelperId = HelperId(11);
+/// System mode: a new MSR.
+pub const SET_MSR: HelperId = HelperId(12);
+/// System mode: see [`crate::system::op::return_from`]: which; gives the address.
+pub const RETURN: HelperId = HelperId(13);
+/// System mode: reads a special register.
+pub const SPR_READ: HelperId = HelperId(14);
+/// System mode: number, value.
+pub const SPR_WRITE: HelperId = HelperId(15);
+
 /// All helpers, by number.
 pub static HELPERS: &[HelperDef] = &[
     pure("divde", &[Ty::I64, Ty::I64, Ty::I32], Ty::I64, entry::divde),
@@ -57,6 +69,16 @@ pub static HELPERS: &[HelperDef] = &[
     ),
     state("vsx", &[Ty::I32, Ty::I32], Ty::Void, entry::vsx),
     may_exit("vsx_trapping", &[Ty::I32, Ty::I32], entry::vsx_trapping),
+    state("system_op", &[Ty::I32, Ty::I32], Ty::Void, system::op),
+    state("set_msr", &[Ty::I32], Ty::Void, system::set_msr),
+    state("return", &[Ty::I32], Ty::I64, system::return_from),
+    state("spr_read", &[Ty::I32], Ty::I64, system::spr_read),
+    state(
+        "spr_write",
+        &[Ty::I32, Ty::I32],
+        Ty::Void,
+        system::spr_write,
+    ),
 ];
 
 const FP_ARGS: [Ty; 4] = [Ty::I32, Ty::I64, Ty::I64, Ty::I64];

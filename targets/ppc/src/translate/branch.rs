@@ -170,7 +170,11 @@ impl Translator<'_> {
         self.trap_at(trap::PRIVILEGED, u64::from(self.insn))
     }
 
+    /// An instruction for the supervisor that no CPU with a system level here has.
     pub(super) fn privileged(&mut self) -> Out {
+        if self.system.is_some() {
+            return self.illegal();
+        }
         self.trap_at(trap::PRIVILEGED, u64::from(self.insn))
     }
 }

@@ -16,6 +16,7 @@ mod logical;
 mod multiple;
 mod peek;
 mod permute;
+mod privileged;
 mod reserve;
 mod rotate;
 mod status;
@@ -27,11 +28,12 @@ mod vsx_vector;
 
 use tcg_ir::{Addr, Block, Builder, Cond, ExitInfo, ExitKind, MemFlags, Op, Ty, Value};
 use tcg_mem::{GuestVa, MemFault};
-use tcg_target::TranslateCtx;
+use tcg_target::{BlockLimits, TranslateCtx};
 
 use crate::decode::{self, Feature, FeatureSet};
 use crate::features::CpuModel;
 use crate::state::{LAYOUT, Mode, slot};
+use crate::system::state::SYSTEM_LAYOUT;
 use crate::trap;
 use fetch::Fetcher;
 use fpregs::FpRecord;
@@ -51,6 +53,8 @@ const NONE: Value = Value::NONE;
 pub(crate) struct Translator<'a> {
     pub(crate) b: Builder<'a>,
     model: &'static CpuModel,
+    /// System mode: the families of the CPU (`system::model::family`).
+    system: Option<u32>,
     parallel: bool,
     mode: Mode,
     /// The type of a general register: I64 on 64-bit implementations.
@@ -75,15 +79,25 @@ decode::dispatch_vsx!(fn decode_vsx, Translator<'_>, Out);
 /// Translates the block at `pc`.
 pub(crate) fn translate(
     model: &'static CpuModel,
+    system: Option<u32>,
     pc: u64,
     mode: u32,
     ctx: &mut TranslateCtx<'_>,
 ) -> Result<Block, MemFault> {
     let mode = Mode(mode);
     let start = pc & !3;
+    let layout = match system {
+        Some(_) => &SYSTEM_LAYOUT,
+        None => &LAYOUT,
+    };
+    let limits = match mode.has(Mode::STEP) {
+        true => BlockLimits::full(1),
+        false => ctx.limits,
+    };
     let mut t = Translator {
-        b: Builder::new(pc, mode.0, &LAYOUT),
+        b: Builder::new(pc, mode.0, layout),
         model,
+        system,
         parallel: ctx.parallel,
         mode,
         w: if model.is_wide() { Ty::I64 } else { Ty::I32 },
@@ -109,9 +123,12 @@ pub(crate) fn translate(
         end = end.max(t.pc.wrapping_add(4));
         count += 1;
         t.b.insn_start(t.pc, mode.0);
+        if mode.has(Mode::STEP) {
+            t.step();
+        }
         let out = t.instruction(insn);
         // A wrap around the end of the address space ends the block: its range must be a range.
-        if out == Out::End || ctx.limits.reached(count, t.b.block.exits.len()) || t.next < start {
+        if out == Out::End || limits.reached(count, t.b.block.exits.len()) || t.next < start {
             break out;
         }
     };
@@ -121,7 +138,7 @@ pub(crate) fn translate(
     }
     t.b.block.end_pc = end;
     let mut block = t.b.finish();
-    if ctx.limits.may_peek() {
+    if limits.may_peek() {
         peek::mark_dead_flags(
             &mut block,
             &mut fetcher,

@@ -53,8 +53,12 @@ impl Translator<'_> {
         self.touch(a.ra, a.rb)
     }
 
-    pub(super) fn dcbi(&mut self, _: args::Dcbi) -> Out {
-        self.privileged()
+    pub(super) fn dcbi(&mut self, a: args::Dcbi) -> Out {
+        // What is not in memory yet would be lost: memory here is never behind.
+        match self.need_supervisor() {
+            Some(out) => out,
+            None => self.touch(a.ra, a.rb),
+        }
     }
 
     pub(super) fn dcbz(&mut self, a: args::Dcbz) -> Out {

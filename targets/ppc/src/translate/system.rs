@@ -140,6 +140,9 @@ impl Translator<'_> {
     // ---- special registers ----
 
     pub(super) fn mfspr(&mut self, a: args::Mfspr) -> Out {
+        if let Some(out) = self.system_mfspr(a.rt, a.spr) {
+            return out;
+        }
         let v = match a.spr {
             spr::XER => self.read_xer(),
             spr::LR => self.special(slot::LR),
@@ -186,6 +189,9 @@ impl Translator<'_> {
     }
 
     pub(super) fn mtspr(&mut self, a: args::Mtspr) -> Out {
+        if let Some(out) = self.system_mtspr(a.rs, a.spr) {
+            return out;
+        }
         let v = self.gpr(a.rs);
         match a.spr {
             spr::XER => return self.write_xer(a.rs),
@@ -214,6 +220,10 @@ impl Translator<'_> {
     }
 
     fn time_base(&mut self, rt: u32, upper: bool) -> Out {
+        let number = if upper { spr::TBU } else { spr::TBL };
+        if let Some(out) = self.system_mfspr(rt, number) {
+            return out;
+        }
         let zero = self.b.i32(0);
         let tb = self.call(helper::TIME_BASE, &[zero]);
         let v = if upper {
@@ -230,14 +240,6 @@ impl Translator<'_> {
             spr::TBL => self.time_base(a.rt, false),
             _ => self.illegal(),
         }
-    }
-
-    pub(super) fn mfmsr(&mut self, _: args::Mfmsr) -> Out {
-        self.privileged()
-    }
-
-    pub(super) fn mtmsr(&mut self, _: args::Mtmsr) -> Out {
-        self.privileged()
     }
 
     pub(super) fn mtmsrd(&mut self, _: args::Mtmsrd) -> Out {

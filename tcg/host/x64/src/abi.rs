@@ -1,7 +1,8 @@
 //! Host registers and the places that generated code reaches through `rbp`.
 
 use std::mem::offset_of;
-use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES};
+use tcg_target::system::MMU_INDEXES;
+use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES, TLB_BYTES};
 
 /// Numbers of the runtime's entry points in `EnvHeader::runtime`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,18 @@ pub enum Runtime {
     Probe = 9,
     /// A return that does not match its call.
     ReturnMiss = 10,
+    /// An access that the soft TLB has no entry for. Called.
+    Memory = 11,
+}
+
+/// What an access that goes to [`Runtime::Memory`] wants, besides log2 of its size.
+pub mod want {
+    /// To load.
+    pub const LOAD: i32 = 0;
+    /// To store what is in the scratch area.
+    pub const STORE: i32 = 16;
+    /// The host address, to load and store there at once.
+    pub const ATOMIC: i32 = 32;
 }
 
 /// `exit_kind` of a trap.
@@ -79,3 +92,6 @@ pub const MXCSR_STICKY: i32 = hdr(offset_of!(EnvHeader, mxcsr_sticky));
 pub const MXCSR_GUEST: i32 = hdr(offset_of!(EnvHeader, mxcsr_guest));
 /// The jump cache.
 pub const JUMP_CACHE: i32 = -(size_of::<EnvHeader>() as i32) - (JUMP_CACHE_ENTRIES as i32) * 16;
+
+/// The soft TLBs.
+pub const TLBS: i32 = JUMP_CACHE - (MMU_INDEXES * TLB_BYTES) as i32;

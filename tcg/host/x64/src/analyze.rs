@@ -2,8 +2,12 @@
 
 use tcg_ir::{Block, Inst, Op, Order, Ty};
 
-/// Whether the code for `i` destroys the host's flags (or may).
-pub fn clobbers_flags(b: &Block, i: &Inst) -> bool {
+/// Whether the code for an instruction destroys the host's flags (or may); `mmu`: memory is reached through a soft TLB.
+pub fn clobbers_flags(mmu: bool) -> impl Fn(&Block, &Inst) -> bool {
+    move |b, i| clobbers(b, i, mmu)
+}
+
+fn clobbers(b: &Block, i: &Inst, mmu: bool) -> bool {
     match i.op {
         Op::InsnStart
         | Op::CondEnd
@@ -34,7 +38,7 @@ pub fn clobbers_flags(b: &Block, i: &Inst) -> bool {
             } else {
                 b.ty(i.args[2])
             };
-            m.align_log2() != 0
+            mmu || m.align_log2() != 0
                 || (m.get_order() == Order::SeqCst && i.op == Op::Store)
                 || (m.is_big_endian() && (m.log2() == 1 || value_ty == Ty::V128))
         }

@@ -249,7 +249,8 @@ impl<'a> Gen<'a> {
         mut s: Spare,
     ) -> Gen<'a> {
         s.live.back_edge = s.looping.start(b, opts.loops);
-        s.live.run(b, layout, crate::analyze::clobbers_flags);
+        let mmu = opts.mmu.is_some();
+        s.live.run(b, layout, crate::analyze::clobbers_flags(mmu));
         s.a.clear();
         s.other.clear();
         s.val.clear();

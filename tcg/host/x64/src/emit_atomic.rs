@@ -52,6 +52,7 @@ impl Gen<'_> {
         let m = self.guest_addr(i, false);
         let rv = self.reg(val);
         self.check_alignment(m, f.align_log2(), true);
+        let m = self.atomic_operand(m, log2);
         let d = self.alloc(i.ty);
         let be = f.is_big_endian() && log2 > 0;
         match i.lane {
@@ -167,6 +168,7 @@ impl Gen<'_> {
         let m = self.guest_addr(i, false);
         let (exp, new) = (self.reg(i.args[1]), self.reg(i.args[2]));
         self.check_alignment(m, i.mem().align_log2(), true);
+        let m = self.atomic_operand(m, 4);
         self.mov_gx(false, true, exp, RAX);
         self.a.op_i8(MOVQ_HIGH, true, exp & 15, Rm::R(RDX), 1);
         self.mov_gx(false, true, new, RBX);
@@ -192,6 +194,7 @@ impl Gen<'_> {
         let m = self.guest_addr(i, false);
         let mut rn = self.reg(new);
         self.check_alignment(m, f.align_log2(), true);
+        let m = self.atomic_operand(m, log2);
         let d = self.alloc(i.ty);
         let be = f.is_big_endian() && log2 > 0;
         if be {

@@ -112,7 +112,16 @@ impl Gen<'_> {
         let m = self.guest_addr(i, true);
         let f = i.mem();
         self.check_alignment(m, f.align_log2(), false);
+        let mut m = m;
         let d = self.def_load(v, i);
+        if let Some(mmu) = self.opts.mmu {
+            let t = if i.ty.is_vec_class() {
+                self.alloc(Ty::I64)
+            } else {
+                d
+            };
+            m = self.load_operand(mmu, m, f.log2(), t);
+        }
         self.site();
         if i.ty.is_vec_class() {
             self.load_vec(i.ty, d, m, f);
@@ -205,14 +214,34 @@ impl Gen<'_> {
         let m = self.guest_addr(i, true);
         let f = i.mem();
         self.check_alignment(m, f.align_log2(), true);
+        if let Some(mmu) = self.opts.mmu {
+            if !self.is_imm_store(v, f) {
+                self.reg(v);
+            }
+            let put = &mut |g: &mut Self, m: Mem| g.put(v, m, f);
+            self.store_operand(mmu, m, f.log2(), put);
+        } else {
+            self.put(v, m, f);
+        }
+        if f.get_order() == Order::SeqCst {
+            self.barrier();
+        }
+    }
+
+    fn put(&mut self, v: Value, m: Mem, f: MemFlags) {
         if self.ty(v).is_vec_class() {
             self.store_vec(v, m, f);
         } else {
             self.store_int(v, m, f);
         }
-        if f.get_order() == Order::SeqCst {
-            self.barrier();
-        }
+    }
+
+    /// Whether the value of a store is an immediate of its instruction.
+    fn is_imm_store(&self, v: Value, f: MemFlags) -> bool {
+        let Some(c) = self.b.as_const(v).filter(|_| !self.ty(v).is_vec_class()) else {
+            return false;
+        };
+        f.log2() < 3 || c == 0 || self.imm32(v).is_some() && !f.is_big_endian()
     }
 
     fn store_int(&mut self, v: Value, m: Mem, f: MemFlags) {

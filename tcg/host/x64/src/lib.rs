@@ -15,6 +15,7 @@
 //!   The imm32 is compared with the low 32 bits of the target. Unpatched it is `0xffff_ffff`.
 //! * `Probe`, `ReturnMiss`: target in `rax`, mode in `edx`: look into the jump cache (the latter resets the
 //!   paired-return stack first), then as `LookupIndirect`.
+//! * `Memory`: see `emit_tlb.rs`.
 //! * `Exit`: `header.exit_kind`, `exit_code`, `exit_info`, `pc`, `mode` are stored.
 //!
 //! Tags (paired returns and jump cache) are `pc ^ (mode << 48)`, compared in 64 bits; the sentinel at the base of the
@@ -50,6 +51,7 @@ mod emit_mem;
 mod emit_mul;
 mod emit_shift;
 mod emit_state;
+mod emit_tlb;
 mod emit_vec;
 mod emit_vec_estimate;
 mod emit_vec_int;
@@ -63,7 +65,7 @@ mod loops;
 mod maps;
 mod regalloc;
 
-pub use abi::Runtime;
+pub use abi::{Runtime, want};
 pub use compiler::Compiler;
 pub use emit_fp::{FpSite, mxcsr, mxcsr_of};
 pub use fallback::fallback;
@@ -83,6 +85,8 @@ pub struct Opts {
     pub window: bool,
     /// The engine handles unmasked floating-point exceptions ([`mxcsr_of`]).
     pub unmask: bool,
+    /// Guest memory is reached through this soft TLB, and links do not leave the page.
+    pub mmu: Option<u8>,
     /// At most this many allocatable registers of each class (tests force spills with it); 0: all.
     pub max_regs: u8,
 }
@@ -94,6 +98,7 @@ impl Default for Opts {
             loops: true,
             window: true,
             unmask: false,
+            mmu: None,
             max_regs: 0,
         }
     }

@@ -24,6 +24,10 @@ pub enum Stub {
     SlowRoutine,
     /// The jump cache missed.
     Lookup { mode: u32 },
+    /// The same for a known target.
+    Far { pc: u64, mode: u32 },
+    /// An interrupt on the way to a known target.
+    Interrupt { pc: u64, mode: u32 },
 }
 
 /// The tag of a target on the return stack and in the jump cache.
@@ -49,6 +53,20 @@ impl Gen<'_> {
         // Behind the state: it destroys the flags.
         self.restore_regime();
         match info.kind {
+            ExitKind::Direct if !self.may_link(info.pc) => {
+                self.check_leaving(info);
+                self.far_jump(info.pc, info.mode);
+            }
+            ExitKind::DirectCall if !self.may_link(info.pc) => {
+                self.check_leaving(info);
+                self.push_tag(tag(info.ret_pc, info.mode));
+                let inner = self.new_label();
+                self.a.byte(0xe8);
+                self.rel32(inner);
+                self.landing(info);
+                self.bind_label(inner);
+                self.far_jump(info.pc, info.mode);
+            }
             ExitKind::Direct => {
                 let link = self.new_link(LinkKind::Jump, info.pc, info.mode);
                 self.check_interrupt(info, link.0);
@@ -118,9 +136,47 @@ impl Gen<'_> {
         }
     }
 
+    /// Whether code may go to this address by a link. Through a soft TLB only what is in the block's own page is sure to
+    /// be where it was.
+    fn may_link(&self, pc: u64) -> bool {
+        self.opts.mmu.is_none() || (pc ^ self.b.pc) >> 12 == 0
+    }
+
+    /// To a known target through the jump cache.
+    fn far_jump(&mut self, pc: u64, mode: u32) {
+        let entry = JUMP_CACHE + 16 * tcg_target::jump_cache_index(pc) as i32;
+        let t = tag(pc, mode);
+        if t as i64 == t as i32 as i64 {
+            self.a
+                .alu_imm(Alu::Cmp, true, Rm::M(Mem::env(entry)), t as i32);
+        } else {
+            self.a.mov_imm(RDX, t);
+            self.a
+                .op(Opc(0, 0, 0x39), true, RDX, Rm::M(Mem::env(entry)));
+        }
+        let miss = self.stub(Stub::Far { pc, mode });
+        self.jcc(x86cc::NE, miss);
+        self.a
+            .op(Opc(0, 0, 0xff), false, 4, Rm::M(Mem::env(entry + 8)));
+    }
+
+    /// The interrupt check on the way to a known target that is not linked.
+    fn check_leaving(&mut self, info: &ExitInfo) {
+        if info.check {
+            self.a
+                .alu_imm(Alu::Cmp, false, Rm::M(Mem::env(INTERRUPT)), 0);
+            let (pc, mode) = (info.pc, info.mode);
+            let l = self.stub(Stub::Interrupt { pc, mode });
+            self.jcc(x86cc::NE, l);
+        }
+    }
+
     /// Where a paired return comes back to: drops the tag and goes on behind the call.
     fn landing(&mut self, info: &ExitInfo) {
         self.a.lea(true, RSP, Mem::base(RSP, 8));
+        if !self.may_link(info.ret_pc) {
+            return self.far_jump(info.ret_pc, info.mode);
+        }
         let link = self.new_link(LinkKind::Jump, info.ret_pc, info.mode);
         self.link(0xe9, link);
     }
@@ -197,7 +253,7 @@ impl Gen<'_> {
 
     /// Compares the target (`rax`) with the cached one. 64-bit targets use the jump cache only.
     fn inline_cache(&mut self, mode: u32, wide: bool) {
-        if wide {
+        if wide || self.opts.mmu.is_some() {
             return self.probe(mode);
         }
         self.align_field(1);
@@ -275,6 +331,15 @@ impl Gen<'_> {
             }
             Stub::InterruptIndirect { mode } => {
                 self.a.store(true, Mem::env(PC), RAX);
+                self.leave_interrupt(mode);
+            }
+            Stub::Far { pc, mode } => {
+                self.store_pc(pc);
+                self.store_mode(mode);
+                self.jump_runtime(Runtime::LookupIndirect);
+            }
+            Stub::Interrupt { pc, mode } => {
+                self.store_pc(pc);
                 self.leave_interrupt(mode);
             }
             Stub::ReturnMiss { mode } => {

@@ -504,9 +504,10 @@ impl Gen<'_> {
     /// Everything back to the start, for the second copy; `self.b` is its block.
     pub fn start_second(&mut self) {
         let b = self.b;
+        let mmu = self.opts.mmu.is_some();
         self.live.back_edge = self.looping.at;
         self.live
-            .run(b, self.layout, crate::analyze::clobbers_flags);
+            .run(b, self.layout, crate::analyze::clobbers_flags(mmu));
         self.val.clear();
         self.val.resize(b.insts.len(), NOWHERE);
         self.regs = [NONE; 32];

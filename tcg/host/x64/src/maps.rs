@@ -69,8 +69,15 @@ impl MapWriter {
 }
 
 impl Gen<'_> {
-    /// The instruction emitted next may fault.
+    /// The instruction emitted next may fault, unless memory is reached through a soft TLB.
     pub fn site(&mut self) {
+        if self.opts.mmu.is_none() {
+            self.map_site();
+        }
+    }
+
+    /// The state at this place in the code may be asked for.
+    pub fn map_site(&mut self) {
         let m = &mut self.maps;
         if m.bytes.is_empty() {
             m.bytes.extend_from_slice(&[0; 4]);

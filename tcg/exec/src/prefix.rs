@@ -1,24 +1,30 @@
-//! Verification at entry: code that compares guest code with what was translated, for pages that are written so often
-//! that protecting them does not pay.
+//! What stands in front of a block's code where something has to be looked at whenever it runs.
 //!
-//! Such a block is: a 5-byte nop (the patchable entry), comparisons that jump behind the body if something differs,
-//! the body, and there a call of the runtime.
+//! Verification: code that compares guest code with what was translated, for pages that are written so often that
+//! protecting them does not pay. Such a block is: a 5-byte nop (the patchable entry), comparisons that jump behind the
+//! body if something differs, the body, and there a call of the runtime.
+//!
+//! Counting: a brief translation counts its runs, and calls the runtime when there have been enough.
 
 use crate::block::Piece;
 use crate::codebuf::ALIGN;
 
-/// A block's code with comparisons around it.
+/// A block's code with that around it.
 pub(crate) struct Wrapped {
-    /// Everything; the last four bytes are the rel32 of the call to the runtime, to be filled in.
+    /// Everything.
     pub code: Vec<u8>,
     /// Offset of the body.
     pub body: usize,
+    /// Offset of the rel32 of the call to the runtime, to be filled in.
+    pub call: usize,
+    /// Offset of the rel32 of the counter, to be filled in; an immediate byte follows it.
+    pub counter: Option<usize>,
 }
 
 const NOP5: [u8; 5] = [0x0f, 0x1f, 0x44, 0x00, 0x00];
 
 /// Puts comparisons with `pieces` in front of `body`.
-pub(crate) fn wrap(pieces: &[Piece], body: &[u8]) -> Wrapped {
+pub(crate) fn verifying(pieces: &[Piece], body: &[u8]) -> Wrapped {
     let mut code = NOP5.to_vec();
     let mut jumps = Vec::new();
     for p in pieces {
@@ -42,7 +48,32 @@ pub(crate) fn wrap(pieces: &[Piece], body: &[u8]) -> Wrapped {
         let rel = (behind - (at + 4)) as u32;
         code[at..at + 4].copy_from_slice(&rel.to_le_bytes());
     }
-    Wrapped { body: start, code }
+    Wrapped {
+        body: start,
+        call: behind + 1,
+        counter: None,
+        code,
+    }
+}
+
+/// Puts a count of runs in front of `body`.
+pub(crate) fn counting(body: &[u8]) -> Wrapped {
+    // sub dword ptr [rip + counter], 1
+    let mut code = vec![0x83, 0x2d, 0, 0, 0, 0, 1];
+    let counter = Some(2);
+    // jns over the call; call the runtime
+    code.extend([0x79, 5, 0xe8, 0, 0, 0, 0]);
+    let call = code.len() - 4;
+    code.extend([0x66, 0x90]);
+    debug_assert_eq!(code.len(), ALIGN);
+    let start = code.len();
+    code.extend_from_slice(body);
+    Wrapped {
+        body: start,
+        call,
+        counter,
+        code,
+    }
 }
 
 /// Compares the bytes at gs:[rcx + disp] with the first 8, 4 or 1 of `want`; how many.

@@ -1,0 +1,457 @@
+//! Makes a machine of a board and a command line: memory, devices, wires.
+
+use crate::board::{BoardError, DeviceRow, Source};
+use parking_lot::Mutex;
+use softmmu_core::clock::Clock;
+use softmmu_core::cpu::{Acknowledge, CpuInputs, CpuSlot, DcrBus};
+use softmmu_core::device::{Device, Endian};
+use softmmu_core::dma::{Dma, Watch};
+use softmmu_core::irq::{IrqSink, Wire};
+use softmmu_core::props::Values;
+use softmmu_core::ram::Ram;
+use softmmu_core::requests::{INPUT_POWER_OFF, INPUT_RESET, Requests};
+use softmmu_core::space::{AddressSpace, Region};
+use softmmu_core::timer::Timers;
+use softmmu_devices::class::{Backends, Build, Host, Parts, Place, all, find};
+use softmmu_devices::i2c::I2cBus;
+use softmmu_devices::pci::PciBus;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use toml::Value;
+
+/// What the command line says about the machine.
+#[derive(Clone)]
+pub struct Wanted {
+    /// Bytes of memory.
+    pub ram: u64,
+    /// Number of CPUs.
+    pub cpus: u32,
+    /// Byte order of the CPUs.
+    pub endian: Endian,
+    /// `-device`, and what other options make of it: class and properties (`id` and `bus` among them).
+    pub devices: Vec<(String, Vec<(String, String)>)>,
+}
+
+/// A device of the machine.
+pub struct Instance {
+    /// Its name.
+    pub id: String,
+    /// Its class.
+    pub class: &'static str,
+    /// Its life.
+    pub device: Arc<dyn Device>,
+    /// Its properties.
+    pub values: Values,
+}
+
+/// All parts of a machine but its CPUs.
+pub struct Assembly {
+    /// The CPUs' address space.
+    pub space: Arc<AddressSpace>,
+    /// Main memory and where it is.
+    pub ram: (Arc<Ram>, u64),
+    /// Access to it.
+    pub dma: Dma,
+    /// Who is told of writes by devices.
+    pub watch: Watch,
+    /// The virtual clock.
+    pub clock: Arc<Clock>,
+    /// Its timers.
+    pub timers: Arc<Timers>,
+    /// Requests to the main loop.
+    pub requests: Arc<Requests>,
+    /// To be filled with the CPUs.
+    pub cpus: CpuSlot,
+    /// Device control registers.
+    pub dcr: DcrBus,
+    /// Who is asked for vectors.
+    pub acknowledge: Option<Arc<dyn Acknowledge>>,
+    /// Devices in the order in which they were made.
+    pub devices: Vec<Instance>,
+    /// PCI buses by name.
+    pub pci: Vec<(String, Arc<PciBus>)>,
+}
+
+struct Assembler<'a> {
+    source: &'a Source,
+    host: Host,
+    requests: Arc<Requests>,
+    sinks: HashMap<String, Arc<dyn IrqSink>>,
+    wires: Mutex<HashMap<(String, u32), Arc<Wire>>>,
+    i2c: Vec<(String, Arc<I2cBus>)>,
+    pci: Vec<(String, Arc<PciBus>)>,
+    dcr: DcrBus,
+    acknowledge: Option<Arc<dyn Acknowledge>>,
+    devices: Vec<Instance>,
+    anonymous: u32,
+}
+
+/// Makes the machine.
+pub fn assemble(
+    source: &Source,
+    wanted: &Wanted,
+    clock: Arc<Clock>,
+    backends: Arc<dyn Backends + Send + Sync>,
+) -> Result<Assembly, BoardError> {
+    let board = &source.board;
+    let plain = |text: String| BoardError {
+        file: board.name.clone(),
+        line: None,
+        text,
+    };
+    let timers = Timers::new(clock.clone());
+    let requests = Requests::new(timers.clone());
+    let space = AddressSpace::new("memory");
+    let watch = Watch::default();
+    let ram =
+        Ram::new(wanted.ram).map_err(|e| plain(format!("{} bytes of memory: {e}", wanted.ram)))?;
+    let ram = Arc::new(ram);
+    space.add(Region::ram("ram", board.memory.at, ram.clone(), true));
+    let host = Host {
+        dma: Dma::new(space.clone(), watch.clone()),
+        space: space.clone(),
+        timers: timers.clone(),
+        cpus: CpuSlot::default(),
+        cpu_count: wanted.cpus,
+        guest_endian: wanted.endian,
+        backends,
+    };
+    let mut sinks: HashMap<String, Arc<dyn IrqSink>> = HashMap::new();
+    for cpu in 0..wanted.cpus {
+        let inputs = CpuInputs {
+            cpus: host.cpus.clone(),
+            cpu,
+        };
+        sinks.insert(format!("cpu{cpu}"), Arc::new(inputs));
+    }
+    let mut assembler = Assembler {
+        source,
+        host: host.clone(),
+        requests: requests.clone(),
+        sinks,
+        wires: Mutex::default(),
+        i2c: Vec::new(),
+        pci: Vec::new(),
+        dcr: DcrBus::default(),
+        acknowledge: None,
+        devices: Vec::new(),
+        anonymous: 0,
+    };
+    for row in &board.devices {
+        assembler.board_device(row.get_ref(), row.span())?;
+    }
+    for (class, props) in &wanted.devices {
+        let made = assembler.extra_device(class, props);
+        made.map_err(|text| BoardError {
+            file: format!("-device {class}"),
+            line: None,
+            text,
+        })?;
+    }
+    Ok(Assembly {
+        ram: (ram, board.memory.at),
+        dma: host.dma,
+        watch,
+        clock,
+        timers,
+        requests,
+        cpus: host.cpus,
+        dcr: assembler.dcr,
+        acknowledge: assembler.acknowledge,
+        devices: assembler.devices,
+        pci: assembler.pci,
+        space,
+    })
+}
+
+/// A property's value in a board file as the command line would write it.
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(n) => Some(n.to_string()),
+        Value::Boolean(true) => Some("on".into()),
+        Value::Boolean(false) => Some("off".into()),
+        _ => None,
+    }
+}
+
+impl Assembler<'_> {
+    /// The wire to `DEVICE:INPUT`, `cpu*:INPUT`, `reset` or `power-off`, for output number `n`.
+    fn wire(&self, target: &str, n: u32) -> Result<Arc<Wire>, String> {
+        let (name, input) = match target {
+            "reset" => ("machine".to_owned(), INPUT_RESET),
+            "power-off" => ("machine".to_owned(), INPUT_POWER_OFF),
+            _ => {
+                let (name, input) = target
+                    .rsplit_once(':')
+                    .ok_or_else(|| format!("'{target}': expected DEVICE:INPUT"))?;
+                let name = if name == "cpu*" {
+                    format!("cpu{n}")
+                } else {
+                    name.to_owned()
+                };
+                let input = softmmu_opts::integer(input).and_then(|i| u32::try_from(i).ok());
+                (
+                    name,
+                    input.ok_or_else(|| format!("'{target}': the input is a number"))?,
+                )
+            }
+        };
+        let sink: Arc<dyn IrqSink> = match name.as_str() {
+            "machine" => self.requests.clone(),
+            _ => self.sinks.get(&name).cloned().ok_or_else(|| {
+                let hint = softmmu_opts::hint(&name, self.sinks.keys().map(String::as_str));
+                format!("'{target}': no device '{name}' with interrupt inputs is above{hint}")
+            })?,
+        };
+        let mut wires = self.wires.lock();
+        let wire = wires
+            .entry((name, input))
+            .or_insert_with(|| Wire::new(sink, input));
+        Ok(wire.clone())
+    }
+
+    fn board_device(
+        &mut self,
+        row: &DeviceRow,
+        at: std::ops::Range<usize>,
+    ) -> Result<(), BoardError> {
+        let source = self.source;
+        let class = find(row.class.get_ref()).ok_or_else(|| {
+            let hint = softmmu_opts::hint(row.class.get_ref(), all().map(|c| c.name));
+            let text = format!(
+                "class: there is no device class '{}'{hint}",
+                row.class.get_ref()
+            );
+            source.error(row.class.span(), text)
+        })?;
+        let mut given = Vec::new();
+        for (key, value) in &row.props {
+            let text = text_of(value.get_ref()).ok_or_else(|| {
+                source.error(
+                    value.span(),
+                    format!("{}: expected text, a number or a switch", key.get_ref()),
+                )
+            })?;
+            given.push((key.get_ref().clone(), text));
+        }
+        if let Some(n) = row.serial
+            && self.host.backends.chardev(&format!("serial{n}")).is_ok()
+        {
+            given.push(("chardev".into(), format!("serial{n}")));
+        }
+        let pairs = given.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+        let values = Values::check(class.name, class.props, pairs).map_err(|e| {
+            let key = row.props.keys().find(|k| *k.get_ref() == e.name);
+            source.error(
+                key.map_or(at.clone(), Spanned::span),
+                format!("props: {}", e.text),
+            )
+        })?;
+        let on = row.on.as_ref();
+        let (pci, i2c) = self.buses(class.place, on.map(|o| o.get_ref().as_str()));
+        let bus_missing = match class.place {
+            Place::System => on.is_some(),
+            Place::Pci => pci.is_none(),
+            Place::I2c => i2c.is_none(),
+        };
+        if bus_missing {
+            let span = on.map_or(at.clone(), Spanned::span);
+            return Err(source.error(
+                span,
+                "on: no device above makes a bus that this one can be on",
+            ));
+        }
+        let addresses = row.at.list();
+        let parts = self
+            .make(class, &row.id, &values, &addresses, (pci, i2c))
+            .map_err(|e| source.error(at.clone(), format!("{}: {e}", row.id)))?;
+        for (name, wire) in &row.wires {
+            if !parts.outputs.iter().any(|(n, _, _)| n == name.get_ref()) {
+                let known = parts.outputs.iter().map(|(n, _, _)| *n);
+                let hint = softmmu_opts::hint(name.get_ref(), known);
+                let text = format!(
+                    "wires: {} has no output '{}'{hint}",
+                    class.name,
+                    name.get_ref()
+                );
+                return Err(source.error(name.span(), text));
+            }
+            for (_, n, irq) in parts.outputs.iter().filter(|(o, _, _)| o == name.get_ref()) {
+                if let Some(target) = wire.get_ref().get(*n as usize) {
+                    let wire = self.wire(target, *n).map_err(|e| {
+                        source.error(wire.span(), format!("wires: {}: {e}", name.get_ref()))
+                    })?;
+                    irq.connect(wire);
+                }
+            }
+        }
+        if let (Some(first), Some((dcr, count))) = (row.dcr, &parts.dcr) {
+            self.dcr.add(first, *count, dcr);
+        }
+        self.keep(&row.id, class.name, values, parts);
+        Ok(())
+    }
+
+    fn buses(&self, place: Place, on: Option<&str>) -> (Option<Arc<PciBus>>, Option<Arc<I2cBus>>) {
+        fn pick<T>(place: bool, all: &[(String, Arc<T>)], on: Option<&str>) -> Option<Arc<T>> {
+            let named = |(n, _): &&(String, Arc<T>)| on.is_none_or(|o| o == n);
+            all.iter()
+                .filter(|_| place)
+                .find(named)
+                .map(|(_, b)| b.clone())
+        }
+        (
+            pick(place == Place::Pci, &self.pci, on),
+            pick(place == Place::I2c, &self.i2c, on),
+        )
+    }
+
+    fn make(
+        &mut self,
+        class: &'static softmmu_devices::class::Class,
+        id: &str,
+        values: &Values,
+        at: &[u64],
+        (pci, i2c): (Option<Arc<PciBus>>, Option<Arc<I2cBus>>),
+    ) -> Result<Parts, String> {
+        let slot = match values.text("addr") {
+            Some(text) => Some(
+                slot_of(text)
+                    .ok_or_else(|| format!("addr={text}: expected SLOT or SLOT.FUNCTION"))?,
+            ),
+            None => None,
+        };
+        let mut build = Build {
+            id,
+            values,
+            at,
+            host: &self.host,
+            pci: pci.map(|bus| (bus, slot)),
+            i2c,
+            parts: Parts::default(),
+        };
+        (class.create)(&mut build)?;
+        Ok(build.parts)
+    }
+
+    fn keep(&mut self, id: &str, class: &'static str, values: Values, parts: Parts) {
+        if let Some(sink) = parts.sink {
+            self.sinks.insert(id.to_owned(), sink);
+        }
+        if let Some(bus) = parts.pci_bus {
+            self.pci.push((id.to_owned(), bus));
+        }
+        if let Some(bus) = parts.i2c_bus {
+            self.i2c.push((id.to_owned(), bus));
+        }
+        if parts.acknowledge.is_some() {
+            self.acknowledge = parts.acknowledge;
+        }
+        if let Some(device) = parts.device {
+            self.devices.push(Instance {
+                id: id.to_owned(),
+                class,
+                device,
+                values,
+            });
+        }
+    }
+
+    fn extra_device(&mut self, name: &str, props: &[(String, String)]) -> Result<(), String> {
+        let class = find(name).ok_or_else(|| {
+            let hint = softmmu_opts::hint(name, all().map(|c| c.name));
+            format!("there is no such device{hint} (-device help lists them)")
+        })?;
+        if class.place == Place::System {
+            return Err("only a board file can place this device".into());
+        }
+        let special = |key: &str| {
+            props
+                .iter()
+                .rev()
+                .find(|(k, _)| k == key)
+                .map(|(_, v)| v.as_str())
+        };
+        let id = special("id").map_or_else(
+            || {
+                self.anonymous += 1;
+                format!("{}.{}", class.name, self.anonymous)
+            },
+            str::to_owned,
+        );
+        if self.devices.iter().any(|d| d.id == id) {
+            return Err(format!("there is a device '{id}' already"));
+        }
+        let rest = props.iter().filter(|(k, _)| k != "id" && k != "bus");
+        let pairs = rest.map(|(k, v)| (k.as_str(), v.as_str()));
+        let values = Values::check(class.name, class.props, pairs).map_err(|e| e.text)?;
+        let buses = self.buses(class.place, special("bus"));
+        if buses.0.is_none() && buses.1.is_none() {
+            return Err(match special("bus") {
+                Some(bus) => format!("the machine has no bus '{bus}' for it"),
+                None => "the machine has no bus for it".into(),
+            });
+        }
+        let parts = self.make(class, &id, &values, &[], buses)?;
+        self.keep(&id, class.name, values, parts);
+        Ok(())
+    }
+}
+
+use toml::Spanned;
+
+/// `SLOT` or `SLOT.FUNCTION`, hexadecimal as in QEMU.
+fn slot_of(text: &str) -> Option<u8> {
+    let (slot, function) = text.split_once('.').unwrap_or((text, "0"));
+    let hex = |t: &str| u8::from_str_radix(t.strip_prefix("0x").unwrap_or(t), 16).ok();
+    let (slot, function) = (hex(slot)?, hex(function)?);
+    (slot < 32 && function < 8).then_some(slot << 3 | function)
+}
+
+impl Assembly {
+    /// Resets every device.
+    pub fn reset(&self) {
+        self.devices.iter().for_each(|d| d.device.reset());
+    }
+
+    /// The state of every device, by name.
+    pub fn save(&self) -> Vec<(String, Vec<u8>)> {
+        let save = |d: &Instance| (format!("{}/{}", d.id, d.class), d.device.save());
+        self.devices.iter().map(save).collect()
+    }
+
+    /// The opposite of [`Assembly::save`].
+    pub fn load(&self, sections: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
+        for d in &self.devices {
+            let name = format!("{}/{}", d.id, d.class);
+            let bytes = sections
+                .get(&name)
+                .ok_or_else(|| format!("no state of {name}"))?;
+            d.device.load(bytes).map_err(|e| format!("{name}: {e}"))?;
+        }
+        self.devices.iter().for_each(|d| d.device.resume());
+        Ok(())
+    }
+
+    /// For `info qtree`.
+    pub fn describe(&self) -> String {
+        use std::fmt::Write;
+        let mut out = String::new();
+        for d in &self.devices {
+            let _ = writeln!(out, "dev: {}, id \"{}\"", d.class, d.id);
+            for (key, value) in d.values.all() {
+                let _ = writeln!(out, "  {key} = {value}");
+            }
+            let text = d.device.describe();
+            if !text.is_empty() {
+                let _ = writeln!(out, "  {text}");
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+#[path = "assemble_tests.rs"]
+mod tests;

@@ -1,0 +1,132 @@
+//! Machines of built-in boards, and what is wrong with broken ones.
+
+use super::*;
+use crate::boot::{Images, load};
+use softmmu_core::block::BlockBackend;
+use softmmu_core::chardev::CharBackend;
+use softmmu_core::clock::RtcClock;
+use softmmu_core::net::NetBackend;
+
+struct Nothing;
+impl Backends for Nothing {
+    fn block(&self, name: &str) -> Result<Arc<dyn BlockBackend>, String> {
+        Err(format!("no {name}"))
+    }
+    fn net(&self, name: &str) -> Result<Arc<dyn NetBackend>, String> {
+        Err(format!("no {name}"))
+    }
+    fn chardev(&self, name: &str) -> Result<Arc<dyn CharBackend>, String> {
+        Err(format!("no {name}"))
+    }
+}
+
+fn wanted(devices: &[(&str, &[(&str, &str)])]) -> Wanted {
+    let own = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
+    Wanted {
+        ram: 64 << 20,
+        cpus: 2,
+        endian: Endian::Big,
+        devices: devices
+            .iter()
+            .map(|(c, p)| ((*c).to_owned(), p.iter().map(own).collect()))
+            .collect(),
+    }
+}
+
+fn make(source: &Source, wanted: &Wanted) -> Result<Assembly, BoardError> {
+    let clock = Arc::new(Clock::new(RtcClock::Virtual, None));
+    assemble(source, wanted, clock, Arc::new(Nothing))
+}
+
+#[test]
+fn every_board_comes_up_and_its_state_goes_round() {
+    for source in Source::built_in("ppc").unwrap() {
+        let rng: &[(&str, &[(&str, &str)])] = &[("virtio-rng-pci", &[("addr", "3")])];
+        let machine = make(&source, &wanted(rng)).unwrap();
+        machine.reset();
+        let state: BTreeMap<_, _> = machine.save().into_iter().collect();
+        assert!(state.len() > source.board.devices.len());
+        machine.load(&state).unwrap();
+        assert_eq!(state, machine.save().into_iter().collect());
+        assert!(machine.describe().contains("virtio-rng-pci"));
+        let tree = load(&source, &machine, &wanted(&[]), &Images::default()).unwrap();
+        assert!(tree.start.is_none(), "nothing to start without an image");
+    }
+}
+
+#[test]
+fn wrong_devices_are_named() {
+    let source = Source::find("ppc", "ppce500").unwrap();
+    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+        ("virtio-blk-pcii", &[], "did you mean 'virtio-blk-pci'?"),
+        (
+            "virtio-rng-pci",
+            &[("vectorss", "1")],
+            "did you mean 'vectors'?",
+        ),
+        ("virtio-rng-pci", &[("bus", "x")], "no bus 'x'"),
+        ("virtio-rng-pci", &[("addr", "40")], "addr=40"),
+        ("virtio-rng-pci", &[("addr", "0")], "is taken"),
+        ("virtio-blk-pci", &[], "needs a disk"),
+        ("fsl-mpic", &[], "only a board file"),
+    ];
+    for (class, props, text) in cases {
+        let shown = make(&source, &wanted(&[(class, props)]))
+            .err()
+            .expect(class)
+            .to_string();
+        assert!(shown.contains(text), "{shown}");
+    }
+}
+
+#[test]
+fn wrong_board_files_are_explained() {
+    let text = include_str!("../ppc/ppce500.toml");
+    let cases = [
+        (
+            "class = \"fsl-mpic\"",
+            "class = \"fsl-mpicc\"",
+            "did you mean 'fsl-mpic'?",
+        ),
+        (
+            "props = { proxy = true }",
+            "props = { proxi = true }",
+            "did you mean 'proxy'?",
+        ),
+        (
+            "int = \"cpu*:0\"",
+            "int = \"cpu*\"",
+            "expected DEVICE:INPUT",
+        ),
+        (
+            "irq = \"mpic:42\"",
+            "irq = \"mpicc:42\"",
+            "did you mean 'mpic'?",
+        ),
+        (
+            "irq = \"mpic:42\"",
+            "irqq = \"mpic:42\"",
+            "no output 'irqq'",
+        ),
+        ("on = \"i2c\"", "on = \"i2d\"", "makes a bus"),
+        (
+            "props = { address = 0x68 }",
+            "props = { address = 0x100 }",
+            "expected a number up to 127",
+        ),
+        ("id = \"serial1\"", "id = \"serial0\"", "two devices"),
+        ("at = 0xf_e00e_0000\n", "", "needs an address"),
+    ];
+    for (good, bad, expected) in cases {
+        let broken = text.replacen(good, bad, 1);
+        let shown = Source::parse("my.toml", &broken)
+            .and_then(|s| make(&s, &wanted(&[])))
+            .err()
+            .expect(bad)
+            .to_string();
+        assert!(
+            shown.starts_with("my.toml:") && shown.contains(expected),
+            "{shown}"
+        );
+    }
+}

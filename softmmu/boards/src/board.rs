@@ -1,0 +1,352 @@
+//! The board file: what it may say, where errors in it are, and the boards that are built in.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use toml::{Spanned, Value};
+
+/// A board.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Board {
+    /// For `-M`.
+    pub name: String,
+    /// One line.
+    pub title: String,
+    /// Instruction set: the word in `emu-system-WORD`.
+    pub isa: String,
+    /// The CPU model that it has if nobody asks for another.
+    pub cpu: String,
+    /// All models that fit; empty: all of the instruction set's.
+    #[serde(default)]
+    pub cpus: Vec<String>,
+    /// The most CPUs.
+    #[serde(default = "one")]
+    pub max_cpus: u32,
+    /// Frequency of the CPUs' time base.
+    #[serde(default)]
+    pub clock_hz: u64,
+    /// The network card of `-nic` without a model.
+    pub nic: Option<String>,
+    /// Memory.
+    pub memory: Memory,
+    /// How it starts.
+    pub boot: Boot,
+    /// Devices, those that others are connected to first.
+    #[serde(default, rename = "device")]
+    pub devices: Vec<Spanned<DeviceRow>>,
+    /// Nodes of the CPUs in the device tree.
+    pub cpu_nodes: Option<CpuNodes>,
+    /// The device tree; none: the machine has none but that of `-dtb`.
+    pub tree: Option<Spanned<toml::Table>>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Main memory.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Memory {
+    /// Size without `-m`, with a suffix.
+    pub default: String,
+    /// The most.
+    pub max: Option<String>,
+    /// Address.
+    #[serde(default)]
+    pub at: u64,
+}
+
+/// A value of a register, or of part of the start.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum StartValue {
+    /// As it is.
+    Number(u64),
+    /// `dtb`, `initrd`, `initrd-size`, `kernel`, `map-size`, `cmdline`.
+    Word(String),
+}
+
+/// How the machine starts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Boot {
+    /// Where a raw kernel goes.
+    pub raw_at: Option<u64>,
+    /// Where a raw firmware image ends or starts.
+    pub firmware_at: Option<u64>,
+    /// Where the kernel goes, as a file, if there is firmware.
+    pub payload_at: Option<u64>,
+    /// Bytes between the end of the image and the device tree.
+    #[serde(default)]
+    pub dtb_gap: u64,
+    /// Bytes between the end of the image and the initial RAM disk.
+    #[serde(default)]
+    pub initrd_gap: u64,
+    /// What the MMU has mapped at the start.
+    pub map: Option<StartMap>,
+    /// Registers at the start.
+    #[serde(default)]
+    pub regs: BTreeMap<String, StartValue>,
+}
+
+/// The mapping at the start.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum StartMap {
+    /// `image`: from 0 to the end of everything that was loaded, a power of four.
+    Word(String),
+    /// Virtual and physical address, bytes.
+    Fixed([u64; 3]),
+}
+
+/// A device of the board.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct DeviceRow {
+    /// Its name.
+    pub id: String,
+    /// Its class.
+    pub class: Spanned<String>,
+    /// Address or addresses of its registers.
+    #[serde(default)]
+    pub at: Addresses,
+    /// The device whose bus it is on.
+    pub on: Option<Spanned<String>>,
+    /// Where its interrupt outputs lead: `DEVICE:INPUT`, `cpu*:INPUT` (each to its CPU), `reset`,
+    /// `power-off`.
+    #[serde(default)]
+    pub wires: BTreeMap<Spanned<String>, Spanned<OneOrMore>>,
+    /// It is the serial port of the `n`th `-serial`.
+    pub serial: Option<u32>,
+    /// Number of its first device control register.
+    pub dcr: Option<u32>,
+    /// Its properties.
+    #[serde(default)]
+    pub props: BTreeMap<Spanned<String>, Spanned<Value>>,
+}
+
+/// Addresses.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(untagged)]
+pub enum Addresses {
+    /// None.
+    #[default]
+    None,
+    /// One.
+    One(u64),
+    /// Several, in the class's order.
+    More(Vec<u64>),
+}
+
+impl Addresses {
+    /// All of them.
+    pub fn list(&self) -> Vec<u64> {
+        match self {
+            Addresses::None => Vec::new(),
+            Addresses::One(at) => vec![*at],
+            Addresses::More(all) => all.clone(),
+        }
+    }
+}
+
+/// One word or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMore {
+    /// One.
+    One(String),
+    /// Several.
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    /// The `n`th; if there is only one, it is the 0th.
+    pub fn get(&self, n: usize) -> Option<&str> {
+        match self {
+            OneOrMore::One(word) if n == 0 || word.starts_with("cpu*") => Some(word),
+            OneOrMore::One(_) => None,
+            OneOrMore::More(words) => words.get(n).map(String::as_str),
+        }
+    }
+}
+
+/// The CPUs in the device tree.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CpuNodes {
+    /// Name of a node; `{n}` is the number.
+    pub name: String,
+    /// Address of the spin table, 32 bytes for each, where others than the first wait.
+    pub spin_table: Option<u64>,
+    /// Properties of each.
+    #[serde(default)]
+    pub props: toml::Table,
+}
+
+/// What is wrong with a board, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}{}: {text}", line.map(|l| format!(":{l}")).unwrap_or_default())]
+pub struct BoardError {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub text: String,
+}
+
+/// A board with its text, for error messages.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Name of the file.
+    pub file: String,
+    text: String,
+    /// The board.
+    pub board: Board,
+}
+
+const BUILT_IN: &[(&str, &str)] = &[
+    ("ppc/ppce500.toml", include_str!("../ppc/ppce500.toml")),
+    ("ppc/mpc8544ds.toml", include_str!("../ppc/mpc8544ds.toml")),
+];
+
+fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().iter().take(offset);
+    1 + before.filter(|b| **b == b'\n').count()
+}
+
+impl Source {
+    /// Reads a board file's text.
+    pub fn parse(file: &str, text: &str) -> Result<Source, BoardError> {
+        let board: Board = toml::from_str(text).map_err(|e| {
+            // The message may go on with what was expected, on lines of its own.
+            let message = e.message().replace('\n', "; ");
+            BoardError {
+                file: file.to_owned(),
+                line: e.span().map(|s| line_of(text, s.start)),
+                text: key_at(text, e.span()).map_or(message.clone(), |k| format!("{k}: {message}")),
+            }
+        })?;
+        let source = Source {
+            file: file.to_owned(),
+            text: text.to_owned(),
+            board,
+        };
+        source.check()?;
+        Ok(source)
+    }
+
+    /// An error at a place in the file.
+    pub fn error(&self, at: std::ops::Range<usize>, text: impl Into<String>) -> BoardError {
+        let line = Some(line_of(&self.text, at.start));
+        BoardError {
+            file: self.file.clone(),
+            line,
+            text: text.into(),
+        }
+    }
+
+    fn check(&self) -> Result<(), BoardError> {
+        let mut ids = std::collections::BTreeSet::new();
+        for row in &self.board.devices {
+            let id = &row.get_ref().id;
+            if !ids.insert(id) {
+                return Err(self.error(row.span(), format!("id: there are two devices '{id}'")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The board that `-M` names: one that is built in for this instruction set, or a file.
+    pub fn find(isa: &str, name: &str) -> Result<Source, BoardError> {
+        if name.contains('/') || name.ends_with(".toml") {
+            let path = Path::new(name);
+            let text = std::fs::read_to_string(path).map_err(|e| BoardError {
+                file: name.to_owned(),
+                line: None,
+                text: e.to_string(),
+            })?;
+            return Source::parse(name, &text);
+        }
+        let all = Source::built_in(isa)?;
+        let names: Vec<String> = all.iter().map(|s| s.board.name.clone()).collect();
+        all.into_iter()
+            .find(|s| s.board.name == name)
+            .ok_or_else(|| {
+                let hint = softmmu_opts::hint(name, names.iter().map(String::as_str));
+                let text = format!("there is no such board{hint} (-M help lists them)");
+                BoardError {
+                    file: name.to_owned(),
+                    line: None,
+                    text,
+                }
+            })
+    }
+
+    /// All built-in boards of an instruction set.
+    pub fn built_in(isa: &str) -> Result<Vec<Source>, BoardError> {
+        let all = BUILT_IN
+            .iter()
+            .map(|(file, text)| Source::parse(file, text));
+        let all: Result<Vec<Source>, BoardError> = all.collect();
+        Ok(all?.into_iter().filter(|s| s.board.isa == isa).collect())
+    }
+}
+
+/// The key on the line of an error, if the message would not show it.
+fn key_at(text: &str, span: Option<std::ops::Range<usize>>) -> Option<String> {
+    let start = span?.start;
+    let line = text.get(..start)?.rfind('\n').map_or(0, |n| n + 1);
+    let line = text.get(line..)?.lines().next()?;
+    let (key, _) = line.split_once('=')?;
+    Some(key.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_board_is_well_formed() {
+        for (file, text) in BUILT_IN {
+            let source = Source::parse(file, text).expect(file);
+            assert!(file.ends_with(&format!("{}/{}.toml", source.board.isa, source.board.name)));
+        }
+        assert!(Source::built_in("ppc").unwrap().len() >= 2);
+    }
+
+    #[test]
+    fn errors_name_file_line_and_key() {
+        let good = "name = 'x'\ntitle = 'x'\nisa = 'ppc'\ncpu = 'e500v2'\n[memory]\ndefault = '1M'\n[boot]\n";
+        assert!(Source::parse("x.toml", good).is_ok());
+        let broken = [
+            ("nmae = 'x'\n", 1, "nmae"),
+            (&good.replace("'1M'", "1"), 6, "default"),
+            (&good.replace("cpu = 'e500v2'", "cpu = "), 4, "cpu"),
+            (
+                &format!("{good}[[device]]\nid = 'a'\nclass = 'b'\nat = 'c'\n"),
+                11,
+                "at",
+            ),
+            (&format!("{good}[[device]]\nid = 'a'\n"), 8, "class"),
+            (
+                &format!("{good}[[device]]\nid = 'a'\nclass = 'b'\nirq = 1\n"),
+                11,
+                "irq",
+            ),
+        ];
+        for (text, line, key) in broken {
+            let error = Source::parse("x.toml", text).unwrap_err();
+            let shown = error.to_string();
+            assert_eq!(error.line, Some(line), "{shown}");
+            assert!(
+                shown.starts_with(&format!("x.toml:{line}: ")) && shown.contains(key),
+                "{shown}"
+            );
+        }
+        let error = Source::find("ppc", "ppce50").unwrap_err().to_string();
+        assert!(error.contains("did you mean 'ppce500'?"), "{error}");
+    }
+}

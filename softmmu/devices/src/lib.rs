@@ -1,0 +1,13 @@
+//! Devices of emulated machines, one folder for each kind. [`class::CLASSES`] lists them.
+#![forbid(unsafe_code)]
+
+pub mod class;
+pub mod i2c;
+pub mod intc;
+pub mod misc;
+pub mod net;
+pub mod pci;
+pub mod serial;
+#[cfg(test)]
+mod testing;
+pub mod virtio;

@@ -1,0 +1,61 @@
+//! Small devices: reset and power, pins, and where nothing is.
+
+mod gpio;
+mod guts;
+mod spin;
+mod unimp;
+
+use crate::class::{Class, Place};
+use softmmu_core::props::{Kind, Prop};
+
+/// Small devices.
+pub const CLASSES: &[Class] = &[
+    Class {
+        name: "mpc8544-guts",
+        aliases: &[],
+        title: "Global utilities of Freescale's e500 parts: identity and reset",
+        place: Place::System,
+        props: &[
+            Prop::new(
+                "pvr",
+                Kind::Number(u32::MAX as u64),
+                "0",
+                "processor version register",
+            ),
+            Prop::new(
+                "svr",
+                Kind::Number(u32::MAX as u64),
+                "0",
+                "system version register",
+            ),
+        ],
+        create: guts::create,
+    },
+    Class {
+        name: "mpc8xxx_gpio",
+        aliases: &["mpc8xxx-gpio"],
+        title: "Freescale's 32 pins",
+        place: Place::System,
+        props: &[],
+        create: gpio::create,
+    },
+    Class {
+        name: "e500-spin",
+        aliases: &[],
+        title: "ePAPR spin table: other CPUs wait here until they are started",
+        place: Place::System,
+        props: &[],
+        create: spin::create,
+    },
+    Class {
+        name: "unimplemented-device",
+        aliases: &[],
+        title: "Reads 0, ignores writes, and tells -d unimp",
+        place: Place::System,
+        props: &[
+            Prop::new("size", Kind::Size, "4k", "bytes"),
+            Prop::new("name", Kind::Text, "unimplemented-device", "for the log"),
+        ],
+        create: unimp::create,
+    },
+];

@@ -1,0 +1,398 @@
+//! A virtual CPU in system mode: finding blocks by physical page, exceptions and interrupts, and what the ISA's system level
+//! asks of it. Memory accesses are in `sysmem`.
+
+use crate::block::TransBlock;
+use crate::env::kind;
+use crate::exit::Event;
+use crate::softtlb::{SoftTlb, Walks};
+use crate::source::Guarded;
+use crate::translate::Failed;
+use crate::vcpu::{Cpu, Next};
+use crate::{Engine, Exit};
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tcg_ir::Block;
+use tcg_mem::{Access, FaultKind, GuestVa, MemFault, PhysPage};
+use tcg_target::system::BUS_ERROR;
+use tcg_target::{
+    BlockLimits, CpuHost, CpuSocket, Outcome, SysCpu, SysFault, System, TranslateCtx,
+};
+
+/// What a virtual CPU of a machine has besides that of user mode.
+pub(crate) struct Sys {
+    pub system: &'static dyn System,
+    pub socket: Arc<dyn CpuSocket>,
+    pub tlb: Arc<SoftTlb>,
+    pub walks: Walks,
+    /// The last failed access, until it is delivered.
+    pub fault: Cell<Option<SysFault>>,
+    /// Why the CPU leaves.
+    event: Cell<Option<Event>>,
+    message: RefCell<String>,
+    /// The map of physical memory that the TLBs are from.
+    pub bus_generation: Cell<u64>,
+    /// The other CPUs have to flush their TLBs before this one goes on.
+    flush_others: Cell<bool>,
+    /// Bits of hashed numbers of pages that the jump cache or the paired returns may lead to.
+    jumped_to: Cell<[u64; 8]>,
+}
+
+impl Sys {
+    pub(crate) fn new(
+        engine: &Engine,
+        system: &'static dyn System,
+        socket: Arc<dyn CpuSocket>,
+        tlbs: usize,
+    ) -> Sys {
+        let tlb = Arc::new(SoftTlb::new(tlbs));
+        if let Some(machine) = &engine.machine {
+            machine.tlbs.lock().push(Arc::clone(&tlb));
+        }
+        Sys {
+            system,
+            bus_generation: Cell::new(socket.bus().generation()),
+            socket,
+            tlb,
+            walks: Walks::new(),
+            fault: Cell::new(None),
+            event: Cell::new(None),
+            message: RefCell::default(),
+            flush_others: Cell::new(false),
+            jumped_to: Cell::new([0; 8]),
+        }
+    }
+
+    /// The jump cache or a paired return may lead to this address.
+    pub(crate) fn note_jump(&self, pc: u64) {
+        let (word, bit) = jump_bit(pc);
+        let mut bits = self.jumped_to.get();
+        bits[word] |= bit;
+        self.jumped_to.set(bits);
+    }
+}
+
+fn jump_bit(pc: u64) -> (usize, u64) {
+    let n = (pc >> 12) as usize % 512;
+    (n / 64, 1 << (n % 64))
+}
+
+impl Cpu {
+    /// Lets the system level work on the CPU.
+    pub(crate) fn with_system<R>(
+        &self,
+        sys: &Sys,
+        f: impl FnOnce(&dyn System, &mut SysCpu<'_>) -> R,
+    ) -> R {
+        self.take_fp_flags();
+        let h = self.env.header();
+        // SAFETY: the header is live, and nobody else uses these fields during the call.
+        let (pc, mode, fp_flags) = unsafe { (&mut (*h).pc, &mut (*h).mode, &mut (*h).fp_flags) };
+        let mut cpu = SysCpu {
+            state: self.state(),
+            pc,
+            mode,
+            fp_flags,
+            host: self,
+        };
+        f(sys.system, &mut cpu)
+    }
+
+    /// The same with something that may change everything; false if the CPU does not go on, which is noted.
+    fn deliver(&self, sys: &Sys, f: impl FnOnce(&dyn System, &mut SysCpu<'_>) -> Outcome) -> bool {
+        let outcome = self.with_system(sys, f);
+        self.update_mode();
+        let event = match outcome {
+            Outcome::Go => return true,
+            Outcome::Halt => Event::Halt,
+            Outcome::Reset => Event::Reset,
+            Outcome::Shutdown => Event::Shutdown,
+            Outcome::Stuck(message) => {
+                sys.message.replace(message);
+                Event::Stuck
+            }
+        };
+        sys.event.set(Some(event));
+        self.set_exit_kind(kind::MACHINE);
+        false
+    }
+
+    /// Enters the exception of a failed access. False as for `deliver`.
+    pub(crate) fn deliver_fault(&self, sys: &Sys, fault: &SysFault) -> bool {
+        self.count(|s| &s.exits_fault);
+        self.deliver(sys, |system, cpu| match fault.code {
+            BUS_ERROR => system.bus_error(cpu, fault.va, fault.info, fault.access),
+            _ => system.fault(cpu, fault),
+        })
+    }
+
+    /// Enters the exception of an access that is not aligned.
+    fn deliver_alignment(&self, sys: &Sys, fault: &MemFault) -> bool {
+        self.count(|s| &s.exits_fault);
+        self.deliver(sys, |system, cpu| {
+            system.alignment(cpu, fault.va.0, fault.access)
+        })
+    }
+
+    /// Enters the most urgent interrupt, if any; false if the CPU then waits.
+    pub(crate) fn take_interrupts(&self, sys: &Sys) -> bool {
+        if self.with_system(sys, |system, cpu| system.interrupt(cpu)) {
+            self.count(|s| &s.exits_interrupt);
+            self.update_mode();
+            return true;
+        }
+        if !sys.system.is_halted(self.state()) {
+            return true;
+        }
+        sys.event.set(Some(Event::Halt));
+        self.set_exit_kind(kind::MACHINE);
+        false
+    }
+
+    /// What the loop does after an exit of guest code in system mode.
+    pub(crate) fn after_system_exit(&self, sys: &Sys, exit: Exit) -> Next {
+        let goes_on = match exit {
+            Exit::Trap { code, info } => {
+                self.count(|s| &s.exits_trap);
+                self.deliver(sys, |system, cpu| system.trap(cpu, code, info))
+            }
+            Exit::Fault(fault) => match sys.fault.take() {
+                Some(f) => self.deliver_fault(sys, &f),
+                None if fault.kind == FaultKind::Alignment => self.deliver_alignment(sys, &fault),
+                None => {
+                    let f = SysFault {
+                        code: BUS_ERROR,
+                        info: fault.va.0,
+                        va: fault.va.0,
+                        access: fault.access,
+                    };
+                    self.deliver_fault(sys, &f)
+                }
+            },
+            other => return Next::Leave(other),
+        };
+        match goes_on {
+            true => Next::Again,
+            false => self.event_exit(sys),
+        }
+    }
+
+    /// The exit for the event that was noted.
+    pub(crate) fn event_exit(&self, sys: &Sys) -> Next {
+        match sys.event.take() {
+            Some(event) => Next::Leave(Exit::Machine(event)),
+            None => Next::Again,
+        }
+    }
+
+    /// Why the CPU is stuck.
+    pub(crate) fn message(&self) -> String {
+        self.sys
+            .as_ref()
+            .map_or_else(String::new, |s| s.message.borrow().clone())
+    }
+
+    /// The block for an address.
+    pub(crate) fn find_in_page(
+        &self,
+        sys: &Sys,
+        pc: u64,
+        mode: u32,
+    ) -> Result<&TransBlock, Failed> {
+        let mmu = sys.system.mmu_index(mode, true);
+        let page = self
+            .walk(sys, pc, Access::Exec, mmu)
+            .map_err(Failed::Refused)?;
+        let PhysPage::Ram { host, .. } = page.place else {
+            return Err(match page.place {
+                PhysPage::None => {
+                    Failed::Refused(bus_error(pc, page.pa | pc & 0xfff, Access::Exec))
+                }
+                _ => Failed::Alone,
+            });
+        };
+        sys.note_jump(pc);
+        self.find_at(pc, mode, Guarded::Page(host))
+    }
+
+    /// One instruction in IR, from wherever it is.
+    pub(crate) fn one_insn_anywhere(&self, sys: &Sys) -> Result<Block, MemFault> {
+        let (pc, mode) = (self.pc(), self.mode());
+        let mmu = sys.system.mmu_index(mode, true);
+        let mut fetch = |va: GuestVa, buf: &mut [u8]| {
+            let room = (4096 - va.0 % 4096) as usize;
+            let n = buf.len().min(room);
+            let part = &mut buf[..n];
+            match self.read_page(sys, va.0, part, Access::Exec, mmu) {
+                Ok(()) => Ok(n),
+                Err(fault) => {
+                    sys.fault.set(Some(fault));
+                    Err(MemFault {
+                        va,
+                        access: Access::Exec,
+                        kind: FaultKind::Unmapped,
+                    })
+                }
+            }
+        };
+        let mut ctx = TranslateCtx {
+            fetch: &mut fetch,
+            limits: BlockLimits::full(1),
+            parallel: self.engine.is_parallel(),
+        };
+        let made = self.engine.isa.translate(pc, mode, &mut ctx);
+        if made.is_ok() {
+            // Of something that was only looked at.
+            sys.fault.set(None);
+        }
+        made
+    }
+
+    /// Everything that was cached of address translation is out of date.
+    pub(crate) fn flush_all(&self, sys: &Sys) {
+        self.count(|s| &s.tlb_flushes);
+        sys.tlb.flush();
+        sys.walks.flush();
+        self.forget_jumps(sys);
+    }
+
+    fn forget_jumps(&self, sys: &Sys) {
+        if sys.jumped_to.replace([0; 8]) != [0; 8] {
+            self.env.clear_jump_cache();
+        }
+        self.drop_returns();
+        self.look_up_soon();
+    }
+
+    /// Links inside of the current page are left at the next check.
+    fn look_up_soon(&self) {
+        self.env
+            .interrupt()
+            .fetch_or(crate::safepoint::ENGINE_ASKS, Ordering::Relaxed);
+    }
+
+    fn flush_page(&self, sys: &Sys, va: u64) {
+        if !sys.walks.flush_page(va) {
+            return self.flush_all(sys);
+        }
+        self.count(|s| &s.tlb_page_flushes);
+        sys.tlb.flush_page(va);
+        let (word, bit) = jump_bit(va);
+        if sys.jumped_to.get()[word] & bit != 0 {
+            self.forget_jumps(sys);
+        }
+    }
+
+    /// Follows a change of the map of physical memory.
+    pub(crate) fn check_bus(&self, sys: &Sys) {
+        let now = sys.socket.bus().generation();
+        if sys.bus_generation.replace(now) != now {
+            self.flush_all(sys);
+            self.flush_others(sys);
+        }
+    }
+
+    fn flush_others(&self, sys: &Sys) {
+        sys.flush_others.set(true);
+        self.look_up_soon();
+    }
+
+    /// Before guest code is entered: what others have asked for, and what others are to do. The CPU is not running.
+    pub(crate) fn synchronise(&self, sys: &Sys) {
+        if sys.flush_others.take()
+            && let Some(machine) = &self.engine.machine
+        {
+            self.engine.safepoint.stop_others(|| {
+                for tlb in machine.tlbs.lock().iter() {
+                    if !Arc::ptr_eq(tlb, &sys.tlb) {
+                        tlb.stale.store(true, Ordering::Release);
+                    }
+                }
+            });
+        }
+        if sys.tlb.stale.swap(false, Ordering::AcqRel) {
+            self.flush_all(sys);
+        }
+    }
+}
+
+/// The failed access of a bus error.
+pub(crate) fn bus_error(va: u64, pa: u64, access: Access) -> SysFault {
+    SysFault {
+        code: BUS_ERROR,
+        info: pa,
+        va,
+        access,
+    }
+}
+
+impl CpuHost for Cpu {
+    fn socket(&self) -> &dyn CpuSocket {
+        match &self.sys {
+            Some(sys) => &*sys.socket,
+            None => unreachable!("a machine's socket in user mode"),
+        }
+    }
+
+    fn flush_tlb(&self) {
+        if let Some(sys) = &self.sys {
+            self.flush_all(sys);
+        }
+    }
+
+    fn flush_tlb_page(&self, va: u64) {
+        if let Some(sys) = &self.sys {
+            self.flush_page(sys, va);
+        }
+    }
+
+    fn flush_tlb_others(&self) {
+        if let Some(sys) = &self.sys {
+            self.flush_others(sys);
+        }
+    }
+
+    fn read_virt(&self, va: u64, size: u32, big: bool, mmu_index: u8) -> Result<u64, SysFault> {
+        let sys = self.sys_or_panic();
+        let n = size.clamp(1, 8) as usize;
+        let mut bytes = [0; 8];
+        self.load_bytes(sys, va, &mut bytes[..n], mmu_index)?;
+        if big {
+            bytes[..n].reverse();
+        }
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn write_virt(
+        &self,
+        va: u64,
+        size: u32,
+        big: bool,
+        value: u64,
+        mmu_index: u8,
+    ) -> Result<(), SysFault> {
+        let sys = self.sys_or_panic();
+        let n = size.clamp(1, 8) as usize;
+        let mut bytes = value.to_le_bytes();
+        if big {
+            bytes[..n].reverse();
+        }
+        self.store_bytes(sys, va, &bytes[..n], mmu_index)
+    }
+
+    fn raise(&self, fault: SysFault) {
+        if let Some(sys) = &self.sys {
+            sys.fault.set(Some(fault));
+            self.set_exit_kind(kind::FAULT);
+        }
+    }
+}
+
+impl Cpu {
+    fn sys_or_panic(&self) -> &Sys {
+        match &self.sys {
+            Some(sys) => sys,
+            None => unreachable!("a machine's memory in user mode"),
+        }
+    }
+}
