@@ -94,6 +94,14 @@ pub fn run(words: &[OsString]) -> Result<ExitCode, Failure> {
         Failure::program(format!("run: {text}"), 126)
     };
     let entered = rootfs::enter(&plan).map_err(fail)?;
+    if entered.single_id {
+        let user = &entered.user;
+        options.ids = Some(linux_user::Ids {
+            uid: [user.uid; 3],
+            gid: [user.gid; 3],
+            groups: user.groups.clone(),
+        });
+    }
     let words: Vec<OsString> = m
         .get_many("COMMAND")
         .into_iter()

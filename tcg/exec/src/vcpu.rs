@@ -14,6 +14,7 @@ use crate::sys::Sys;
 use crate::translate::Failed;
 use crate::{Exit, asm, fault, fpflags};
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -499,11 +500,8 @@ pub struct Vcpu {
 unsafe impl Send for Vcpu {}
 
 impl Vcpu {
-    /// A virtual CPU in the ISA's reset state, its program counter 0.
-    ///
-    /// # Panics
-    /// If the host has no memory for it.
-    pub fn new(engine: Arc<Engine>) -> Vcpu {
+    /// A virtual CPU in the ISA's reset state, its program counter 0. It fails if the host has no memory for it.
+    pub fn new(engine: Arc<Engine>) -> io::Result<Vcpu> {
         Vcpu::make(engine, None)
     }
 
@@ -514,18 +512,17 @@ impl Vcpu {
     /// If the host has no memory for it, or the engine is one of user mode.
     pub fn new_system(engine: Arc<Engine>, socket: Arc<dyn CpuSocket>) -> Vcpu {
         assert!(engine.machine.is_some(), "an engine of user mode");
-        let mut cpu = Vcpu::make(engine, Some(socket));
+        let mut cpu = match Vcpu::make(engine, Some(socket)) {
+            Ok(cpu) => cpu,
+            Err(e) => panic!("no memory for a virtual CPU: {e}"),
+        };
         cpu.reset();
         cpu
     }
 
-    fn make(engine: Arc<Engine>, socket: Option<Arc<dyn CpuSocket>>) -> Vcpu {
-        let made = Env::new(engine.isa.state_bytes(), socket.is_some())
-            .and_then(|e| Ok((e, ReturnStack::new(engine.cfg.return_stack_bytes)?)));
-        let (env, returns) = match made {
-            Ok(made) => made,
-            Err(e) => panic!("no memory for a virtual CPU: {e}"),
-        };
+    fn make(engine: Arc<Engine>, socket: Option<Arc<dyn CpuSocket>>) -> io::Result<Vcpu> {
+        let env = Env::new(engine.isa.state_bytes(), socket.is_some())?;
+        let returns = ReturnStack::new(engine.cfg.return_stack_bytes)?;
         returns.set_sentinel(engine.sentinel_trampoline());
         let seat = engine.safepoint.add(env.interrupt());
         let sys = match (&engine.machine, socket) {
@@ -566,7 +563,7 @@ impl Vcpu {
         cpu.engine.isa.reset(cpu.state());
         let mode = cpu.engine.isa.mode(cpu.state(), 0);
         cpu.set_mode(mode);
-        Vcpu { cpu }
+        Ok(Vcpu { cpu })
     }
 
     /// The machine resets the CPU.
@@ -613,13 +610,13 @@ impl Vcpu {
     }
 
     /// A copy of all guest registers on the same engine, for a new thread.
-    pub fn fork_state(&self) -> Vcpu {
-        let new = Vcpu::new(Arc::clone(&self.cpu.engine));
+    pub fn fork_state(&self) -> io::Result<Vcpu> {
+        let new = Vcpu::new(Arc::clone(&self.cpu.engine))?;
         new.cpu.state().copy_from_slice(self.cpu.state());
         new.cpu.set_pc(self.cpu.pc());
         new.cpu.set_mode(self.cpu.mode());
         new.cpu.set_fp_flags(self.cpu.take_fp_flags());
-        new
+        Ok(new)
     }
 
     /// The engine.

@@ -380,6 +380,7 @@ fn e500_timers_raise_and_reload() {
 #[test]
 fn e500_clock_stands_still_without_tben() {
     let mut m = Machine::new("e500v2");
+    m.set(num::HID0, 0);
     m.at(1000);
     assert_eq!(spr::read(&mut m.state, &m.host, 268), 0);
     m.set(num::HID0, spr::HID0_TBEN);
