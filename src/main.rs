@@ -33,6 +33,9 @@ fn dispatch(words: &[OsString]) -> (Call, usize) {
     {
         return (Call::User(Some(guest.name)), 1);
     }
+    if own == Some("emu-img") {
+        return (Call::Command("img"), 1);
+    }
     let first = words.get(1).and_then(|w| w.to_str()).unwrap_or("");
     if let Some(guest) = Guest::named(first) {
         return (Call::User(Some(guest.name)), 2);
@@ -45,7 +48,11 @@ fn dispatch(words: &[OsString]) -> (Call, usize) {
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let (call, used) = dispatch(&words);
+    let (call, used) = match dispatch(&words) {
+        // The kernel names the program behind our own name, whatever it is called.
+        (_, 2) if linux_user::binfmt_start().is_some() => (Call::User(None), 1),
+        other => other,
+    };
     let rest = words.get(used..).unwrap_or_default();
     let outcome = match call {
         Call::User(guest) => run_user(guest.and_then(Guest::named), rest),
@@ -60,6 +67,9 @@ fn main() -> ExitCode {
 fn run_command(name: &str, rest: &[OsString]) -> Result<ExitCode, Failure> {
     if name == "binfmt" {
         return cli::binfmt::run(rest);
+    }
+    if name == "img" {
+        return cli::img::run(rest);
     }
     if name == "run" {
         return cli::rootfs::run(rest);
@@ -157,6 +167,8 @@ mod tests {
     fn then_the_first_argument() {
         assert_eq!(call("emu arm -L /x p"), (Call::User(Some("arm")), 2));
         assert_eq!(call("emu links /tmp"), (Call::Command("links"), 2));
+        assert_eq!(call("emu-img info x"), (Call::Command("img"), 1));
+        assert_eq!(call("emu img info x"), (Call::Command("img"), 2));
         assert_eq!(call("emu ./arm"), (Call::User(None), 1));
         assert_eq!(call("emu -strace arm"), (Call::User(None), 1));
         assert_eq!(call("other-name arm"), (Call::User(Some("arm")), 2));
