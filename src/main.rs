@@ -33,6 +33,9 @@ fn dispatch(words: &[OsString]) -> (Call, usize) {
     {
         return (Call::User(Some(guest.name)), 1);
     }
+    if own == Some("emu-img") {
+        return (Call::Command("img"), 1);
+    }
     let first = words.get(1).and_then(|w| w.to_str()).unwrap_or("");
     if let Some(guest) = Guest::named(first) {
         return (Call::User(Some(guest.name)), 2);
@@ -64,6 +67,9 @@ fn main() -> ExitCode {
 fn run_command(name: &str, rest: &[OsString]) -> Result<ExitCode, Failure> {
     if name == "binfmt" {
         return cli::binfmt::run(rest);
+    }
+    if name == "img" {
+        return cli::img::run(rest);
     }
     if name == "run" {
         return cli::rootfs::run(rest);
@@ -161,6 +167,8 @@ mod tests {
     fn then_the_first_argument() {
         assert_eq!(call("emu arm -L /x p"), (Call::User(Some("arm")), 2));
         assert_eq!(call("emu links /tmp"), (Call::Command("links"), 2));
+        assert_eq!(call("emu-img info x"), (Call::Command("img"), 1));
+        assert_eq!(call("emu img info x"), (Call::Command("img"), 2));
         assert_eq!(call("emu ./arm"), (Call::User(None), 1));
         assert_eq!(call("emu -strace arm"), (Call::User(None), 1));
         assert_eq!(call("other-name arm"), (Call::User(Some("arm")), 2));

@@ -22,6 +22,11 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
         "register guests with the kernel (install, remove, status, print, doctor)",
     ),
     (
+        "img",
+        "COMMAND",
+        "disk images, as emu-img (create, info, convert, resize, check, map)",
+    ),
+    (
         "completions",
         "SHELL",
         "print completions for bash, zsh, fish, elvish or powershell",

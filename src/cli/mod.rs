@@ -5,6 +5,7 @@ pub mod binfmt;
 pub mod describe;
 pub mod detect;
 pub mod help;
+pub mod img;
 pub mod links;
 pub mod log_items;
 pub mod nearest;

@@ -139,15 +139,42 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     row("softmmu-hostio", &[], &[]),
+    row("softmmu-block", &["softmmu-core", "softmmu-opts"], &[]),
+    row(
+        "softmmu-net",
+        &["softmmu-core", "softmmu-opts", "softmmu-hostio"],
+        &[],
+    ),
     row(
         "softmmu-chardev",
         &["softmmu-core", "softmmu-opts", "softmmu-hostio"],
         &[],
     ),
+    row(
+        "softmmu-monitor",
+        &[
+            "softmmu-core",
+            "softmmu-opts",
+            "softmmu-chardev",
+            "softmmu-block",
+            "softmmu-net",
+        ],
+        &[],
+    ),
     // Entering a foreign root: namespaces and mounts of the host.
     row("rootfs", &[], &[]),
     // The executable: front ends only.
-    row("emu", &["binfmt", "linux-user", "rootfs"], &[]),
+    row(
+        "emu",
+        &[
+            "binfmt",
+            "linux-user",
+            "rootfs",
+            "softmmu-block",
+            "softmmu-opts",
+        ],
+        &[],
+    ),
     // Tests that make programs out of decode tables.
     row(
         "emu-diff",
