@@ -52,6 +52,8 @@ pub fn run(guest: &Guest, parsed: Parsed, program_fd: Option<i32>) -> Result<Exi
         test: options.test,
         reexec,
         exec_fd: options.exec_fd,
+        limits: options.limits.clone(),
+        ids: options.ids.clone(),
     };
     match linux_user::run(&cfg) {
         Err(e) => Err(Failure::program(e.what, e.status)),
@@ -79,6 +81,9 @@ fn child_options(guest: &Guest, options: &UserOptions) -> Vec<OsString> {
     }
     if options.strace {
         flag("-strace", None);
+        if let Some(file) = &options.log_file {
+            flag("-D", Some(file.clone().into()));
+        }
     }
     let flags = [
         (options.one_insn_per_tb, "-one-insn-per-tb"),

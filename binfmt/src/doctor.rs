@@ -41,7 +41,7 @@ const MAX_SCRIPTS: usize = 5;
 /// Symbolic links on the way to one file. [Linux include/linux/namei.h]
 const MAX_LINKS: usize = 40;
 /// e_machine of what the host runs itself: i386 and x86-64.
-const NATIVE: [u16; 2] = [3, 62];
+pub const NATIVE: [u16; 2] = [3, 62];
 /// Bits of a mode: set-user-id and set-group-id.
 const SET_ID: u32 = 0o6000;
 

@@ -115,6 +115,15 @@ impl Kernel {
         }
     }
 
+    /// Mounts the one of the process's user namespace, over whatever is mounted.
+    pub fn mount_new(&self) -> Result<(), KernelError> {
+        let none: Option<&str> = None;
+        let flags = nix::mount::MsFlags::empty();
+        let kind = Some("binfmt_misc");
+        nix::mount::mount(kind, &self.dir, kind, flags, none)
+            .map_err(|e| KernelError::Mount(self.dir.clone(), e))
+    }
+
     /// The switch for all entries.
     pub fn is_enabled(&self) -> bool {
         fs::read_to_string(self.dir.join("status")).is_ok_and(|s| s.trim() == "enabled")

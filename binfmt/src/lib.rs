@@ -12,7 +12,7 @@ mod magic;
 mod persist;
 mod script;
 
-pub use doctor::{Finding, Verdict, examine};
+pub use doctor::{Finding, NATIVE, Verdict, examine};
 pub use entry::{Entry, Flags, FlagsError};
 pub use kernel::{Change, Kernel, KernelError, Registered};
 pub use magic::{Guest, Magic};

@@ -163,7 +163,7 @@ fn swap_bits(flags: u32, map: impl Iterator<Item = (u32, u32)> + Clone) -> u32 {
         .fold(flags & !moved, |f, (_, to)| f | to)
 }
 
-/// Largest structure that goes through a [`Writer`] or [`Reader`].
+/// Largest structure that is read at once, and what a [`Writer`] holds before it has to allocate.
 pub const MAX_STRUCT: usize = 1024;
 
 /// Reads members of a structure from a copy of guest memory.
@@ -209,6 +209,8 @@ impl<'a> Reader<'a> {
 pub struct Writer {
     abi: Abi,
     data: [u8; MAX_STRUCT],
+    /// Takes the place of `data` when that is too small.
+    long: Vec<u8>,
     at: usize,
 }
 
@@ -218,6 +220,7 @@ impl Writer {
         Writer {
             abi,
             data: [0; MAX_STRUCT],
+            long: Vec::new(),
             at: 0,
         }
     }
@@ -229,7 +232,19 @@ impl Writer {
 
     /// Pads to a multiple of `to`.
     pub fn align(&mut self, to: usize) {
-        self.at = self.at.next_multiple_of(to.max(1));
+        let end = self.at.next_multiple_of(to.max(1));
+        self.make_room(end);
+        self.at = end;
+    }
+
+    /// The buffer has at least `end` bytes from now on.
+    fn make_room(&mut self, end: usize) {
+        if end > self.data.len().max(self.long.len()) {
+            if self.long.is_empty() {
+                self.long.extend_from_slice(&self.data);
+            }
+            self.long.resize(end.next_power_of_two(), 0);
+        }
     }
 
     /// An unsigned integer of `size` bytes, without alignment.
@@ -245,15 +260,25 @@ impl Writer {
 
     /// Bytes as they are.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        if let Some(to) = self.data.get_mut(self.at..self.at + bytes.len()) {
+        let end = self.at + bytes.len();
+        self.make_room(end);
+        let all: &mut [u8] = match self.long.is_empty() {
+            true => &mut self.data,
+            false => &mut self.long,
+        };
+        if let Some(to) = all.get_mut(self.at..end) {
             to.copy_from_slice(bytes);
         }
-        self.at += bytes.len();
+        self.at = end;
     }
 
     /// What was written so far.
     pub fn done(&self) -> &[u8] {
-        self.data.get(..self.at).unwrap_or(&self.data)
+        let all: &[u8] = match self.long.is_empty() {
+            true => &self.data,
+            false => &self.long,
+        };
+        all.get(..self.at).unwrap_or(all)
     }
 }
 

@@ -72,6 +72,10 @@ pub struct RunConfig {
     pub reexec: Vec<OsString>,
     /// Inherited descriptor of the emulator's own executable (hidden option `-exec-fd`), for chroots without /proc.
     pub exec_fd: Option<i32>,
+    /// Ids of a guest for which owners are remembered (hidden option `-ids`).
+    pub ids: Option<crate::owners::Ids>,
+    /// Limits that the program which executed this one had (hidden option `-limits`): resource, soft and hard limit.
+    pub limits: Vec<(i32, [u64; 2])>,
 }
 
 /// `-test`: what only tests ask for.

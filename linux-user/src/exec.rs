@@ -136,8 +136,15 @@ pub fn execute(t: &mut Task, mut r: Request) -> Errno {
     for _ in 0..MAX_SCRIPTS {
         match classify(&r.host_path) {
             Err(e) => return e,
-            Ok(Kind::Host) => return sys::execve(&r.host_path, &r.argv, &r.envp),
-            Ok(Kind::Guest(port)) => return reexecute(t, port, &r),
+            Ok(Kind::Host) => {
+                return replace(t, |t| {
+                    let before = crate::limits::pass_on(t);
+                    let error = sys::execve(&r.host_path, &r.argv, &r.envp);
+                    crate::limits::take_back(&before);
+                    error
+                });
+            }
+            Ok(Kind::Guest(port)) => return replace(t, |t| reexecute(t, port, &r)),
             Ok(Kind::Script(interpreter, arg)) => {
                 let Ok(path) = CString::new(interpreter) else {
                     return Errno::ENOEXEC;
@@ -159,6 +166,16 @@ pub fn execute(t: &mut Task, mut r: Request) -> Errno {
     Errno::ELOOP
 }
 
+/// Executes with the signal settings that the next program is to inherit; comes back only with an error.
+fn replace(t: &mut Task, exec: impl FnOnce(&mut Task) -> Errno) -> Errno {
+    if let Err(e) = crate::signal::prepare_exec(t) {
+        return e;
+    }
+    let error = exec(t);
+    crate::signal::exec_failed(t);
+    error
+}
+
 /// Runs the emulator again with the options of this run.
 fn reexecute(t: &mut Task, port: &dyn GuestPort, r: &Request) -> Errno {
     let mut argv: Vec<CString> = Vec::with_capacity(r.argv.len() + 16);
@@ -172,6 +189,14 @@ fn reexecute(t: &mut Task, port: &dyn GuestPort, r: &Request) -> Errno {
     }
     push(b"-exec-fd");
     push(sys::exec_fd().to_string().as_bytes());
+    if let Some(ids) = &t.ids {
+        push(b"-ids");
+        push(ids.text().as_bytes());
+    }
+    if let Some(limits) = crate::limits::text(t) {
+        push(b"-limits");
+        push(limits.as_bytes());
+    }
     push(b"-0");
     push(r.argv.first().map_or(b"", |a| a.as_bytes()));
     push(r.host_path.as_bytes());

@@ -10,9 +10,11 @@ pub mod guest;
 pub mod guests;
 pub mod ioctl;
 mod layout;
+mod limits;
 mod load;
 mod log;
 mod names;
+mod owners;
 pub mod proc;
 mod process;
 mod run;
@@ -28,6 +30,8 @@ pub mod vdso;
 
 pub use config::{GuestId, RunConfig};
 pub use exec::follow_scripts;
+pub use limits::parse as parse_limits;
+pub use owners::Ids;
 pub use sys::{BinfmtStart, binfmt_start};
 
 /// Why a program did not start: one line for the user and the exit status that a shell expects.

@@ -150,13 +150,19 @@ fn map_image(
 
 /// The stack's size: -s, or the soft limit, within reason for the guest's address space.
 fn stack_size(cfg: &RunConfig) -> u64 {
-    const DEFAULT: u64 = 8 << 20;
+    /// What `ulimit -s unlimited` gives: far more than programs use, and no memory until they do.
+    const UNLIMITED: u64 = 1 << 30;
     let most: u64 = if cfg.guest.class == 64 {
         64 << 30
     } else {
         256 << 20
     };
-    let limit = crate::sys::stack_limit().unwrap_or(DEFAULT);
+    let kept = cfg.limits.iter().find(|l| l.0 as u32 == libc::RLIMIT_STACK);
+    let limit = match kept {
+        Some((_, [soft, _])) => Some(*soft).filter(|s| *s != u64::MAX),
+        None => crate::sys::stack_limit(),
+    };
+    let limit = limit.unwrap_or(UNLIMITED);
     cfg.stack_size
         .unwrap_or(limit)
         .clamp(128 << 10, most)
@@ -258,15 +264,20 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
         .map(os_bytes)
         .collect();
     let envp = environment(cfg);
+    for (resource, limits) in &cfg.limits {
+        process.inherit_limit(*resource, *limits);
+    }
     process.cmdline = with_nuls(&argv);
     process.environ = with_nuls(&envp);
-    let vcpu = Vcpu::new(engine);
+    let vcpu =
+        Vcpu::new(engine).map_err(|e| fail(format!("no memory for a virtual CPU: {e}"), 1))?;
     let mut t = Task::leader(
         port,
         port.abi(cfg.guest.big_endian),
         Arc::new(process),
         vcpu,
     );
+    t.ids = cfg.ids.clone();
     let mut random = [0; 16];
     crate::sys::random(cfg.seed, &mut random);
     let execfn = cfg.program.as_os_str().as_bytes();
@@ -297,7 +308,10 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let bad_entry = |_| fail(format!("{}: bad entry point", cfg.program.display()), 126);
     port.start(&mut t, &facts).map_err(bad_entry)?;
     let _ = t.process.stack.set(built);
-    if cfg.log_file.is_some() && !cfg.log.is_empty() {
+    let published = crate::proc::subject::publish(&t, (main.start.0, main.end.0));
+    let known = std::sync::atomic::Ordering::Relaxed;
+    t.process.published.store(published, known);
+    if cfg.log_file.is_some() && (cfg.strace || !cfg.log.is_empty()) {
         let _ = t.process.log.set(Arc::new(crate::log::open(cfg)?));
     }
     if cfg.stats {

@@ -59,11 +59,7 @@ pub fn clone(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
         return thread(t, a);
     }
     if f & VM != 0 && f & VFORK == 0 {
-        // UNIMPL: a process that shares memory and runs on beside its parent.
-        t.unimplemented(format_args!(
-            "clone with CLONE_VM but neither CLONE_THREAD nor CLONE_VFORK"
-        ));
-        return Err(Errno::EINVAL);
+        return beside(t, a);
     }
     if f & VM != 0 {
         return vfork(t, a);
@@ -104,9 +100,10 @@ fn tid_bytes(t: &Task, tid: u64) -> [u8; 4] {
 fn thread(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     t.process.engine.set_parallel();
     t.process.space.set_threads();
-    let mut child = t.sibling(Arc::clone(&t.process));
+    let mut child = t.sibling(Arc::clone(&t.process))?;
     child_registers(&mut child, &a);
     child.is_leader = false;
+    let handlers = sys::HandlerStack::new()?;
     let (report, tid) = mpsc::channel();
     // The child starts with all signals blocked, until it knows who it is.
     let mask = sys::block_all_signals();
@@ -121,11 +118,11 @@ fn thread(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
             if a.flags & PARENT_SETTID != 0 {
                 store_tid(&child, a.parent_tid, tid);
             }
-            sys::enter_thread();
+            let _stack = handlers.enter();
             let _ = report.send(tid);
             drop(report);
             sys::restore_signals(&mask);
-            crate::run::thread_main(child);
+            crate::run::thread_main(&mut child);
         });
     let result = match spawned {
         Ok(_) => tid.recv().map_err(|_| Errno::EAGAIN),
@@ -152,6 +149,7 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     let dirs = process.dirs.hold();
     let limits = process.limits.lock().unwrap_or_else(|e| e.into_inner());
     let segments = crate::syscall::hold_segments();
+    let contexts = crate::syscall::hold_contexts();
     process.engine.before_fork();
     let space = process.space.hold();
     let result = sys::fork(passed, &mut pidfd);
@@ -160,7 +158,7 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
         Ok(0) => process.engine.after_fork_child(),
         _ => process.engine.after_fork_parent(),
     }
-    drop((segments, limits, dirs, actions));
+    drop((contexts, segments, limits, dirs, actions));
     match result? {
         0 => {
             t.tid = sys::gettid() as u32;
@@ -170,6 +168,8 @@ fn fork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
             }
             t.counters = process.stats.get().map(|s| s.forked_child());
             process.engine.forked_child();
+            process.space.settle_after_fork();
+            crate::syscall::forget_contexts();
             child_registers(t, &a);
             if a.flags & CHILD_SETTID != 0 {
                 store_tid(t, a.child_tid, sys::gettid());
@@ -199,20 +199,72 @@ fn parent_stores(t: &Task, a: &CloneArgs, pid: u64, mut pidfd: i32) {
 /// A child that shares the memory while this thread waits for its execve or exit. It is a real shared-memory
 /// child: posix_spawn reports a failed execve through memory.
 fn vfork(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
-    let mut child = t.sibling(Arc::new(t.process.for_vfork()));
+    let mut child = t.sibling(Arc::new(t.process.for_vfork()))?;
+    // The alternate stack stays, too, until the child is on its own. [Linux kernel/fork.c]
+    child.signals = t.signals.for_child(false);
     child_registers(&mut child, &a);
     child.is_leader = true;
     let passed = a.flags & PASSED_ON | VM | VFORK | u64::from(a.exit_signal);
     let parked = crate::signal::park();
     let mask = parked.mask();
-    let pid = sys::vfork(passed, move || {
-        crate::signal::enter_vfork_child(&child, mask);
-        child.tid = sys::gettid() as u32;
-        if a.flags & CHILD_SETTID != 0 {
-            store_tid(&child, a.child_tid, sys::gettid());
-        }
-        crate::run::thread_main(child);
+    // The task stays this thread's: a child that executes never comes back to drop it.
+    let child = &mut child;
+    let pid = sys::vfork(passed, || {
+        crate::signal::enter_vfork_child(child, mask);
+        start_leader(child, &a);
     })?;
+    parent_stores(t, &a, pid, -1);
+    Ok(pid)
+}
+
+/// The first and only thread of a process that shares its memory with another.
+fn start_leader(child: &mut Task, a: &CloneArgs) {
+    child.tid = sys::gettid() as u32;
+    if a.flags & CHILD_SETTID != 0 {
+        store_tid(child, a.child_tid, sys::gettid());
+    }
+    crate::run::thread_main(child);
+}
+
+/// A process that shares the memory and runs on beside its parent. The emulator's own code needs thread-local storage of
+/// its own for it: a host thread lends its, and waits in the kernel, as in vfork, until the process executes or ends.
+///
+/// DEVIATES: that thread shows in the parent's /proc/PID/task.
+fn beside(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
+    t.process.engine.set_parallel();
+    t.process.space.set_threads();
+    let process = match a.flags & SIGHAND {
+        0 => Arc::new(t.process.for_vfork()),
+        _ => Arc::clone(&t.process),
+    };
+    let mut child = t.sibling(process)?;
+    child_registers(&mut child, &a);
+    child.is_leader = true;
+    let handlers = sys::HandlerStack::new()?;
+    let passed = a.flags & (PASSED_ON | SIGHAND) | VM | VFORK | u64::from(a.exit_signal);
+    let (report, answer) = mpsc::channel();
+    let mask = sys::block_all_signals();
+    let spawned = std::thread::Builder::new()
+        .stack_size(THREAD_STACK)
+        .spawn(move || {
+            let _stack = handlers.enter();
+            let started = report.clone();
+            let child = &mut child;
+            let made = sys::vfork(passed, || {
+                let _ = started.send(Ok(sys::gettid()));
+                crate::signal::enter_vfork_child(child, mask);
+                start_leader(child, &a);
+            });
+            if let Err(e) = made {
+                let _ = report.send(Err(e));
+            }
+        });
+    let result = match spawned {
+        Ok(_) => answer.recv().unwrap_or(Err(Errno::EAGAIN)),
+        Err(_) => Err(Errno::EAGAIN),
+    };
+    sys::restore_signals(&mask);
+    let pid = result?;
     parent_stores(t, &a, pid, -1);
     Ok(pid)
 }

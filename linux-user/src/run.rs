@@ -14,11 +14,11 @@ const SEGV_ACCERR: i32 = 2;
 const BUS_ADRALN: i32 = 1;
 const BUS_ADRERR: i32 = 2;
 
-/// Runs a guest thread to its end; the thread's resources are released when this returns.
-pub fn thread_main(mut t: Task) {
-    let status = run(&mut t);
+/// Runs a guest thread to its end.
+pub fn thread_main(t: &mut Task) {
+    let status = run(t);
     signal::detach();
-    crate::process::exit_thread(&mut t, status);
+    crate::process::exit_thread(t, status);
 }
 
 /// Runs until the thread exits; gives its exit status.

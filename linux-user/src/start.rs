@@ -119,7 +119,7 @@ pub fn build(t: &Task, top: u64, s: &StackImage) -> Result<StackFacts, Errno> {
     t.mem
         .write(GuestVa(random), &s.random)
         .map_err(|_| Errno::E2BIG)?;
-    let mut aux = aux_vector(s, execfn, random);
+    let mut aux = aux_vector(s, execfn, random, ids_of(t));
     if !s.cpu.platform.is_empty() {
         aux.push((at::PLATFORM, platform));
     }
@@ -154,8 +154,15 @@ fn put_word(t: &Task, out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(w.done());
 }
 
-fn aux_vector(s: &StackImage, execfn: u64, random: u64) -> Vec<(u64, u64)> {
-    let ids = crate::sys::ids();
+/// Real and effective user and group.
+fn ids_of(t: &Task) -> [u32; 4] {
+    match &t.ids {
+        Some(i) => [i.uid[0], i.uid[1], i.gid[0], i.gid[1]],
+        None => crate::sys::ids(),
+    }
+}
+
+fn aux_vector(s: &StackImage, execfn: u64, random: u64, ids: [u32; 4]) -> Vec<(u64, u64)> {
     let mut v = vec![
         (at::PHDR, s.image.phdr),
         (at::PHENT, s.image.phent),

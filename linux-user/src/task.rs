@@ -48,6 +48,8 @@ pub struct Process {
     pub environ: Vec<u8>,
     /// The auxiliary vector and the places of the initial stack, once it is built.
     pub stack: OnceLock<StackFacts>,
+    /// The kernel knows where arguments and environment are, and shows them.
+    pub published: std::sync::atomic::AtomicBool,
     /// Directory positions of guests with 32-bit offsets.
     pub dirs: crate::syscall::dirents::Cookies,
     /// The vDSO, if the port has one.
@@ -92,6 +94,8 @@ pub struct Task {
     pub is_leader: bool,
     /// Set when the thread is to end.
     pub exiting: Option<i32>,
+    /// The guest's ids, where they are remembered instead of being the host's.
+    pub ids: Option<crate::owners::Ids>,
     /// What `personality` tells.
     pub personality: u32,
     /// Counters (`-stats`).
@@ -112,6 +116,7 @@ impl Process {
             cmdline: Vec::new(),
             environ: Vec::new(),
             stack: OnceLock::new(),
+            published: Default::default(),
             dirs: crate::syscall::dirents::Cookies::default(),
             vdso: OnceLock::new(),
             space,
@@ -122,6 +127,20 @@ impl Process {
             stats: OnceLock::new(),
             log: OnceLock::new(),
         }
+    }
+
+    /// Takes over a limit of the program that executed this one.
+    pub fn inherit_limit(&mut self, resource: i32, limits: [u64; 2]) {
+        let kept = self.limits.get_mut().unwrap_or_else(|e| e.into_inner());
+        kept.insert(resource, limits);
+        let get = |r: u32| kept.get(&(r as i32)).map_or(u64::MAX, |l| l[0]);
+        let (space, data) = (get(libc::RLIMIT_AS), get(libc::RLIMIT_DATA));
+        self.space.set_limits(space, data);
+    }
+
+    /// Whether the kernel knows where arguments and environment are.
+    pub fn is_published(&self) -> bool {
+        self.published.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// The auxiliary vector in the guest's form.
@@ -146,6 +165,7 @@ impl Process {
             cmdline: self.cmdline.clone(),
             environ: self.environ.clone(),
             stack,
+            published: self.is_published().into(),
             dirs: crate::syscall::dirents::Cookies::default(),
             vdso: self.vdso.clone(),
             space: Arc::clone(&self.space),
@@ -184,6 +204,7 @@ impl Task {
             robust_list: 0,
             is_leader: true,
             exiting: None,
+            ids: None,
             personality: match crate::sys::randomizes_addresses() {
                 true => 0,
                 false => libc::ADDR_NO_RANDOMIZE as u32,
@@ -192,23 +213,24 @@ impl Task {
         }
     }
 
-    /// A new thread with a copy of this one's registers.
-    pub fn sibling(&self, process: Arc<Process>) -> Task {
-        Task {
+    /// A new thread with a copy of this one's registers; EAGAIN if the host has no memory for it.
+    pub fn sibling(&self, process: Arc<Process>) -> Result<Task, Errno> {
+        Ok(Task {
             abi: self.abi,
             mem: self.mem,
             process,
             port: self.port,
-            vcpu: self.vcpu.fork_state(),
+            vcpu: self.vcpu.fork_state().map_err(|_| Errno::EAGAIN)?,
             signals: self.signals.for_child(true),
             tid: 0,
             clear_child_tid: 0,
             robust_list: 0,
             is_leader: false,
             exiting: None,
+            ids: self.ids.clone(),
             personality: self.personality,
             counters: None,
-        }
+        })
     }
 
     /// The text of /proc/self/maps.

@@ -73,8 +73,9 @@ pub struct Entered {
     pub single_id: bool,
 }
 
-/// Enters. After an error the process may be half-way inside, and should end.
-pub fn enter(plan: &Plan) -> Result<Entered, EnterError> {
+/// Enters. After an error the process may be half-way inside, and should end. In a user namespace of its own, where the
+/// kernel's settings are the process's own, too, `prepare` is called with the root folder before it becomes the root.
+pub fn enter(plan: &Plan, prepare: impl FnOnce(&Path)) -> Result<Entered, EnterError> {
     let root = plan
         .root
         .canonicalize()
@@ -87,12 +88,15 @@ pub fn enter(plan: &Plan) -> Result<Entered, EnterError> {
         None => User::root(),
     };
     // Where the host lets us, no user namespace: files keep their owners.
-    let single_id = match unshare(CloneFlags::CLONE_NEWNS) {
-        Ok(()) => false,
-        Err(Errno::EPERM) => idmap::unshare_user()?,
+    let (single_id, own_namespace) = match unshare(CloneFlags::CLONE_NEWNS) {
+        Ok(()) => (false, false),
+        Err(Errno::EPERM) => (idmap::unshare_user()?, true),
         Err(e) => return Err(EnterError::MountNamespace(e)),
     };
     mounts::prepare(&root, plan)?;
+    if own_namespace {
+        prepare(&root);
+    }
     mounts::pivot(&root)?;
     let folder = plan.folder.clone().unwrap_or_else(|| wanted.home.clone());
     wanted.become_it(single_id)?;

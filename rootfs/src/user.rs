@@ -38,10 +38,12 @@ impl User {
     /// Changes the process's ids. With a single id mapped there are no other groups to leave.
     pub(crate) fn become_it(&self, single_id: bool) -> Result<(), EnterError> {
         let failed = |e| EnterError::BecomeUser(self.uid, e);
-        if !single_id {
-            let groups: Vec<Gid> = self.groups.iter().map(|g| Gid::from_raw(*g)).collect();
-            setgroups(&groups).map_err(failed)?;
+        if single_id {
+            // There is nobody else to become: the emulator remembers who this is.
+            return Ok(());
         }
+        let groups: Vec<Gid> = self.groups.iter().map(|g| Gid::from_raw(*g)).collect();
+        setgroups(&groups).map_err(failed)?;
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         setresgid(gid, gid, gid).map_err(failed)?;
         setresuid(uid, uid, uid).map_err(failed)

@@ -123,7 +123,8 @@ fn failed(e: impl std::fmt::Display) -> Failure {
     Failure::usage(format!("binfmt: {e}"))
 }
 
-fn all_guests() -> Vec<Guest> {
+/// The guests of this executable, as binfmt knows them.
+pub fn all_guests() -> Vec<Guest> {
     let of = |g: &crate::guests::Guest| Guest {
         name: g.name,
         machine: g.machine,

@@ -72,10 +72,11 @@ fn top() -> Command {
         .about("Run programs for other processors")
         .disable_help_subcommand(true);
     for (name, argument, what) in COMMANDS {
-        // These two have a parser of clap's.
+        // These have a parser of clap's.
         let own = match *name {
             "binfmt" => Some(super::binfmt::command()),
             "run" => Some(super::rootfs::command()),
+            "img" => Some(super::img::command().name("img")),
             _ => None,
         };
         if let Some(own) = own {
@@ -108,12 +109,14 @@ pub fn completions(shell: &str) -> Result<()> {
             clap_complete::generate(shell, &mut applet(guest), name, &mut text);
         }
     }
+    clap_complete::generate(shell, &mut super::img::command(), "emu-img", &mut text);
     std::io::Write::write_all(&mut std::io::stdout(), &text).context("standard output")
 }
 
 /// `emu man DIR`: emu.1 and emu-GUEST.1; aliases refer to their guest's page.
 pub fn man(folder: &Path) -> Result<()> {
-    for command in std::iter::once(top()).chain(GUESTS.iter().map(applet)) {
+    let img = super::img::command();
+    for command in [top(), img].into_iter().chain(GUESTS.iter().map(applet)) {
         let path = folder.join(format!("{}.1", command.get_name()));
         let mut page = Vec::new();
         clap_mangen::Man::new(command).render(&mut page)?;

@@ -11,6 +11,7 @@ pub fn names() -> impl Iterator<Item = String> {
     GUESTS
         .iter()
         .flat_map(|g| g.names())
+        .chain(["img"])
         .map(|n| format!("emu-{n}"))
 }
 

@@ -5,12 +5,14 @@ pub mod binfmt;
 pub mod describe;
 pub mod detect;
 pub mod help;
+pub mod img;
 pub mod links;
 pub mod log_items;
 pub mod nearest;
 pub mod options;
 pub mod quantity;
 pub mod rootfs;
+pub mod system;
 pub mod user;
 
 /// What the user did wrong: one line, and the status to end with.

@@ -254,6 +254,26 @@ pub const OPTIONS: &[Opt] = &[
             Ok(())
         },
     },
+    Opt {
+        names: &["ids"],
+        env: None,
+        arg: Some("list"),
+        help: "internal: ids of a guest for which owners are remembered",
+        set: |o, a| {
+            o.ids = linux_user::Ids::parse(a);
+            Ok(())
+        },
+    },
+    Opt {
+        names: &["limits"],
+        env: None,
+        arg: Some("list"),
+        help: "internal: resource limits that are kept for the guest",
+        set: |o, a| {
+            o.limits = linux_user::parse_limits(a);
+            Ok(())
+        },
+    },
     flag(
         &["perfmap"],
         Some("PERFMAP"),

@@ -14,8 +14,6 @@ use std::process::ExitCode;
 
 /// Where programs are inside.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// e_machine of what the host runs itself: i386 and x86-64.
-const NATIVE: [u16; 2] = [3, 62];
 
 /// The words after `emu run`, for the parser, the help, the man page and the completions.
 pub fn command() -> Command {
@@ -93,7 +91,15 @@ pub fn run(words: &[OsString]) -> Result<ExitCode, Failure> {
         let text = text.split(" (os error").next().unwrap_or_default();
         Failure::program(format!("run: {text}"), 126)
     };
-    let entered = rootfs::enter(&plan).map_err(fail)?;
+    let entered = rootfs::enter(&plan, register_inside).map_err(fail)?;
+    if entered.single_id {
+        let user = &entered.user;
+        options.ids = Some(linux_user::Ids {
+            uid: [user.uid; 3],
+            gid: [user.gid; 3],
+            groups: user.groups.clone(),
+        });
+    }
     let words: Vec<OsString> = m
         .get_many("COMMAND")
         .into_iter()
@@ -109,6 +115,24 @@ pub fn run(words: &[OsString]) -> Result<ExitCode, Failure> {
         .environment
         .extend(environment(&entered.user, &m)?);
     execute(parsed)
+}
+
+/// A binfmt_misc of the namespace's own, so that native programs inside can start foreign ones, too (Linux 6.7 or newer).
+/// Without it everything else works: foreign programs start each other without the kernel's help.
+fn register_inside(root: &Path) {
+    let kernel = binfmt::Kernel::at(&root.join("proc/sys/fs/binfmt_misc"));
+    // What is mounted there belongs to the host's namespace.
+    if kernel.mount_new().is_err() {
+        return;
+    }
+    let flags: binfmt::Flags = binfmt::Flags::default();
+    for guest in super::binfmt::all_guests() {
+        // The kernel opens the emulator now; it finds the guest by the program's header.
+        let entry = binfmt::Entry::of(&guest, Path::new("/proc/self/exe"), flags);
+        if kernel.register(&entry, true).is_err() {
+            return;
+        }
+    }
 }
 
 fn plan(m: &ArgMatches) -> Result<Plan, Failure> {
@@ -195,7 +219,7 @@ fn is_native(program: &Path) -> bool {
     let mut head = [0; 20];
     let read =
         std::fs::File::open(program).and_then(|mut f| std::io::Read::read_exact(&mut f, &mut head));
-    read.is_ok() && crate::guests::elf_machine(&head).is_some_and(|m| NATIVE.contains(&m))
+    read.is_ok() && crate::guests::elf_machine(&head).is_some_and(|m| binfmt::NATIVE.contains(&m))
 }
 
 fn execute_native(program: &Path, argv: &[OsString], set: &[(String, Option<String>)]) -> Failure {

@@ -53,6 +53,10 @@ pub struct UserOptions {
     pub tb_size_mib: Option<u64>,
     /// `-exec-fd`, between the emulators of a program and its children.
     pub exec_fd: Option<i32>,
+    /// `-ids`, likewise.
+    pub ids: Option<linux_user::Ids>,
+    /// `-limits`, likewise.
+    pub limits: Vec<(i32, [u64; 2])>,
     /// `-perfmap`.
     pub perfmap: bool,
     /// `-jitdump`.

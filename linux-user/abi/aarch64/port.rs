@@ -2,8 +2,8 @@
 
 use crate::abi::{Abi, Endian};
 use crate::errno::Errno;
-use crate::guest::{AuxFacts, GuestPort, StartFacts, TrapAction};
-use crate::signal::{Action, SigInfo};
+use crate::guest::{AuxFacts, CoreRegisters, GuestPort, StartFacts, TrapAction};
+use crate::signal::{Action, CoreBytes, SigInfo};
 use crate::task::Task;
 use target_aarch64::{A64State, Aarch64, CpuModel, MODELS, trap};
 use tcg_exec::Vcpu;
@@ -152,6 +152,31 @@ impl GuestPort for Aarch64Port {
 
     fn set_tls(&self, cpu: &mut Vcpu, tls: u64) {
         cpu.state_mut::<A64State>().tpidr = tls;
+    }
+
+    /// X0 to X30, SP, PC, PSTATE; the vectors with FPSR and FPCR; the thread pointer. (Linux arch/arm64/kernel/ptrace.c)
+    fn core_registers(&self, cpu: &Vcpu) -> Option<CoreRegisters> {
+        const NT_FPREGSET: u32 = 2;
+        const NT_ARM_TLS: u32 = 0x401;
+        let s = cpu.state::<A64State>();
+        let abi = self.abi(target_aarch64::Mode(cpu.mode()).big_endian());
+        let rest = [cpu.pc(), u64::from(s.pstate())];
+        let mut fp = CoreBytes::new(abi);
+        for v in s.vec {
+            fp.wide(v);
+        }
+        let status = [s.fpsr(cpu.fp_flags()), s.fpcr, 0, 0];
+        status.into_iter().for_each(|w| fp.uint(4, w.into()));
+        let mut tls = CoreBytes::new(abi);
+        tls.uint(8, s.tpidr);
+        Some(CoreRegisters {
+            general: s.x.iter().copied().chain(rest).collect(),
+            sets: vec![
+                ("CORE", NT_FPREGSET, fp.done().to_vec()),
+                ("LINUX", NT_ARM_TLS, tls.done().to_vec()),
+            ],
+            id_bytes: 4,
+        })
     }
 
     fn trap(&self, cpu: &mut Vcpu, code: u32, _info: u64) -> TrapAction {

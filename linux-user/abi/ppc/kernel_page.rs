@@ -18,6 +18,10 @@ const DROP_FRAME: u32 = 0x3821_0080;
 const SIGRETURN: u32 = 119;
 const RT_SIGRETURN: u32 = 172;
 
+/// Behind the 64-bit code: where frames of the oldest kernels had a pointer, this number tells unwinders that there is none.
+const UNWIND_MARK: u64 = (-21i64 * 8) as u64;
+const UNWIND_MARK_AT: usize = 32;
+
 /// The code to return from a frame with or without siginfo: offset in the page and instructions.
 fn code(wide: bool, rt: bool) -> (usize, Vec<u32>) {
     let call = [LI_R0 | if rt { RT_SIGRETURN } else { SIGRETURN }, SC];
@@ -45,6 +49,13 @@ pub fn map(t: &mut Task) -> Result<(), Errno> {
             };
             page[offset + 4 * k..][..4].copy_from_slice(&bytes);
         }
+    }
+    if wide {
+        let bytes = match t.abi.endian {
+            Endian::Little => UNWIND_MARK.to_le_bytes(),
+            Endian::Big => UNWIND_MARK.to_be_bytes(),
+        };
+        page[code(wide, true).0 + UNWIND_MARK_AT..][..8].copy_from_slice(&bytes);
     }
     t.map_kernel_page(GuestVa(address(wide)), &page, "[vdso]")
 }

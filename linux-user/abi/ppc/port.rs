@@ -4,8 +4,8 @@
 use super::{abi32, abi64, kernel_page, sigframe, sigframe64};
 use crate::abi::{Abi, Endian};
 use crate::errno::Errno;
-use crate::guest::{AuxFacts, GuestPort, StartFacts, TrapAction};
-use crate::signal::{Action, SigInfo};
+use crate::guest::{AuxFacts, CoreRegisters, GuestPort, StartFacts, TrapAction};
+use crate::signal::{Action, CoreBytes, SigInfo};
 use crate::task::Task;
 use target_ppc::{CpuModel, Ppc, PpcState, fpscr, trap};
 use tcg_exec::Vcpu;
@@ -229,6 +229,47 @@ impl GuestPort for PpcPort {
 
     fn set_tls(&self, cpu: &mut Vcpu, tls: u64) {
         cpu.state_mut::<PpcState>().gpr[if self.wide { 13 } else { 2 }] = tls;
+    }
+
+    /// As in signal frames; floating point with FPSCR; vectors with VSCR and VRSAVE; the lower halves of VSR 0 to 31.
+    /// [Linux arch/powerpc/kernel/ptrace/ptrace-view.c]
+    fn core_registers(&self, cpu: &Vcpu) -> Option<CoreRegisters> {
+        const NT_FPREGSET: u32 = 2;
+        const NT_PPC_VMX: u32 = 0x100;
+        const NT_PPC_VSX: u32 = 0x102;
+        let s = cpu.state::<PpcState>();
+        let abi = self.abi(cpu.mode() & target_ppc::Mode::LE == 0);
+        let mut fp = CoreBytes::new(abi);
+        (0..32).for_each(|k| fp.uint(8, s.fpr(k)));
+        fp.uint(8, fpscr::read(s, cpu.fp_flags()));
+        let mut vectors = CoreBytes::new(abi);
+        s.vsr[32..].iter().for_each(|v| vectors.wide(*v));
+        vectors.wide(u128::from(s.vscr()));
+        vectors.uint(4, u64::from(s.vrsave));
+        vectors.uint(4, 0);
+        vectors.uint(8, 0);
+        let mut halves = CoreBytes::new(abi);
+        s.vsr[..32].iter().for_each(|v| halves.uint(8, *v as u64));
+        let mut sets = vec![
+            ("CORE", NT_FPREGSET, fp.done().to_vec()),
+            ("LINUX", NT_PPC_VMX, vectors.done().to_vec()),
+        ];
+        if self.wide {
+            sets.push(("LINUX", NT_PPC_VSX, halves.done().to_vec()));
+        }
+        Some(CoreRegisters {
+            general: sigframe::registers(cpu, &SigInfo::default()).to_vec(),
+            sets,
+            id_bytes: 4,
+        })
+    }
+
+    /// EF_PPC64_ABI.
+    fn elf_flags(&self, cpu: &Vcpu) -> u64 {
+        match (self.wide, cpu.state::<PpcState>().elfv2 != 0) {
+            (false, _) => 0,
+            (true, v2) => 1 + u64::from(v2),
+        }
     }
 
     fn trap(&self, cpu: &mut Vcpu, code: u32, info: u64) -> TrapAction {

@@ -8,6 +8,7 @@ use crate::signal::{self, Action, AltStack, SA_SIGINFO, SIGINFO_SIZE, SigInfo};
 use crate::task::Task;
 use target_ppc::state::{Mode, RESERVATION_NONE};
 use target_ppc::{PpcState, fpscr};
+use tcg_exec::Vcpu;
 use tcg_mem::GuestVa;
 
 /// `struct mcontext`: general registers (48 words), floating point (33 doubles), 2 words, vectors (33 of 16 bytes).
@@ -118,10 +119,15 @@ impl View<'_> {
 /// `elf_gregset_t` of a task: r0 to r31, nip, msr, the first argument, ctr, link, xer, ccr, soft enable, trap, dar,
 /// dsisr, result; 48 words.
 pub fn general_registers(t: &Task, info: &SigInfo) -> [u64; 48] {
-    let s = t.vcpu.state::<PpcState>();
+    registers(&t.vcpu, info)
+}
+
+/// The same of a virtual CPU.
+pub fn registers(cpu: &Vcpu, info: &SigInfo) -> [u64; 48] {
+    let s = cpu.state::<PpcState>();
     let mut r = [0; 48];
     r[..32].copy_from_slice(&s.gpr);
-    r[32] = t.vcpu.pc();
+    r[32] = cpu.pc();
     r[33] = s.msr;
     r[34] = s.gpr[3];
     r[35] = s.ctr;

@@ -2,8 +2,8 @@
 
 use crate::abi::Abi;
 use crate::errno::Errno;
-use crate::guest::{AuxFacts, GuestPort, StartFacts, TrapAction};
-use crate::signal::{Action, SigInfo};
+use crate::guest::{AuxFacts, CoreRegisters, GuestPort, StartFacts, TrapAction};
+use crate::signal::{Action, CoreBytes, SigInfo};
 use crate::task::Task;
 use std::sync::OnceLock;
 use target_riscv::{Cpu, Mode, Riscv, RiscvState, trap};
@@ -180,6 +180,26 @@ impl GuestPort for RiscvPort {
 
     fn set_tls(&self, cpu: &mut Vcpu, tls: u64) {
         cpu.state_mut::<RiscvState>().x[TP] = tls;
+    }
+
+    /// PC and x1 to x31; f0 to f31 with fcsr. [Linux arch/riscv/kernel/ptrace.c]
+    fn core_registers(&self, cpu: &Vcpu) -> Option<CoreRegisters> {
+        const NT_FPREGSET: u32 = 2;
+        let s = cpu.state::<RiscvState>();
+        let mut fp = CoreBytes::new(self.abi(false));
+        s.f.iter().for_each(|f| fp.uint(8, *f));
+        fp.uint(8, u64::from(s.fcsr(cpu.fp_flags())));
+        let pc = std::iter::once(cpu.pc());
+        Some(CoreRegisters {
+            general: pc.chain(s.x.iter().skip(1).copied()).collect(),
+            sets: vec![("CORE", NT_FPREGSET, fp.done().to_vec())],
+            id_bytes: 4,
+        })
+    }
+
+    /// EF_RISCV_RVC and the ABI with doubles in registers.
+    fn elf_flags(&self, _cpu: &Vcpu) -> u64 {
+        5
     }
 
     fn trap(&self, cpu: &mut Vcpu, code: u32, info: u64) -> TrapAction {

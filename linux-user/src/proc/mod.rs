@@ -1,16 +1,20 @@
 //! Files in /proc whose contents are the guest's, not the emulator's.
 
+pub mod subject;
+mod text;
+
 use crate::errno::Errno;
 use crate::sys::{addr, blocking, call};
 use crate::syscall::SysResult;
-use crate::syscall::path::own_proc;
 use crate::task::Task;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
+use subject::{Who, subject};
 
 /// Names of the files that are made here: other relative paths need no look at their directory.
-const MADE: [&[u8]; 7] = [
-    b"maps", b"cmdline", b"environ", b"auxv", b"stat", b"cpuinfo", b"exe",
+const MADE: [&[u8]; 11] = [
+    b"maps", b"smaps", b"cmdline", b"environ", b"auxv", b"stat", b"statm", b"status", b"limits",
+    b"cpuinfo", b"exe",
 ];
 
 /// A path that is relative to a directory in /proc, made absolute.
@@ -42,14 +46,10 @@ pub fn open(t: &mut Task, dir: i32, path: &CStr, flags: u32) -> Option<SysResult
     if !name.starts_with(b"/proc/") {
         return None;
     }
-    let content = match own_proc(path) {
-        Some(b"maps") => t.maps_text(),
-        Some(b"cmdline") => t.process.cmdline.clone(),
-        Some(b"environ") => t.process.environ.clone(),
-        Some(b"auxv") => t.process.auxv().to_vec(),
-        Some(b"stat") => stat(t)?,
-        _ if name == b"/proc/cpuinfo" => cpuinfo(t).into_bytes(),
-        _ => return None,
+    let content = if name == b"/proc/cpuinfo" {
+        cpuinfo(t).into_bytes()
+    } else {
+        content(t, path)?
     };
     if flags & libc::O_ACCMODE as u32 != libc::O_RDONLY as u32 {
         return Some(Err(Errno::EACCES));
@@ -107,18 +107,51 @@ pub fn cpus() -> usize {
     (count as usize).max(1)
 }
 
-/// The host's line with the guest's start of the stack (field 28); `None` if the host has none.
-fn stat(t: &Task) -> Option<Vec<u8>> {
-    let host = std::fs::read_to_string("/proc/self/stat").ok()?;
-    let (head, tail) = host.rsplit_once(')')?;
-    // Behind the name come fields 3 and up.
-    let fields = tail.trim().split(' ').enumerate();
-    let fields = fields.map(|(i, f)| {
-        if i + 3 == 28 {
-            t.process.stack_start().to_string()
-        } else {
-            f.to_owned()
+/// The file's text, if it is about an emulated process and differs from the host's.
+fn content(t: &Task, path: &CStr) -> Option<Vec<u8>> {
+    let s = subject(path)?;
+    if !MADE.contains(&s.file) {
+        return None;
+    }
+    let host = || std::fs::read_to_string(path.to_str().ok()?).ok();
+    let figures = match s.who {
+        Who::Own => match s.file {
+            b"maps" => return Some(t.maps_text()),
+            b"smaps" => return text::own_smaps(t),
+            // The kernel was told where these are, if it takes that.
+            b"cmdline" if !t.process.is_published() => return Some(t.process.cmdline.clone()),
+            b"environ" if !t.process.is_published() => return Some(t.process.environ.clone()),
+            b"auxv" => return Some(t.process.auxv().to_vec()),
+            b"limits" => return Some(text::limits(t, &host()?).into_bytes()),
+            b"cmdline" | b"environ" => return None,
+            _ => text::own_figures(t),
+        },
+        Who::Other(pid) => {
+            if !matches!(s.file, b"maps" | b"smaps" | b"stat" | b"statm" | b"status") {
+                return None;
+            }
+            let p = subject::published(pid)?;
+            let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+            let (maps, size) = text::foreign_maps(&maps, &p);
+            match s.file {
+                b"maps" => return Some(maps.into_bytes()),
+                b"smaps" => return Some(text::foreign_maps(&host()?, &p).0.into_bytes()),
+                _ => {}
+            }
+            text::Figures {
+                base: p.base,
+                size,
+                stack: None,
+                signals: None,
+                stack_start: None,
+            }
         }
-    });
-    Some(format!("{head}) {}\n", fields.collect::<Vec<_>>().join(" ")).into_bytes())
+    };
+    let made = match s.file {
+        b"stat" => text::stat(&host()?, &figures)?,
+        b"statm" => text::statm(&host()?, &figures),
+        b"status" => text::status(&host()?, &figures),
+        _ => return None,
+    };
+    Some(made.into_bytes())
 }

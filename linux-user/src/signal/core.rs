@@ -57,6 +57,15 @@ impl Bytes {
         self.bytes(bytes.unwrap_or_default());
     }
 
+    /// A number of 128 bits.
+    pub fn wide(&mut self, value: u128) {
+        let bytes = match self.abi.endian {
+            Endian::Little => value.to_le_bytes(),
+            Endian::Big => value.to_be_bytes(),
+        };
+        self.bytes(&bytes);
+    }
+
     fn bytes(&mut self, bytes: &[u8]) {
         self.data.extend_from_slice(bytes);
     }

@@ -245,6 +245,21 @@ pub fn set_host_action(sig: i32, action: &Action) {
     let _ = set_kernel_action(sig, &host);
 }
 
+/// Before an exec: a signal that came through the handler takes its default action from now on. `default`: that is its
+/// action already, as far as the guest knows.
+pub fn leave_to_kernel(sig: i32, default: bool) {
+    let caught = CATCH_DEFAULTS.load(Ordering::Relaxed) & bit(sig) != 0;
+    if bit(sig) & UNSTOPPABLE == 0 && (!default || caught) {
+        let action = KernelAction {
+            handler: 0,
+            flags: 0,
+            restorer: 0,
+            mask: 0,
+        };
+        let _ = set_kernel_action(sig, &action);
+    }
+}
+
 /// Before an exec: the synchronous signals that the guest ignores are ignored by the next program, too.
 pub fn pass_ignored_on(sig: i32, ignored: bool) {
     let action = if ignored {

@@ -320,7 +320,7 @@ pub fn force_trap(t: &mut Task, sig: i32, code: i32, addr: u64, trap: [u32; 2]) 
     let action = t.process.actions.get(sig);
     let blocked = t.signals.mask & bit(sig) != 0;
     if t.process.config.strace {
-        strace_line(&info);
+        strace_line(t, &info);
     }
     if t.process.config.guest_errors {
         let (name, pc) = (host::signal_name(sig), t.vcpu.pc());
@@ -335,11 +335,12 @@ pub fn force_trap(t: &mut Task, sig: i32, code: i32, addr: u64, trap: [u32; 2]) 
     }
 }
 
-fn strace_line(info: &SigInfo) {
+fn strace_line(t: &Task, info: &SigInfo) {
     use crate::abi::Layout;
     let mut text = format!("--- {} ", host::signal_name(info.signo));
     info.show(&mut text);
-    eprintln!("{text} ---");
+    text.push_str(" ---\n");
+    crate::syscall::strace::emit(t, &text);
 }
 
 /// The default action of a signal that came through a host handler nevertheless (the guest changed the action
@@ -365,27 +366,38 @@ fn fatal(t: &mut Task, info: &SigInfo) -> ! {
     host::die(info.signo)
 }
 
-/// Before execve: the host's mask and ignored signals become the guest's, for the next program. A signal that has
-/// arrived comes first. `Ok` gives what [`exec_failed`] needs.
+/// Before execve of a file that will start: the host's mask and actions become those of the next program. A signal that has
+/// arrived comes first; one that arrives from here on finds the action that it would find behind the exec.
 pub fn prepare_exec(t: &mut Task) -> Result<(), Errno> {
+    let before = sys::block_all_signals();
     if host::has_pending() {
+        sys::restore_signals(&before);
         return Err(Errno::ERESTARTNOINTR);
     }
-    for sig in host::FAULTS {
-        host::pass_ignored_on(sig, t.process.actions.get(sig).handler == SIG_IGN);
+    for sig in 1..=64 {
+        let action = t.process.actions.get(sig);
+        if SYNCHRONOUS & bit(sig) == 0 {
+            if action.handler != SIG_IGN {
+                host::leave_to_kernel(sig, action.handler == SIG_DFL);
+            }
+        } else if action.handler == SIG_IGN {
+            // Others stay ours: until the exec another thread may need them.
+            host::pass_ignored_on(sig, true);
+        }
     }
     // Blocked faults matter to the next program only; until then a fault of the emulator would be deadly anyway.
-    if !host::has_pending() {
-        host::set_host_mask(t.signals.mask);
-    }
+    host::set_host_mask(t.signals.mask);
     Ok(())
 }
 
 /// The exec did not happen: back to the emulator's own settings.
 pub fn exec_failed(t: &mut Task) {
+    let before = sys::block_all_signals();
     for sig in host::FAULTS {
         host::pass_ignored_on(sig, false);
     }
+    each_action(t);
+    sys::restore_signals(&before);
     let mask = t.signals.mask;
     set_mask(t, mask);
 }

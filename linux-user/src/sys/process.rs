@@ -131,16 +131,51 @@ fn pointers(strings: &[CString]) -> Vec<u64> {
         .collect()
 }
 
-/// Gives the calling host thread a stack for the emulator's signal handlers. It lives as long as the thread.
-pub fn enter_thread() {
+/// A stack for the emulator's signal handlers.
+pub struct HandlerStack(Vec<u8>);
+
+impl HandlerStack {
     const SIZE: usize = 64 << 10;
-    let stack = Box::leak(vec![0u8; SIZE].into_boxed_slice());
+
+    /// Memory for one; EAGAIN if there is none.
+    pub fn new() -> Result<HandlerStack, Errno> {
+        let mut memory = Vec::new();
+        memory
+            .try_reserve_exact(Self::SIZE)
+            .map_err(|_| Errno::EAGAIN)?;
+        Ok(HandlerStack(memory))
+    }
+
+    /// The calling host thread uses it from now on, until the result is dropped, which has to happen in that thread.
+    pub fn enter(mut self) -> EnteredStack {
+        set_handler_stack(self.0.as_mut_ptr(), 0);
+        EnteredStack(self)
+    }
+}
+
+/// A thread's stack for handlers, while it is in use.
+pub struct EnteredStack(#[allow(dead_code)] HandlerStack);
+
+impl Drop for EnteredStack {
+    fn drop(&mut self) {
+        set_handler_stack(std::ptr::null_mut(), libc::SS_DISABLE);
+    }
+}
+
+fn set_handler_stack(at: *mut u8, flags: i32) {
     let ss = libc::stack_t {
-        ss_sp: stack.as_mut_ptr().cast(),
-        ss_flags: 0,
-        ss_size: SIZE,
+        ss_sp: at.cast(),
+        ss_flags: flags,
+        ss_size: HandlerStack::SIZE,
     };
     let _ = call(libc::SYS_sigaltstack, [addr(&ss), 0]);
+}
+
+/// Gives the calling host thread a stack for the emulator's signal handlers.
+pub fn enter_thread() {
+    if let Ok(stack) = HandlerStack::new() {
+        std::mem::forget(stack.enter());
+    }
 }
 
 /// Stops this process as a stop signal's default action would.
@@ -149,6 +184,51 @@ pub fn stop_self() {
         libc::SYS_kill,
         [u64::from(std::process::id()), libc::SIGSTOP as u64],
     );
+}
+
+/// Host addresses of the guest's things, each first and behind the last.
+pub struct Places {
+    /// The program.
+    pub code: [u64; 2],
+    /// Data.
+    pub data: [u64; 2],
+    /// The initial stack pointer.
+    pub stack: u64,
+    /// Argument strings.
+    pub args: [u64; 2],
+    /// Environment strings.
+    pub env: [u64; 2],
+}
+
+/// Tells the kernel what it shows in /proc of this process; false if it does not take that. [man7 PR_SET_MM]
+pub fn publish(p: &Places, auxv: &[u8]) -> bool {
+    const PR_SET_MM: u64 = 35;
+    const PR_SET_MM_MAP: u64 = 14;
+    // The break is the emulator's own, and stays.
+    let brk = raw(libc::SYS_brk, [0; 6]) as u64;
+    let auxv_at = if auxv.is_empty() { 0 } else { addr(auxv) };
+    let no_file = u64::from(u32::MAX) << 32;
+    let map: [u64; 13] = [
+        p.code[0],
+        p.code[1],
+        p.data[0],
+        p.data[1],
+        brk,
+        brk,
+        p.stack,
+        p.args[0],
+        p.args[1],
+        p.env[0],
+        p.env[1],
+        auxv_at,
+        auxv.len() as u64 | no_file,
+    ];
+    let size = size_of_val(&map) as u64;
+    call(
+        libc::SYS_prctl,
+        [PR_SET_MM, PR_SET_MM_MAP, addr(&map), size, 0],
+    )
+    .is_ok()
 }
 
 /// Whether this process may have its addresses chosen at random.
@@ -221,7 +301,7 @@ pub fn kill_self() {
 
 /// Lets this thread have the signals of faults, its own among them, and no others.
 pub fn open_fault_signals() {
-    let faults = [libc::SIGSEGV, libc::SIGBUS];
+    let faults = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE];
     let mask = faults.iter().fold(u64::MAX, |m, s| m & !(1 << (s - 1)));
     restore_signals(&HostMask(mask));
 }
@@ -396,6 +476,15 @@ pub fn execve_self(argv: &[CString], envp: &[CString]) -> Errno {
         Err(e) => e,
         Ok(_) => Errno::EINVAL,
     }
+}
+
+/// Reads a resource limit of this process, and sets it: soft and hard.
+pub fn limit(resource: i32, new: Option<&[u64; 2]>) -> Result<[u64; 2], Errno> {
+    let mut old = [0u64; 2];
+    let new = new.map_or(0, addr);
+    let args = [0, resource as u64, new, addr_mut(&mut old)];
+    call(libc::SYS_prlimit64, args)?;
+    Ok(old)
 }
 
 /// The soft limit of the stack, unless unlimited.

@@ -8,6 +8,7 @@ use super::args::{In, Out, Ptr};
 use super::fs_path::Id16;
 use crate::errno::Errno;
 use crate::layout;
+use crate::owners::Kind;
 use crate::rows;
 use crate::sys::{addr, addr_mut, call};
 use crate::task::Task;
@@ -75,35 +76,51 @@ fn low(t: &Task, id: u64) -> u64 {
 }
 
 fn getuid(t: &mut Task) -> SysResult {
-    Ok(low(t, none(libc::SYS_getuid)?))
+    let id = getuid32(t)?;
+    Ok(low(t, id))
 }
 
 fn geteuid(t: &mut Task) -> SysResult {
-    Ok(low(t, none(libc::SYS_geteuid)?))
+    let id = geteuid32(t)?;
+    Ok(low(t, id))
 }
 
 fn getgid(t: &mut Task) -> SysResult {
-    Ok(low(t, none(libc::SYS_getgid)?))
+    let id = getgid32(t)?;
+    Ok(low(t, id))
 }
 
 fn getegid(t: &mut Task) -> SysResult {
-    Ok(low(t, none(libc::SYS_getegid)?))
+    let id = getegid32(t)?;
+    Ok(low(t, id))
 }
 
-fn getuid32(_: &mut Task) -> SysResult {
-    none(libc::SYS_getuid)
+fn getuid32(t: &mut Task) -> SysResult {
+    match &t.ids {
+        Some(ids) => Ok(ids.uid[0].into()),
+        None => none(libc::SYS_getuid),
+    }
 }
 
-fn geteuid32(_: &mut Task) -> SysResult {
-    none(libc::SYS_geteuid)
+fn geteuid32(t: &mut Task) -> SysResult {
+    match &t.ids {
+        Some(ids) => Ok(ids.uid[1].into()),
+        None => none(libc::SYS_geteuid),
+    }
 }
 
-fn getgid32(_: &mut Task) -> SysResult {
-    none(libc::SYS_getgid)
+fn getgid32(t: &mut Task) -> SysResult {
+    match &t.ids {
+        Some(ids) => Ok(ids.gid[0].into()),
+        None => none(libc::SYS_getgid),
+    }
 }
 
-fn getegid32(_: &mut Task) -> SysResult {
-    none(libc::SYS_getegid)
+fn getegid32(t: &mut Task) -> SysResult {
+    match &t.ids {
+        Some(ids) => Ok(ids.gid[1].into()),
+        None => none(libc::SYS_getegid),
+    }
 }
 
 fn setuid(t: &mut Task, id: Id16) -> SysResult {
@@ -132,7 +149,7 @@ fn setresgid(t: &mut Task, real: Id16, effective: Id16, saved: Id16) -> SysResul
 
 /// The three ids of a getres call, stored with the width of the guest's old id type.
 fn get_three(t: &Task, nr: i64, places: [Ptr; 3]) -> SysResult {
-    let ids = three(nr)?;
+    let ids = three(t, nr)?;
     for (place, id) in places.iter().zip(ids) {
         if !t.abi.short_ids {
             t.put(place.0, &id)?;
@@ -143,7 +160,14 @@ fn get_three(t: &Task, nr: i64, places: [Ptr; 3]) -> SysResult {
     Ok(0)
 }
 
-fn three(nr: i64) -> Result<[u32; 3], Errno> {
+fn three(t: &Task, nr: i64) -> Result<[u32; 3], Errno> {
+    if let Some(ids) = &t.ids {
+        return Ok(if nr == libc::SYS_getresuid {
+            ids.uid
+        } else {
+            ids.gid
+        });
+    }
     let mut ids = [0u32; 3];
     let [a, b, c] = &mut ids;
     call(nr, [addr_mut(a), addr_mut(b), addr_mut(c)])?;
@@ -178,7 +202,10 @@ fn groups() -> Result<Vec<u32>, Errno> {
 
 fn get_groups(t: &Task, count: i32, list: Ptr, size: u64) -> SysResult {
     let room = u64::try_from(count).map_err(|_| Errno::EINVAL)?;
-    let all = groups()?;
+    let all = match &t.ids {
+        Some(ids) => ids.groups.clone(),
+        None => groups()?,
+    };
     if room > 0 {
         if room < all.len() as u64 {
             return Err(Errno::EINVAL);
@@ -195,7 +222,16 @@ fn get_groups(t: &Task, count: i32, list: Ptr, size: u64) -> SysResult {
     Ok(all.len() as u64)
 }
 
-fn set_groups(list: Vec<u32>) -> SysResult {
+fn set_groups(t: &mut Task, list: Vec<u32>) -> SysResult {
+    if let Some(ids) = &mut t.ids {
+        return match ids.is_root() {
+            true => {
+                ids.groups = list;
+                Ok(0)
+            }
+            false => Err(Errno::EPERM),
+        };
+    }
     call(
         libc::SYS_setgroups,
         [list.len() as u64, list.as_ptr() as u64],
@@ -211,38 +247,70 @@ fn setgroups(t: &mut Task, count: i32, list: Ptr) -> SysResult {
         return setgroups32(t, count, list);
     }
     let count = u64::try_from(count).map_err(|_| Errno::EINVAL)?;
-    set_groups(
-        t.get_array::<u16>(list.0, count, GROUPS_MAX)?
-            .into_iter()
-            .map(u32::from)
-            .collect(),
-    )
+    let list = t.get_array::<u16>(list.0, count, GROUPS_MAX)?;
+    set_groups(t, list.into_iter().map(u32::from).collect())
 }
 
-fn setuid32(_: &mut Task, id: i32) -> SysResult {
+fn setuid32(t: &mut Task, id: i32) -> SysResult {
+    if let Some(ids) = &mut t.ids {
+        let all = if ids.is_root() { [id; 3] } else { [-1, id, -1] };
+        return ids.change(Kind::User, all);
+    }
     call(libc::SYS_setuid, [id as u64])
 }
 
-fn setgid32(_: &mut Task, id: i32) -> SysResult {
+fn setgid32(t: &mut Task, id: i32) -> SysResult {
+    if let Some(ids) = &mut t.ids {
+        let all = if ids.is_root() { [id; 3] } else { [-1, id, -1] };
+        return ids.change(Kind::Group, all);
+    }
     call(libc::SYS_setgid, [id as u64])
 }
 
-fn setreuid32(_: &mut Task, real: i32, effective: i32) -> SysResult {
+fn setreuid32(t: &mut Task, real: i32, effective: i32) -> SysResult {
+    if let Some(ids) = &mut t.ids {
+        // The saved id follows the effective one.
+        let now = ids.uid;
+        let moves = real != -1 || (effective != -1 && effective as u32 != now[0]);
+        let saved = match (moves, effective) {
+            (false, _) => -1,
+            (true, -1) => now[1] as i32,
+            (true, new) => new,
+        };
+        return ids.change(Kind::User, [real, effective, saved]);
+    }
     call(libc::SYS_setreuid, [real as u64, effective as u64])
 }
 
-fn setregid32(_: &mut Task, real: i32, effective: i32) -> SysResult {
+fn setregid32(t: &mut Task, real: i32, effective: i32) -> SysResult {
+    if let Some(ids) = &mut t.ids {
+        // The saved id follows the effective one.
+        let now = ids.gid;
+        let moves = real != -1 || (effective != -1 && effective as u32 != now[0]);
+        let saved = match (moves, effective) {
+            (false, _) => -1,
+            (true, -1) => now[1] as i32,
+            (true, new) => new,
+        };
+        return ids.change(Kind::Group, [real, effective, saved]);
+    }
     call(libc::SYS_setregid, [real as u64, effective as u64])
 }
 
-fn setresuid32(_: &mut Task, real: i32, effective: i32, saved: i32) -> SysResult {
+fn setresuid32(t: &mut Task, real: i32, effective: i32, saved: i32) -> SysResult {
+    if let Some(ids) = &mut t.ids {
+        return ids.change(Kind::User, [real, effective, saved]);
+    }
     call(
         libc::SYS_setresuid,
         [real as u64, effective as u64, saved as u64],
     )
 }
 
-fn setresgid32(_: &mut Task, real: i32, effective: i32, saved: i32) -> SysResult {
+fn setresgid32(t: &mut Task, real: i32, effective: i32, saved: i32) -> SysResult {
+    if let Some(ids) = &mut t.ids {
+        return ids.change(Kind::Group, [real, effective, saved]);
+    }
     call(
         libc::SYS_setresgid,
         [real as u64, effective as u64, saved as u64],
@@ -258,17 +326,23 @@ fn getresgid32(t: &mut Task, real: Out<u32>, effective: Out<u32>, saved: Out<u32
 }
 
 fn put_three(t: &Task, nr: i64, places: [Out<u32>; 3]) -> SysResult {
-    for (place, id) in places.iter().zip(three(nr)?) {
+    for (place, id) in places.iter().zip(three(t, nr)?) {
         place.put(t, &id)?;
     }
     Ok(0)
 }
 
-fn setfsuid32(_: &mut Task, id: i32) -> SysResult {
+fn setfsuid32(t: &mut Task, id: i32) -> SysResult {
+    if let Some(ids) = &t.ids {
+        return Ok(ids.uid[1].into());
+    }
     call(libc::SYS_setfsuid, [id as u64])
 }
 
-fn setfsgid32(_: &mut Task, id: i32) -> SysResult {
+fn setfsgid32(t: &mut Task, id: i32) -> SysResult {
+    if let Some(ids) = &t.ids {
+        return Ok(ids.gid[1].into());
+    }
     call(libc::SYS_setfsgid, [id as u64])
 }
 
@@ -278,7 +352,8 @@ fn getgroups32(t: &mut Task, count: i32, list: Ptr) -> SysResult {
 
 fn setgroups32(t: &mut Task, count: i32, list: Ptr) -> SysResult {
     let count = u64::try_from(count).map_err(|_| Errno::EINVAL)?;
-    set_groups(t.get_array::<u32>(list.0, count, GROUPS_MAX)?)
+    let list = t.get_array::<u32>(list.0, count, GROUPS_MAX)?;
+    set_groups(t, list)
 }
 
 const CAP_VERSION_1: u32 = 0x1998_0330;

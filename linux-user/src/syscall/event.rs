@@ -1,6 +1,5 @@
 //! Descriptors that tell events: eventfd, inotify, signalfd. (epoll is in poll.rs, timerfd in time.rs.)
-//!
-//! UNIMPL: what a guest of the other byte order reads from these descriptors is not swapped.
+//! What a guest of the other byte order reads from them is turned round in order.rs.
 
 use super::SysResult;
 use super::args::{Fd, Path, Ptr};

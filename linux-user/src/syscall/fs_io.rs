@@ -2,10 +2,11 @@
 
 use super::SysResult;
 use super::args::{Fd, In, InBytes, Mode, Off, Out, Path, Ptr, SLong};
+use super::order;
 use crate::abi::{Layout, Long};
 use crate::errno::Errno;
 use crate::rows;
-use crate::sys::{addr_mut, blocking, call};
+use crate::sys::{addr, addr_mut, blocking, call};
 use crate::task::Task;
 use crate::uapi::fs::Iovec;
 use tcg_mem::GuestVa;
@@ -94,11 +95,21 @@ impl Task {
 
 fn read(t: &mut Task, fd: Fd, buf: Ptr, count: u64) -> SysResult {
     let to = t.host_out(buf.0, count)?;
-    blocking(t, libc::SYS_read, [fd.0 as u64, to, count, 0, 0, 0]).map_err(Errno::restart)
+    let args = [fd.0 as u64, to, count, 0, 0, 0];
+    let got = blocking(t, libc::SYS_read, args).map_err(Errno::restart)?;
+    if let Some(kind) = order::kind(t, fd) {
+        order::after_read(t, kind, buf.0, got)?;
+    }
+    Ok(got)
 }
 
 fn write(t: &mut Task, fd: Fd, buf: InBytes, count: u64) -> SysResult {
-    let from = t.host_in(buf.0, count)?;
+    let mut from = t.host_in(buf.0, count)?;
+    let turned;
+    if count == 8 && order::kind(t, fd) == Some(order::Kind::Counter) {
+        turned = t.mem.load_u64(buf.0, t.abi.endian)?;
+        from = addr(&turned);
+    }
     blocking(t, libc::SYS_write, [fd.0 as u64, from, count, 0, 0, 0]).map_err(Errno::restart)
 }
 

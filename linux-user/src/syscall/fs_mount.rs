@@ -2,7 +2,9 @@
 //! and their structures have the same members in every ABI.
 
 use super::SysResult;
-use super::args::{DirFd, Fd, Hex, In, OptPath, Path, Ptr};
+use super::args::{DirFd, Fd, Hex, In, Off, OptPath, Path, Ptr};
+use super::payload::{QUADS, Shape};
+use crate::abi::host;
 use crate::errno::Errno;
 use crate::layout;
 use crate::rows;
@@ -17,11 +19,15 @@ rows! { FS_MOUNT:
     open_tree(dir: DirFd, path: Path, flags: u32) = Full;
     move_mount(from: DirFd, old: Path, to: DirFd, new: Path, flags: u32) = Full;
     mount_setattr(dir: DirFd, path: Path, flags: u32, attributes: In<MountAttr>, size: u64) = Full;
-    landlock_create_ruleset(attributes: Ptr, size: u64, flags: u32) = Partial;
-    landlock_add_rule(ruleset: Fd, kind: u32, rule: Ptr, flags: u32) = Partial;
+    statmount(request: Ptr, result: Ptr, size: u64, flags: u32) = Full;
+    listmount(request: Ptr, ids: Ptr, count: u64, flags: u32) = Full;
+    landlock_create_ruleset(attributes: Ptr, size: u64, flags: u32) = Full;
+    landlock_add_rule(ruleset: Fd, kind: u32, rule: Ptr, flags: u32) = Full;
     landlock_restrict_self(ruleset: Fd, flags: u32) = Full;
-    fanotify_init(flags: u32, event_flags: u32) = Full;
+    fanotify_init(flags: u32, event_flags: u32) = Partial;
+    fanotify_mark(fd: Fd, flags: u32, mask: Off, dir: DirFd, path: OptPath) = Full;
     quotactl(command: Hex, special: OptPath, id: i32, address: Ptr) = Partial;
+    quotactl_fd(fd: Fd, command: u32, id: i32, address: Ptr) = Partial;
 }
 
 layout! {
@@ -136,22 +142,113 @@ fn same_order(t: &Task, what: &str) -> Result<(), Errno> {
     Err(Errno::ENOSYS)
 }
 
+/// Largest of the structures here that grow.
+const GROWING: u64 = 4096;
+
+/// A structure of the guest's in the host's order.
+fn turned(t: &Task, va: Ptr, size: u64, shape: Shape) -> Result<Vec<u8>, Errno> {
+    let raw = t
+        .get_bytes(va.0, size, GROWING)
+        .map_err(|e| if e == Errno::EINVAL { Errno::E2BIG } else { e })?;
+    Ok(shape.recode(&t.abi, &host(), &raw))
+}
+
+/// `struct mnt_id_req`.
+const MOUNT_REQUEST: Shape = Shape::Fixed(&[(4, 2), (8, 0)]);
+
+/// The request, whose first member is its size.
+fn mount_request(t: &Task, request: Ptr) -> Result<Vec<u8>, Errno> {
+    let size: u32 = t.get(request.0)?;
+    turned(t, request, size.max(4).into(), MOUNT_REQUEST)
+}
+
+/// `struct statmount`; strings follow.
+const STATMOUNT: Shape = Shape::Fixed(&[
+    (4, 2),
+    (8, 1),
+    (4, 2),
+    (8, 1),
+    (4, 2),
+    (8, 2),
+    (4, 2),
+    (8, 5),
+    (4, 2),
+    (8, 1),
+    (4, 6),
+    (8, 1),
+    (4, 4),
+    (8, 43),
+    (1, 0),
+]);
+
+fn statmount(t: &mut Task, request: Ptr, result: Ptr, size: u64, flags: u32) -> SysResult {
+    const SYS_STATMOUNT: i64 = 457;
+    const MOST: u64 = 1 << 20;
+    let request = mount_request(t, request)?;
+    let mut buf = vec![0u8; size.min(MOST) as usize];
+    let args = [
+        request.as_ptr() as u64,
+        buf.as_mut_ptr() as u64,
+        buf.len() as u64,
+        flags.into(),
+    ];
+    let answer = call(SYS_STATMOUNT, args)?;
+    // The structure says how much of it there is.
+    let len = buf.first_chunk::<4>().map_or(0, |w| u32::from_ne_bytes(*w));
+    let used = buf.get(..len as usize).unwrap_or(&buf);
+    t.put_bytes(result.0, &STATMOUNT.recode(&host(), &t.abi, used))?;
+    Ok(answer)
+}
+
+fn listmount(t: &mut Task, request: Ptr, ids: Ptr, count: u64, flags: u32) -> SysResult {
+    const SYS_LISTMOUNT: i64 = 458;
+    /// The kernel's own limit.
+    const MOST: u64 = 1_000_000;
+    if count > MOST {
+        return Err(Errno::EOVERFLOW);
+    }
+    let request = mount_request(t, request)?;
+    let mut list = vec![0u8; count as usize * 8];
+    let args = [
+        request.as_ptr() as u64,
+        list.as_mut_ptr() as u64,
+        count,
+        flags.into(),
+    ];
+    let found = call(SYS_LISTMOUNT, args)?;
+    let used = list.get(..found as usize * 8).unwrap_or(&list);
+    t.put_bytes(ids.0, &QUADS.recode(&host(), &t.abi, used))?;
+    Ok(found)
+}
+
 fn landlock_create_ruleset(t: &mut Task, attributes: Ptr, size: u64, flags: u32) -> SysResult {
-    same_order(t, "landlock_create_ruleset in this byte order")?;
-    let from = t.host_in_opt(attributes.0, size)?;
-    call(
-        libc::SYS_landlock_create_ruleset,
-        [from, size, flags.into()],
-    )
+    // Without a structure it tells a version.
+    let copy = match attributes.0.0 {
+        0 => Vec::new(),
+        _ => turned(t, attributes, size, QUADS)?,
+    };
+    let at = if attributes.0.0 == 0 {
+        0
+    } else {
+        copy.as_ptr() as u64
+    };
+    call(libc::SYS_landlock_create_ruleset, [at, size, flags.into()])
 }
 
 fn landlock_add_rule(t: &mut Task, ruleset: Fd, kind: u32, rule: Ptr, flags: u32) -> SysResult {
-    same_order(t, "landlock_add_rule in this byte order")?;
-    let from = t.host_in(rule.0, 16)?;
-    call(
-        libc::SYS_landlock_add_rule,
-        [ruleset.0 as u64, kind.into(), from, flags.into()],
-    )
+    /// `struct landlock_path_beneath_attr`, which is packed, and `struct landlock_net_port_attr`.
+    const BENEATH: (u32, u64, Shape) = (1, 12, Shape::Fixed(&[(8, 1), (4, 0)]));
+    const PORT: (u32, u64, Shape) = (2, 16, QUADS);
+    let known = [BENEATH, PORT].into_iter().find(|k| k.0 == kind);
+    let (_, size, shape) = known.ok_or(Errno::EINVAL)?;
+    let copy = turned(t, rule, size, shape)?;
+    let args = [
+        ruleset.0 as u64,
+        kind.into(),
+        copy.as_ptr() as u64,
+        flags.into(),
+    ];
+    call(libc::SYS_landlock_add_rule, args)
 }
 
 fn landlock_restrict_self(_: &mut Task, ruleset: Fd, flags: u32) -> SysResult {
@@ -161,26 +258,61 @@ fn landlock_restrict_self(_: &mut Task, ruleset: Fd, flags: u32) -> SysResult {
     )
 }
 
+fn fanotify_mark(
+    t: &mut Task,
+    fd: Fd,
+    flags: u32,
+    mask: Off,
+    dir: DirFd,
+    path: OptPath,
+) -> SysResult {
+    const DONT_FOLLOW: u32 = 4;
+    let path = path.0.map(Path);
+    let host = path.as_ref().map(|p| match flags & DONT_FOLLOW {
+        0 => t.host_path(p),
+        _ => t.host_link(p),
+    });
+    let at = host.as_ref().map_or(0, |h| h.ptr());
+    let args = [fd.0 as u64, flags.into(), mask.0 as u64, dir.0 as u64, at];
+    call(libc::SYS_fanotify_mark, args)
+}
+
 fn fanotify_init(t: &mut Task, flags: u32, event_flags: u32) -> SysResult {
+    same_order(t, "fanotify in this byte order")?;
     call(
         libc::SYS_fanotify_init,
         [flags.into(), t.abi.open_to_host(event_flags).into()],
     )
 }
 
-/// Quota commands whose structure has 64-bit members only; Q_SYNC and Q_QUOTAOFF have none.
-fn quotactl(t: &mut Task, command: Hex, special: OptPath, id: i32, address: Ptr) -> SysResult {
+/// Quota commands without a structure; those with one are missing.
+fn without_structure(t: &Task, command: u32) -> Result<(), Errno> {
     const Q_SYNC: u32 = 0x80_0001;
     const Q_QUOTAOFF: u32 = 0x80_0003;
-    if !matches!(command.0 as u32 >> 8, Q_SYNC | Q_QUOTAOFF) {
-        // UNIMPL: quota structures.
-        super::strace::unimp(t, &format!("quotactl command {:#x}", command.0));
-        return Err(Errno::ENOSYS);
+    if matches!(command >> 8, Q_SYNC | Q_QUOTAOFF) {
+        return Ok(());
     }
+    // UNIMPL: quota structures.
+    super::strace::unimp(t, &format!("quotactl command {command:#x}"));
+    Err(Errno::ENOSYS)
+}
+
+fn quotactl(t: &mut Task, command: Hex, special: OptPath, id: i32, address: Ptr) -> SysResult {
+    without_structure(t, command.0 as u32)?;
     let name = special.0.as_ref().map_or(0, |s| s.as_ptr() as u64);
     let at = t.host_in_opt(address.0, 1)?;
     call(
         libc::SYS_quotactl,
-        [command.0 as u32 as u64, name, id as u64, at],
+        [u64::from(command.0 as u32), name, id as u64, at],
+    )
+}
+
+fn quotactl_fd(t: &mut Task, fd: Fd, command: u32, id: i32, address: Ptr) -> SysResult {
+    const SYS_QUOTACTL_FD: i64 = 443;
+    without_structure(t, command)?;
+    let at = t.host_in_opt(address.0, 1)?;
+    call(
+        SYS_QUOTACTL_FD,
+        [fd.0 as u64, command.into(), id as u64, at],
     )
 }

@@ -3,10 +3,12 @@
 use super::SysResult;
 use super::args::{Arg, ArgKind, DirFd, Fd, Hex, In, InBytes, Mode, OptPath, Out, Path, Ptr, Regs};
 use crate::errno::Errno;
+use crate::owners;
 use crate::rows;
 use crate::sys::{addr, blocking, call};
 use crate::task::Task;
 use crate::uapi::fs::{FileHandle, OpenHow};
+use std::ffi::CStr;
 
 rows! { FS_PATH:
     open(path: Path, flags: OpenFlags, mode: Mode) = Full;
@@ -136,10 +138,11 @@ fn openat2(t: &mut Task, dir: DirFd, path: Path, how: In<OpenHow>, size: u64) ->
     } else {
         path.0.clone()
     };
+    let host_how = [how.flags, how.mode, how.resolve];
     let args = [
         dir.0 as u64,
         host.as_ptr() as u64,
-        addr(&[how.flags, how.mode, how.resolve]),
+        addr(&host_how),
         SIZE,
         0,
         0,
@@ -189,15 +192,10 @@ fn readlinkat(t: &mut Task, dir: DirFd, path: Path, buf: Ptr, size: i32) -> SysR
         return Err(Errno::EINVAL);
     }
     let whole = crate::proc::absolute(dir.0, &path.0);
-    if super::path::own_proc(whole.as_deref().unwrap_or(&path.0)) == Some(b"exe") {
-        let exe = t
-            .process
-            .exe
-            .get(..t.process.exe.len().min(size as usize))
-            .unwrap_or_default()
-            .to_vec();
-        t.put_bytes(buf.0, &exe)?;
-        return Ok(exe.len() as u64);
+    if let Some(exe) = crate::proc::subject::exe(t, whole.as_deref().unwrap_or(&path.0)) {
+        let shown = exe.get(..size as usize).unwrap_or(&exe);
+        t.put_bytes(buf.0, shown)?;
+        return Ok(shown.len() as u64);
     }
     let to = t.host_out(buf.0, size as u64)?;
     call(
@@ -391,8 +389,26 @@ fn lchown32(t: &mut Task, path: Path, uid: i32, gid: i32) -> SysResult {
     fchownat(t, CWD, path, uid, gid, libc::AT_SYMLINK_NOFOLLOW as u32)
 }
 
-fn fchown32(_: &mut Task, fd: Fd, uid: i32, gid: i32) -> SysResult {
+fn fchown32(t: &mut Task, fd: Fd, uid: i32, gid: i32) -> SysResult {
+    if t.remembers_owners() {
+        // The host says whether there is such a descriptor.
+        call(libc::SYS_fchown, [fd.0 as u64, u64::MAX, u64::MAX])?;
+        return remember(t, fd.0, c"", false, [uid, gid]);
+    }
     call(libc::SYS_fchown, [fd.0 as u64, uid as u64, gid as u64])
+}
+
+/// Gives a file to somebody in a namespace where there is but one user.
+fn remember(t: &Task, dir: i32, name: &CStr, nofollow: bool, [uid, gid]: [i32; 2]) -> SysResult {
+    if !t.ids.as_ref().is_some_and(owners::Ids::is_root) {
+        return Err(Errno::EPERM);
+    }
+    let file = owners::Named {
+        dir,
+        name,
+        nofollow,
+    };
+    owners::change(&file, uid, gid)
 }
 
 fn fchownat(t: &mut Task, dir: DirFd, path: Path, uid: i32, gid: i32, flags: u32) -> SysResult {
@@ -401,6 +417,12 @@ fn fchownat(t: &mut Task, dir: DirFd, path: Path, uid: i32, gid: i32, flags: u32
     } else {
         t.host_path(&path)
     };
+    if t.remembers_owners() {
+        let nofollow = flags & libc::AT_SYMLINK_NOFOLLOW as u32 != 0;
+        let args = [dir.0 as u64, host.ptr(), u64::MAX, u64::MAX, flags.into()];
+        call(libc::SYS_fchownat, args)?;
+        return remember(t, dir.0, host.path(), nofollow, [uid, gid]);
+    }
     call(
         libc::SYS_fchownat,
         [

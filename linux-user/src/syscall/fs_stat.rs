@@ -4,6 +4,7 @@ use super::SysResult;
 use super::args::{DirFd, Fd, In, OptPath, Out, Path, Ptr};
 use crate::abi::{Long, ULong, Writer};
 use crate::errno::Errno;
+use crate::owners::{self, Named};
 use crate::rows;
 use crate::sys::{addr, addr_mut, call, zeroed};
 use crate::task::Task;
@@ -52,12 +53,32 @@ fn stat_at(t: &Task, dir: i32, path: &Path, buf: Ptr, flags: u32, put: Put) -> S
         libc::SYS_newfstatat,
         [dir as u64, host.ptr(), addr_mut(&mut s), flags.into()],
     )?;
+    if t.remembers_owners() {
+        let name = host.path();
+        remembered(&mut s, dir, name, flags & NOFOLLOW != 0);
+    }
     put_stat(t, &s, buf, put)
+}
+
+/// Puts a remembered owner in.
+fn remembered(s: &mut libc::stat, dir: i32, name: &std::ffi::CStr, nofollow: bool) {
+    let file = Named {
+        dir,
+        name,
+        nofollow,
+    };
+    let kept = matches!(s.st_mode & libc::S_IFMT, libc::S_IFREG | libc::S_IFDIR);
+    if let Some([uid, gid]) = kept.then(|| owners::of(&file)).flatten() {
+        (s.st_uid, s.st_gid) = (uid, gid);
+    }
 }
 
 fn stat_fd(t: &Task, fd: Fd, buf: Ptr, put: Put) -> SysResult {
     let mut s: libc::stat = zeroed();
     call(libc::SYS_fstat, [fd.0 as u64, addr_mut(&mut s)])?;
+    if t.remembers_owners() {
+        remembered(&mut s, fd.0, c"", false);
+    }
     put_stat(t, &s, buf, put)
 }
 
@@ -131,6 +152,19 @@ fn statx(
             addr_mut(&mut s),
         ],
     )?;
+    if t.remembers_owners() {
+        let kind = u32::from(s.stx_mode) & libc::S_IFMT;
+        let file = Named {
+            dir: dir.0,
+            name: host.as_ref().map_or(c"", |h| h.path()),
+            nofollow: flags & NOFOLLOW != 0,
+        };
+        if matches!(kind, libc::S_IFREG | libc::S_IFDIR)
+            && let Some([uid, gid]) = owners::of(&file)
+        {
+            (s.stx_uid, s.stx_gid) = (uid, gid);
+        }
+    }
     let v = Statx {
         mask: s.stx_mask,
         blksize: s.stx_blksize,

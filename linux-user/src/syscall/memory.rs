@@ -25,6 +25,10 @@ rows! { MEMORY:
     munlock(addr: Ptr, len: Hex) = Full;
     mlockall(flags: i32) = Full;
     munlockall() = Full;
+    mseal(addr: Ptr, len: Hex, flags: Hex) = Full;
+    pkey_alloc(flags: u32, rights: Hex) = Full;
+    pkey_free(key: i32) = Full;
+    pkey_mprotect(addr: Ptr, len: Hex, prot: Hex, key: i32) = Full;
 }
 
 impl From<tcg_uspace::Errno> for Errno {
@@ -187,4 +191,37 @@ fn mlockall(t: &mut Task, flags: i32) -> SysResult {
 
 fn munlockall(_: &mut Task) -> SysResult {
     Ok(0)
+}
+
+fn mseal(t: &mut Task, addr: Ptr, len: Hex, flags: Hex) -> SysResult {
+    let start = addr.0.0;
+    let end = start
+        .checked_add(len.0)
+        .and_then(|e| e.checked_next_multiple_of(4096))
+        .ok_or(Errno::EINVAL)?;
+    if flags.0 != 0 || !start.is_multiple_of(4096) {
+        return Err(Errno::EINVAL);
+    }
+    t.process.space.seal(start, end)?;
+    Ok(0)
+}
+
+/// A machine without protection keys: there is none to have.
+fn pkey_alloc(_: &mut Task, flags: u32, rights: Hex) -> SysResult {
+    const RIGHTS: u64 = 3;
+    match flags == 0 && rights.0 & !RIGHTS == 0 {
+        true => Err(Errno::ENOSPC),
+        false => Err(Errno::EINVAL),
+    }
+}
+
+fn pkey_free(_: &mut Task, _: i32) -> SysResult {
+    Err(Errno::EINVAL)
+}
+
+fn pkey_mprotect(t: &mut Task, addr: Ptr, len: Hex, prot: Hex, key: i32) -> SysResult {
+    match key {
+        -1 => mprotect(t, addr, len, prot),
+        _ => Err(Errno::EINVAL),
+    }
 }

@@ -4,23 +4,30 @@
 //! name for each: `fn name(t: &mut Task, …) -> SysResult`. The argument types ([`args`]) decode registers and
 //! pointers and say how -strace shows them. No code here or in the families depends on one guest architecture.
 
+mod absent;
+mod aio;
 pub mod args;
 mod cmsg;
 mod cred;
 pub mod dirents;
 mod event;
 mod fcntl;
+mod fs_attr_at;
 mod fs_io;
 mod fs_mount;
 mod fs_path;
 mod fs_stat;
 pub mod futex;
 mod ipc;
+mod keys;
+pub mod matrix;
 pub mod memory;
 mod mq;
 mod net;
 mod net_msg;
 mod net_opt;
+mod numa;
+mod order;
 pub mod path;
 mod payload;
 mod poll;
@@ -29,10 +36,12 @@ mod process_vm;
 pub mod sched;
 pub mod signal;
 pub mod strace;
+mod strace_names;
 mod system;
 pub mod table;
 mod time;
 
+pub use aio::{forget_contexts, hold_contexts};
 pub use ipc::hold_segments;
 
 use crate::errno::Errno;
@@ -106,6 +115,10 @@ pub static FAMILIES: &[&[SysDesc]] = &[
     dirents::DIRENTS,
     futex::FUTEX,
     memory::MEMORY,
+    numa::NUMA,
+    aio::AIO,
+    keys::KEYS,
+    fs_attr_at::FS_ATTR_AT,
     process::PROCESS,
     process_vm::PROCESS_VM,
     signal::SIGNAL,
@@ -147,7 +160,7 @@ pub fn dispatch(t: &mut Task, nr: u32, args: [u64; 7]) -> SysExit {
         Some(desc) => (desc.func)(t, &mut Regs::new(&abi, args)),
         None => {
             strace::unknown(t, nr, entry);
-            Err(Errno::ENOSYS)
+            Err(absent::answer(entry.map_or("", |e| e.name)))
         }
     };
     if trace {

@@ -20,21 +20,12 @@ impl HostPath<'_> {
     }
 }
 
-/// `path` if it names a file of the guest's own process in /proc: the part behind /proc/PID/.
-pub fn own_proc(path: &CStr) -> Option<&[u8]> {
-    let rest = path.to_bytes().strip_prefix(b"/proc/")?;
-    let slash = rest.iter().position(|&b| b == b'/')?;
-    let (who, file) = (rest.get(..slash)?, rest.get(slash + 1..)?);
-    let own = || std::process::id().to_string();
-    (who == b"self" || who == b"thread-self" || who == own().as_bytes()).then_some(file)
-}
-
 impl Task {
     /// The host's path for a path that is followed to its end.
     pub fn host_path<'a>(&self, path: &'a Path) -> HostPath<'a> {
         let given: &CStr = &path.0;
-        if own_proc(given) == Some(b"exe")
-            && let Ok(exe) = CString::new(self.process.exe.clone())
+        if let Some(exe) = crate::proc::subject::exe(self, given)
+            && let Ok(exe) = CString::new(exe)
         {
             return HostPath(Cow::Owned(exe));
         }
@@ -57,21 +48,5 @@ impl Task {
             }
         }
         HostPath(Cow::Borrowed(given))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::own_proc;
-
-    #[test]
-    fn own_files_of_proc_are_known_by_every_name_of_the_process() {
-        assert_eq!(own_proc(c"/proc/self/maps"), Some(&b"maps"[..]));
-        assert_eq!(own_proc(c"/proc/thread-self/exe"), Some(&b"exe"[..]));
-        let own = std::ffi::CString::new(format!("/proc/{}/stat", std::process::id())).unwrap();
-        assert_eq!(own_proc(&own), Some(&b"stat"[..]));
-        assert_eq!(own_proc(c"/proc/1/maps"), None);
-        assert_eq!(own_proc(c"/proc/selfish/maps"), None);
-        assert_eq!(own_proc(c"/proc/self"), None);
     }
 }

@@ -18,7 +18,7 @@ rows! { PROCESS:
     exit_group(status: i32) = Full;
     fork() = Full;
     vfork() = Full;
-    clone(flags: Hex, sp: Ptr, parent_tid: Ptr, tls: Ptr, child_tid: Ptr) = Partial;
+    clone(flags: Hex, sp: Ptr, parent_tid: Ptr, tls: Ptr, child_tid: Ptr) = Full;
     clone3(args: Ptr, size: Hex) = Partial;
     execve(path: Path, argv: Ptr, envp: Ptr) = Full;
     execveat(dir: DirFd, path: Path, argv: Ptr, envp: Ptr, flags: i32) = Full;
@@ -190,14 +190,6 @@ fn strings(t: &Task, va: GuestVa) -> Result<Vec<CString>, Errno> {
     Ok(all)
 }
 
-/// Executes with the signal settings that the next program is to inherit; comes back only with an error.
-fn run(t: &mut Task, request: Request) -> SysResult {
-    crate::signal::prepare_exec(t)?;
-    let error = exec::execute(t, request);
-    crate::signal::exec_failed(t);
-    Err(error)
-}
-
 fn execve(t: &mut Task, path: Path, argv: Ptr, envp: Ptr) -> SysResult {
     let host_path = t.host_path(&path).path().to_owned();
     let request = Request {
@@ -206,7 +198,7 @@ fn execve(t: &mut Task, path: Path, argv: Ptr, envp: Ptr) -> SysResult {
         envp: strings(t, envp.0)?,
         path: path.0,
     };
-    run(t, request)
+    Err(exec::execute(t, request))
 }
 
 fn execveat(t: &mut Task, dir: DirFd, path: Path, argv: Ptr, envp: Ptr, flags: i32) -> SysResult {
@@ -236,7 +228,7 @@ fn execveat(t: &mut Task, dir: DirFd, path: Path, argv: Ptr, envp: Ptr, flags: i
         envp: strings(t, envp.0)?,
         path,
     };
-    run(t, request)
+    Err(exec::execute(t, request))
 }
 
 /// The host's struct rusage as longs: two timevals and 14 counters.
@@ -395,17 +387,9 @@ fn host_limits(pid: i32, resource: i32, new: Option<&[u64; 2]>) -> Result<[u64; 
     Ok(old)
 }
 
-/// Limits that would hit the emulator itself are kept for the guest, not passed on.
-fn is_emulated(resource: i32) -> bool {
-    matches!(
-        resource as u32,
-        libc::RLIMIT_AS | libc::RLIMIT_DATA | libc::RLIMIT_STACK
-    )
-}
-
 fn limits(t: &mut Task, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
     let own = pid == 0 || pid as u32 == std::process::id();
-    if !own || !is_emulated(resource) {
+    if !own || !crate::limits::is_kept(resource) {
         let old = host_limits(pid, resource, new.as_ref());
         if own && new.is_some() && resource as u32 == libc::RLIMIT_CORE {
             crate::signal::catch_cores(t);
@@ -429,8 +413,11 @@ fn limits(t: &mut Task, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Resul
         process
             .space
             .set_limits(get(libc::RLIMIT_AS), get(libc::RLIMIT_DATA));
-        if resource as u32 == libc::RLIMIT_STACK && new[0] < 1 << 31 {
-            process.space.grow_stack(new[0]);
+        if resource as u32 == libc::RLIMIT_STACK {
+            process.space.set_stack_limit(new[0]);
+            if new[0] < 1 << 31 {
+                process.space.grow_stack(new[0]);
+            }
         }
     }
     Ok(old)

@@ -13,10 +13,11 @@ use crate::uapi::time::{HostTime, Timespec64};
 use tcg_mem::GuestVa;
 
 rows! { PROCESS_VM:
-    process_vm_readv(pid: i32, local: Ptr, count: u64, remote: Ptr, remote_count: u64, flags: Hex) = Partial;
-    process_vm_writev(pid: i32, local: Ptr, count: u64, remote: Ptr, remote_count: u64, flags: Hex) = Partial;
+    process_vm_readv(pid: i32, local: Ptr, count: u64, remote: Ptr, remote_count: u64, flags: Hex) = Full;
+    process_vm_writev(pid: i32, local: Ptr, count: u64, remote: Ptr, remote_count: u64, flags: Hex) = Full;
     futex_waitv(waiters: Ptr, count: u32, flags: u32, timeout: In<Timespec64>, clock: i32) = Full;
     futex_wake(word: Ptr, mask: Hex, count: i32, flags: u32) = Full;
+    futex_requeue(waiters: Ptr, flags: u32, wake: i32, requeue: i32) = Full;
     futex_wait(word: Ptr, value: Hex, mask: Hex, flags: u32, timeout: In<Timespec64>, clock: i32) = Full;
 }
 
@@ -25,8 +26,8 @@ layout! {
     pub struct FutexWaitv { value: u64, word: u64, flags: u32, reserved: u32 }
 }
 
-/// The other process's vector as the host's. Its memory is where its guest says only if that shares the host's address
-/// space, as this one then does; a 32-bit guest's lies at a place that only its own emulator knows.
+/// The other process's vector as the host's: a 32-bit guest's memory lies at a place that its emulator has told the kernel.
+/// The memory of a program that is not emulated is where it says.
 fn remote_vector(
     t: &Task,
     pid: i32,
@@ -37,18 +38,14 @@ fn remote_vector(
     if pid as u32 == std::process::id() {
         return t.iovec(va, count, write);
     }
-    if !t.mem.is_identity() {
-        // UNIMPL: another 32-bit guest's memory.
-        super::strace::unimp(
-            t,
-            "process_vm_readv and process_vm_writev of another process",
-        );
-        return Err(Errno::ENOSYS);
-    }
+    let base = match crate::proc::subject::published(pid as u32) {
+        Some(p) => p.base,
+        None => 0,
+    };
     const UIO_MAXIOV: u64 = 1024;
     let list = t.get_array::<Iovec>(va, count, UIO_MAXIOV)?;
     let host = list.iter().map(|v| libc::iovec {
-        iov_base: v.base.0 as *mut libc::c_void,
+        iov_base: v.base.0.wrapping_add(base) as *mut libc::c_void,
         iov_len: v.len.0 as usize,
     });
     Ok(host.collect())
@@ -141,6 +138,24 @@ fn futex_waitv(
         0,
     ];
     blocking(t, libc::SYS_futex_waitv, args)
+}
+
+fn futex_requeue(t: &mut Task, waiters: Ptr, flags: u32, wake: i32, requeue: i32) -> SysResult {
+    const SYS_FUTEX_REQUEUE: i64 = 456;
+    let list = t.get_array::<FutexWaitv>(waiters.0, 2, 2)?;
+    let mut host = Vec::with_capacity(list.len() * 3);
+    for w in list {
+        let word = t.host_in(GuestVa(w.word), 4)?;
+        let kinds = u64::from(w.flags) | u64::from(w.reserved) << 32;
+        host.extend([compared(t, w.value, w.flags)?, word, kinds]);
+    }
+    let args = [
+        host.as_ptr() as u64,
+        flags.into(),
+        wake as u64,
+        requeue as u64,
+    ];
+    call(SYS_FUTEX_REQUEUE, args)
 }
 
 fn futex_wake(t: &mut Task, word: Ptr, mask: Hex, count: i32, flags: u32) -> SysResult {

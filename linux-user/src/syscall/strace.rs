@@ -1,6 +1,7 @@
 //! -strace: calls and their arguments as text on standard error.
 
 use super::args::{ArgKind, Names, Regs};
+use super::strace_names::names_of;
 use super::table::Entry;
 use super::{SysDesc, SysResult};
 use crate::sys;
@@ -8,12 +9,20 @@ use crate::task::Task;
 use std::fmt::Write;
 use tcg_mem::GuestVa;
 
-fn emit(text: &str) {
+/// One write, so that lines of threads do not mix: to the file of `-D`, or to standard error.
+pub fn emit(t: &Task, text: &str) {
+    use std::os::fd::AsRawFd;
+    let fd = t.process.log.get().map_or(2, |file| file.as_raw_fd());
     let bytes = text.as_bytes();
-    sys::raw(
-        libc::SYS_write,
-        [2, bytes.as_ptr() as u64, bytes.len() as u64, 0, 0, 0],
-    );
+    let args = [
+        fd as u64,
+        bytes.as_ptr() as u64,
+        bytes.len() as u64,
+        0,
+        0,
+        0,
+    ];
+    sys::raw(libc::SYS_write, args);
 }
 
 fn quoted(bytes: &[u8], cut: bool, out: &mut String) {
@@ -133,6 +142,58 @@ fn one(t: &Task, kind: ArgKind, value: u64, next: u64, out: &mut String) {
     };
 }
 
+/// An argument with names. Some are more than flags: a signal beside clone's, a command beside a futex's, a type beside a
+/// socket's.
+fn special(t: &Task, call: &str, names: &Names, value: u64, out: &mut String) {
+    const FUTEX_COMMANDS: [&str; 14] = [
+        "WAIT",
+        "WAKE",
+        "FD",
+        "REQUEUE",
+        "CMP_REQUEUE",
+        "WAKE_OP",
+        "LOCK_PI",
+        "UNLOCK_PI",
+        "TRYLOCK_PI",
+        "WAIT_BITSET",
+        "WAKE_BITSET",
+        "WAIT_REQUEUE_PI",
+        "CMP_REQUEUE_PI",
+        "LOCK_PI2",
+    ];
+    const SOCKET_TYPES: [&str; 6] = ["0", "STREAM", "DGRAM", "RAW", "RDM", "SEQPACKET"];
+    let value = u64::from(value as u32);
+    let (mut first, mut rest) = (String::new(), value);
+    match call {
+        "mmap" | "mmap2" if names.flags => rest = t.abi.mmap_to_host(value as u32).into(),
+        "pipe2" | "dup3" | "eventfd2" | "inotify_init1" | "signalfd4" | "timerfd_create" => {
+            rest = t.abi.open_to_host(value as u32).into();
+        }
+        "clone" => {
+            rest = value & !0xff;
+            if value & 0xff != 0 {
+                first = format!("SIG{}", crate::signal::short_name((value & 0xff) as i32));
+            }
+        }
+        "futex" | "futex_time64" => {
+            rest = value & 0x180;
+            let command = FUTEX_COMMANDS.get((value & 0x7f) as usize);
+            first = command.map_or(format!("{:#x}", value & 0x7f), |c| format!("FUTEX_{c}"));
+        }
+        "socket" | "socketpair" if names.flags => {
+            rest = value & !0xf;
+            let kind = SOCKET_TYPES.get((value & 0xf) as usize);
+            first = kind.map_or(format!("{:#x}", value & 0xf), |k| format!("SOCK_{k}"));
+        }
+        _ => {}
+    }
+    out.push_str(&first);
+    if first.is_empty() || rest != 0 {
+        out.push_str(if first.is_empty() { "" } else { "|" });
+        named(names, rest, out);
+    }
+}
+
 fn values(t: &Task, desc: &SysDesc, args: &[u64; 7]) -> Vec<u64> {
     let mut regs = Regs::new(&t.abi, *args);
     desc.args
@@ -160,13 +221,14 @@ pub fn enter(t: &Task, nr: u32, entry: Option<&Entry>, args: &[u64; 7]) {
             let v = values(t, desc, args);
             for (i, a) in desc.args.iter().enumerate() {
                 out.push_str(if i > 0 { "," } else { "" });
-                one(
-                    t,
-                    a.kind,
+                let (value, next) = (
                     v.get(i).copied().unwrap_or(0),
                     v.get(i + 1).copied().unwrap_or(0),
-                    &mut out,
                 );
+                match names_of(desc.name, a.name) {
+                    Some(names) => special(t, desc.name, names, value, &mut out),
+                    None => one(t, a.kind, value, next, &mut out),
+                }
             }
         }
         None => {
@@ -179,7 +241,7 @@ pub fn enter(t: &Task, nr: u32, entry: Option<&Entry>, args: &[u64; 7]) {
         }
     }
     out.push(')');
-    emit(&out);
+    emit(t, &out);
 }
 
 /// The result, after it ran.
@@ -204,7 +266,7 @@ pub fn leave(t: &Task, desc: Option<&SysDesc>, args: &[u64; 7], result: SysResul
         }
     }
     out.push('\n');
-    emit(&out);
+    emit(t, &out);
 }
 
 /// A call without a handler: one line if the user asked for it.
@@ -218,6 +280,6 @@ pub fn unknown(t: &Task, nr: u32, entry: Option<&Entry>) {
 /// One line about something that is missing, under -d unimp or -strace.
 pub fn unimp(t: &Task, what: &str) {
     if t.process.config.unimp || t.process.config.strace {
-        emit(&format!("unimplemented: {what}\n"));
+        emit(t, &format!("unimplemented: {what}\n"));
     }
 }

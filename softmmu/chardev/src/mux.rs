@@ -343,10 +343,15 @@ impl CharBackend for Port {
     }
 
     fn set_frontend(&self, frontend: Option<Arc<dyn CharFrontend>>) {
-        if let Some(port) = self.mux.state.lock().ports.get_mut(self.index) {
+        let mut state = self.mux.state.lock();
+        if let Some(port) = state.ports.get_mut(self.index) {
             port.frontend = frontend;
             port.told_open = false;
         }
+        if state.focus == self.index {
+            state.events.push((self.index, CharEvent::FocusIn));
+        }
+        drop(state);
         Loop::shared().wake();
     }
 

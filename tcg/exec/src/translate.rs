@@ -9,6 +9,7 @@ use crate::jit::{Compiled, Compiler};
 use crate::prefix::{self, Wrapped};
 use crate::source::{Guarded, Source, fetch_from};
 use crate::stats::Counters;
+use crate::stops::{self, INTERPRETED};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tcg_debug::log_mask;
@@ -61,6 +62,7 @@ impl Engine {
             },
             brief: brief && self.starts_up(),
         };
+        let mut interpreted = false;
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
             if let (Guarded::Page(host), Some(machine)) = (guarded, &self.machine) {
@@ -70,7 +72,10 @@ impl Engine {
                 false => self.source(pc, mode, limits, guarded),
                 true => self.source_to_stop(pc, mode, limits, guarded),
             };
-            let source = source.map_err(Failed::Fetch)?;
+            let mut source = self.source_to_window(source.map_err(Failed::Fetch)?, limits)?;
+            if interpreted {
+                source.ir = stops::block_that_leaves(self, &source.ir, INTERPRETED);
+            }
             if self.cfg.verify_ir {
                 self.check(&source.ir);
             }
@@ -82,9 +87,10 @@ impl Engine {
                         self.publish_code(source, c, limits, since, guarded)
                     }
                     None => {
-                        let max = limits.max_insns;
-                        assert!(max > 1, "one instruction at {pc:#x} is too complex");
-                        limits.max_insns = (source.ir.guest_insns / 2).clamp(1, max - 1);
+                        // An instruction that is too complex even alone is left to the interpreter.
+                        let max = limits.max_insns.min(source.ir.guest_insns);
+                        interpreted = max <= 1;
+                        limits.max_insns = (max / 2).max(1);
                         continue;
                     }
                 },
@@ -120,6 +126,7 @@ impl Engine {
         let opts = Opts {
             parallel: self.is_parallel(),
             window: self.machine.is_none() && !self.mem.is_identity(),
+            unmask: self.machine.is_none(),
             mmu: self
                 .machine
                 .as_ref()
@@ -169,6 +176,7 @@ impl Engine {
     ) -> Result<Option<&TransBlock>, Failed> {
         let mut block = bare(&source, guarded);
         block.maps = c.maps.into();
+        block.fp_sites = c.fp_sites.into();
         block.links = c.links;
         block.loops = c.loops;
         block.pages = source.pages.into();

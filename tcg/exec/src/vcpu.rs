@@ -12,13 +12,14 @@ use crate::stats::{Counters, Stats};
 use crate::stops::{self, WatchHit};
 use crate::sys::Sys;
 use crate::translate::Failed;
-use crate::{Exit, asm, fault};
+use crate::{Exit, asm, fault, fpflags};
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tcg_debug::log_mask;
-use tcg_ir::{Block, FpMode, FpRound};
+use tcg_ir::Block;
 use tcg_mem::MemFault;
 use tcg_target::{CpuHost, CpuSocket, EnvHeader, StateBlock, SysCpu, System};
 
@@ -59,6 +60,8 @@ pub(crate) enum Next {
     Flush,
     /// Run one instruction alone first.
     OneInsn,
+    /// Run a window while nobody else runs.
+    Window,
 }
 
 impl Cpu {
@@ -119,6 +122,8 @@ impl Cpu {
         let h = unsafe { &mut *self.header() };
         h.fp_flags = flags;
         h.mxcsr_sticky = 0;
+        // What was masked because it was known is unknown again.
+        self.mxcsr_mode.set(None);
     }
 
     /// The state block. The caller must not keep it over anything that runs guest code.
@@ -148,8 +153,14 @@ impl Cpu {
         if self.mxcsr_mode.get() != Some(mode) {
             let fp = self.engine.isa.fp_modes(mode);
             // SAFETY: as above.
-            unsafe { (*self.header()).mxcsr_guest = fp.map(mxcsr_of) };
+            unsafe { (*self.header()).mxcsr_guest = fp.map(tcg_x64::mxcsr_of) };
             self.mxcsr_mode.set(Some(mode));
+        }
+        // SAFETY: as above.
+        let header = unsafe { &mut *self.header() };
+        match self.engine.machine {
+            None => fpflags::settle(header),
+            Some(_) => fpflags::mask(header),
         }
     }
 
@@ -294,6 +305,16 @@ impl Cpu {
         self.after_exit()
     }
 
+    /// What a trap means: the engine has some of its own.
+    pub(crate) fn trapped(&self, code: u32, info: u64) -> Next {
+        match code {
+            stops::BREAK => Next::Leave(Exit::Break),
+            stops::NOT_ALONE => Next::Window,
+            stops::INTERPRETED => Next::OneInsn,
+            _ => self.leave(Exit::Trap { code, info }),
+        }
+    }
+
     /// Reads the exit fields.
     pub(crate) fn after_exit(&self) -> Next {
         // SAFETY: as above.
@@ -305,8 +326,7 @@ impl Cpu {
             return Next::OneInsn;
         }
         match kind {
-            kind::TRAP if code == stops::BREAK => Next::Leave(Exit::Break),
-            kind::TRAP => self.leave(Exit::Trap { code, info }),
+            kind::TRAP => self.trapped(code, info),
             kind::FAULT => self.leave(Exit::Fault(fault_of(code, info))),
             kind::MACHINE => self
                 .sys
@@ -361,6 +381,11 @@ impl Cpu {
                         None => {}
                     }
                 }
+                Next::Window => match self.run_window() {
+                    Some(Exit::Fault(f)) if self.retry_in_other_mode(&f) => {}
+                    Some(exit) => break exit,
+                    None => {}
+                },
             }
         };
         fault::restore_current(before);
@@ -465,17 +490,6 @@ impl Drop for Cpu {
     }
 }
 
-/// MXCSR control bits of a regime: everything masked, rounding, flushing of inputs and results.
-fn mxcsr_of(fp: FpMode) -> u32 {
-    let round = match fp.round {
-        FpRound::Down => 1,
-        FpRound::Up => 2,
-        FpRound::Zero => 3,
-        FpRound::Nearest | FpRound::NearestAway | FpRound::Current => 0,
-    };
-    0x1f80 | round << 13 | if fp.flush { 1 << 15 | 1 << 6 } else { 0 }
-}
-
 /// One guest thread's CPU. It belongs to one host thread at a time.
 pub struct Vcpu {
     cpu: Box<Cpu>,
@@ -486,11 +500,8 @@ pub struct Vcpu {
 unsafe impl Send for Vcpu {}
 
 impl Vcpu {
-    /// A virtual CPU in the ISA's reset state, its program counter 0.
-    ///
-    /// # Panics
-    /// If the host has no memory for it.
-    pub fn new(engine: Arc<Engine>) -> Vcpu {
+    /// A virtual CPU in the ISA's reset state, its program counter 0. It fails if the host has no memory for it.
+    pub fn new(engine: Arc<Engine>) -> io::Result<Vcpu> {
         Vcpu::make(engine, None)
     }
 
@@ -501,18 +512,17 @@ impl Vcpu {
     /// If the host has no memory for it, or the engine is one of user mode.
     pub fn new_system(engine: Arc<Engine>, socket: Arc<dyn CpuSocket>) -> Vcpu {
         assert!(engine.machine.is_some(), "an engine of user mode");
-        let mut cpu = Vcpu::make(engine, Some(socket));
+        let mut cpu = match Vcpu::make(engine, Some(socket)) {
+            Ok(cpu) => cpu,
+            Err(e) => panic!("no memory for a virtual CPU: {e}"),
+        };
         cpu.reset();
         cpu
     }
 
-    fn make(engine: Arc<Engine>, socket: Option<Arc<dyn CpuSocket>>) -> Vcpu {
-        let made = Env::new(engine.isa.state_bytes(), socket.is_some())
-            .and_then(|e| Ok((e, ReturnStack::new(engine.cfg.return_stack_bytes)?)));
-        let (env, returns) = match made {
-            Ok(made) => made,
-            Err(e) => panic!("no memory for a virtual CPU: {e}"),
-        };
+    fn make(engine: Arc<Engine>, socket: Option<Arc<dyn CpuSocket>>) -> io::Result<Vcpu> {
+        let env = Env::new(engine.isa.state_bytes(), socket.is_some())?;
+        let returns = ReturnStack::new(engine.cfg.return_stack_bytes)?;
         returns.set_sentinel(engine.sentinel_trampoline());
         let seat = engine.safepoint.add(env.interrupt());
         let sys = match (&engine.machine, socket) {
@@ -553,7 +563,7 @@ impl Vcpu {
         cpu.engine.isa.reset(cpu.state());
         let mode = cpu.engine.isa.mode(cpu.state(), 0);
         cpu.set_mode(mode);
-        Vcpu { cpu }
+        Ok(Vcpu { cpu })
     }
 
     /// The machine resets the CPU.
@@ -600,13 +610,13 @@ impl Vcpu {
     }
 
     /// A copy of all guest registers on the same engine, for a new thread.
-    pub fn fork_state(&self) -> Vcpu {
-        let new = Vcpu::new(Arc::clone(&self.cpu.engine));
+    pub fn fork_state(&self) -> io::Result<Vcpu> {
+        let new = Vcpu::new(Arc::clone(&self.cpu.engine))?;
         new.cpu.state().copy_from_slice(self.cpu.state());
         new.cpu.set_pc(self.cpu.pc());
         new.cpu.set_mode(self.cpu.mode());
         new.cpu.set_fp_flags(self.cpu.take_fp_flags());
-        new
+        Ok(new)
     }
 
     /// The engine.

@@ -562,7 +562,7 @@ fn threads_share_translations() {
         g.engine.set_parallel();
         let threads: Vec<_> = (0..4u32)
             .map(|k| {
-                let mut cpu = g.cpu.fork_state();
+                let mut cpu = g.cpu.fork_state().unwrap();
                 std::thread::spawn(move || {
                     prepare_thread();
                     for n in 0..20 {
@@ -617,7 +617,7 @@ fn full_buffer_is_flushed_while_others_run() {
         };
         std::thread::scope(|s| {
             for _ in 0..3 {
-                let cpu = g.cpu.fork_state();
+                let cpu = g.cpu.fork_state().unwrap();
                 s.spawn(move || run(cpu));
             }
         });
@@ -641,7 +641,7 @@ fn threads_survive_code_that_changes_under_them() {
         std::thread::scope(|s| {
             let runs: Vec<_> = (0..2)
                 .map(|_| {
-                    let mut cpu = g.cpu.fork_state();
+                    let mut cpu = g.cpu.fork_state().unwrap();
                     s.spawn(move || {
                         prepare_thread();
                         while !stop.load(Ordering::SeqCst) {

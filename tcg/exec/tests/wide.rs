@@ -162,7 +162,7 @@ fn run(backend: Backend, tags: bool, base: u64, words: &[u32]) -> (Exit, Vcpu) {
     mem.store_u64(GuestVa(DATA + 8), Endian::Little, 7).unwrap();
     let isa: &'static Wide = Box::leak(Box::new(Wide { tags }));
     let engine = Engine::new(isa, mem, Arc::new(Memory(mem)), toy::config(backend)).unwrap();
-    let mut cpu = Vcpu::new(engine);
+    let mut cpu = Vcpu::new(engine).unwrap();
     cpu.set_pc(TEXT);
     let r = &mut cpu.state_mut::<Regs>().r;
     (r[1], r[2]) = (base, 42);

@@ -137,7 +137,10 @@ impl CodeMemory for AddressSpace {
                 };
             }
         }
-        fault(self.fault_kind(va, access))
+        match self.fault_kind(va, access) {
+            FaultKind::Unmapped if self.grow_down(va.0) => WriteFault::Retry,
+            kind => fault(kind),
+        }
     }
 
     fn release_code(&self, page: GuestVa, stale: &mut dyn FnMut(GuestVa, u64)) {

@@ -58,8 +58,15 @@ impl AddressSpace {
         {
             return Err(Errno::EOVERFLOW);
         }
+        let grows = req.flags & libc::MAP_GROWSDOWN != 0;
+        if grows && (shared || req.file.is_some()) {
+            return Err(Errno::EINVAL);
+        }
         let mut inner = self.lock();
         let mut at = self.place(&inner, req, len)?;
+        if req.flags & libc::MAP_FIXED != 0 && inner.sealed(at, at + len) {
+            return Err(Errno::EPERM);
+        }
         let free: u64 = inner
             .map
             .gaps(at, at + len)
@@ -69,7 +76,6 @@ impl AddressSpace {
         if !inner.fits(free) {
             return Err(Errno::ENOMEM);
         }
-        let had_code = self.flags.any(at, at + len, pageflags::CODE);
         let source = match &req.file {
             Some((fd, b)) => MapSource::File {
                 fd: *fd,
@@ -96,17 +102,18 @@ impl AddressSpace {
                 made => break made,
             }
         };
+        let had_code = self.has_code(&inner, at, at + len);
         if made.is_ok() {
             let file = req.file.as_ref().map(|(_, b)| b.clone());
             let vma = Vma {
                 file,
+                grows,
                 ..Vma::anonymous(at + len, req.prot, shared)
             };
             self.enter(&mut inner, at, vma);
         }
-        drop(inner);
         if had_code {
-            self.tell_stale(at, len);
+            self.unlock_stale(inner, &[(at, at + len)]);
         }
         made?;
         Ok(GuestVa(at))
@@ -213,9 +220,12 @@ impl AddressSpace {
         if start == end {
             return Err(Errno::EINVAL);
         }
-        let had_code = self.unmap_locked(&mut self.lock(), start, end)?;
-        if had_code {
-            self.tell_stale(start, end - start);
+        let mut inner = self.lock();
+        if inner.sealed(start, end) {
+            return Err(Errno::EPERM);
+        }
+        if self.unmap_locked(&mut inner, start, end)? {
+            self.unlock_stale(inner, &[(start, end)]);
         }
         Ok(())
     }
@@ -227,7 +237,7 @@ impl AddressSpace {
         start: u64,
         end: u64,
     ) -> Result<bool, Errno> {
-        let had_code = self.flags.any(start, end, pageflags::CODE);
+        let had_code = self.has_code(inner, start, end);
         if !inner.map.is_free(start, end) {
             for (from, to) in inner.map.runs(start, end) {
                 self.mem.unmap(GuestVa(from), to - from)?;
@@ -245,7 +255,10 @@ impl AddressSpace {
             return Ok(());
         }
         let mut inner = self.lock();
-        let had_code = self.flags.any(start, end, pageflags::CODE);
+        if inner.sealed(start, end) {
+            return Err(Errno::EPERM);
+        }
+        let had_code = self.has_code(&inner, start, end);
         let mut at = start;
         let mut result = Ok(());
         for (from, to, vma) in inner.map.parts(start, end) {
@@ -261,9 +274,8 @@ impl AddressSpace {
         if result.is_ok() && at != end {
             result = Err(Errno::ENOMEM);
         }
-        drop(inner);
         if had_code && prot.0 & 4 == 0 {
-            self.tell_stale(start, end - start);
+            self.unlock_stale(inner, &[(start, end)]);
         }
         result
     }
@@ -339,12 +351,13 @@ impl AddressSpace {
         if old_len == 0 && !(vma.shared && may_move) {
             return Err(Errno::EINVAL);
         }
+        if inner.sealed(src, src_end) || fixed && inner.sealed(new.0, new.0 + new_len) {
+            return Err(Errno::EPERM);
+        }
         if !fixed && !keep && old_len != 0 && new_len <= old_len {
             let (from, to) = (src + new_len, src_end);
-            let had_code = from < to && self.unmap_locked(&mut inner, from, to)?;
-            drop(inner);
-            if had_code {
-                self.tell_stale(from, to - from);
+            if from < to && self.unmap_locked(&mut inner, from, to)? {
+                self.unlock_stale(inner, &[(from, to)]);
             }
             return Ok(old);
         }
@@ -360,6 +373,9 @@ impl AddressSpace {
             && src_end == vma.end
             && self.grow_in_place(&mut inner, src, old_len, new_len, &vma)?
         {
+            if self.has_code(&inner, src_end, src + new_len) {
+                self.unlock_stale(inner, &[(src_end, src + new_len)]);
+            }
             return Ok(old);
         }
         if !may_move {
@@ -378,10 +394,9 @@ impl AddressSpace {
                 self.mem.unmap(GuestVa(from), to - from)?;
             }
         }
-        drop(inner);
         if moved? {
-            self.tell_stale(src, old_len);
-            self.tell_stale(target, new_len);
+            let ranges = [(src, src_end), (target, target + new_len)];
+            self.unlock_stale(inner, &ranges);
         }
         Ok(GuestVa(target))
     }
@@ -449,8 +464,8 @@ impl AddressSpace {
         keep: bool,
     ) -> Result<bool, Errno> {
         let mut old_len = old_len;
-        let code = self.flags.any(src, src + old_len, pageflags::CODE)
-            || self.flags.any(dst, dst + new_len, pageflags::CODE);
+        let code =
+            self.has_code(inner, src, src + old_len) || self.has_code(inner, dst, dst + new_len);
         if old_len > new_len {
             self.unmap_locked(inner, src + new_len, src + old_len)?;
             old_len = new_len;
@@ -552,14 +567,19 @@ impl AddressSpace {
         let inner = self.lock();
         let covered = inner.map.is_covered(start, end);
         let parts = inner.map.parts(start, end);
+        let sealed = inner.sealed(start, end);
         drop(inner);
         // Discarded pages read as zeroes or as the file again: that is a write as far as translations go.
         let discards = matches!(
             advice,
             libc::MADV_DONTNEED | libc::MADV_FREE | libc::MADV_REMOVE
         );
-        for (from, to, _) in parts {
+        for (from, to, vma) in parts {
             if discards {
+                // What may not be written may not be discarded either, once it is sealed.
+                if sealed && vma.sealed && vma.file.is_none() && !vma.prot.writable() {
+                    return Err(Errno::EPERM);
+                }
                 self.prepare_write(GuestVa(from), to - from);
             }
             if advice == libc::MADV_DONTFORK || advice == libc::MADV_DOFORK {

@@ -36,8 +36,12 @@ pub(crate) struct Inner {
     pub(crate) limit_as: u64,
     /// RLIMIT_DATA in bytes.
     pub(crate) limit_data: u64,
+    /// RLIMIT_STACK in bytes, for mappings that grow down.
+    pub(crate) limit_stack: u64,
     /// A shared file mapping was writable at some time: code pages may have writable twins.
     pub(crate) twins_possible: bool,
+    /// Ranges whose translations are being given up, which happens without the lock.
+    pub(crate) stale: Vec<(u64, u64)>,
 }
 
 /// A mapping as others see it.
@@ -102,7 +106,9 @@ impl AddressSpace {
             stack_low: geometry.stack_top,
             limit_as: u64::MAX,
             limit_data: u64::MAX,
+            limit_stack: stack_reserve,
             twins_possible: false,
+            stale: Vec::new(),
         };
         let flags = PageFlags::new(mem.limit());
         AddressSpace {
@@ -179,10 +185,36 @@ impl AddressSpace {
         MapLock(self.lock())
     }
 
-    pub(crate) fn tell_stale(&self, start: u64, len: u64) {
+    fn tell_stale(&self, start: u64, len: u64) {
         if let Some(user) = self.code_user() {
             user.invalidate(GuestVa(start), len);
         }
+    }
+
+    /// Whether translations of the range exist, or of what was there a moment ago.
+    pub(crate) fn has_code(&self, inner: &Inner, start: u64, end: u64) -> bool {
+        self.flags.any(start, end, pageflags::CODE)
+            || inner.stale.iter().any(|&(s, e)| s < end && start < e)
+    }
+
+    /// Unlocks the map and has the translations of these ranges given up. Until that has happened, whoever maps something
+    /// else there has it done, too: else that would run with the old translations.
+    pub(crate) fn unlock_stale(&self, mut inner: MutexGuard<'_, Inner>, ranges: &[(u64, u64)]) {
+        inner.stale.extend_from_slice(ranges);
+        drop(inner);
+        ranges.iter().for_each(|&(s, e)| self.tell_stale(s, e - s));
+        let mut inner = self.lock();
+        for range in ranges {
+            if let Some(at) = inner.stale.iter().position(|r| r == range) {
+                inner.stale.swap_remove(at);
+            }
+        }
+    }
+
+    /// In the child of a fork: finishes what other threads had begun, which do not exist there.
+    pub fn settle_after_fork(&self) {
+        let left = std::mem::take(&mut self.lock().stale);
+        left.iter().for_each(|&(s, e)| self.tell_stale(s, e - s));
     }
 
     /// The host protection of pages with the guest protection `prot`.
@@ -329,10 +361,14 @@ impl AddressSpace {
         let (Some(from), Some(to)) = (page_up(old), page_up(want.0)) else {
             return GuestVa(old);
         };
-        let mut had_code = false;
+        let mut stale = Vec::new();
         if to < from {
+            if inner.sealed(to, from) {
+                return GuestVa(old);
+            }
             match self.unmap_locked(&mut inner, to, from) {
-                Ok(code) => had_code = code,
+                Ok(true) => stale.push((to, from)),
+                Ok(false) => {}
                 Err(_) => return GuestVa(old),
             }
         } else if to > from {
@@ -351,12 +387,14 @@ impl AddressSpace {
             if self.host_map(&inner, range, how, source).is_err() {
                 return GuestVa(old);
             }
+            if self.has_code(&inner, from, to) {
+                stale.push((from, to));
+            }
             self.enter(&mut inner, from, vma);
         }
         inner.brk = want.0;
-        drop(inner);
-        if had_code {
-            self.tell_stale(to, from - to);
+        if !stale.is_empty() {
+            self.unlock_stale(inner, &stale);
         }
         want
     }
@@ -413,6 +451,69 @@ impl AddressSpace {
         (inner.limit_as, inner.limit_data) = (address_space, data);
     }
 
+    /// Sets the emulated RLIMIT_STACK, for mappings that grow down.
+    pub fn set_stack_limit(&self, stack: u64) {
+        self.lock().limit_stack = stack;
+    }
+
+    /// Grows the mapping above `va` down to it, if it is one that grows. [Linux mm/mmap.c expand_downwards]
+    pub(crate) fn grow_down(&self, va: u64) -> bool {
+        // The kernel's stack_guard_gap: towards other mappings that can be accessed.
+        const GUARD: u64 = 256 * PAGE;
+        let page = va & !(PAGE - 1);
+        let mut inner = self.lock();
+        if inner.map.find(va).is_some() {
+            // Another thread was faster.
+            return true;
+        }
+        let Some((start, vma)) = inner.map.above(page).map(|(s, v)| (s, v.clone())) else {
+            return false;
+        };
+        let near = |(_, below): (u64, &Vma)| {
+            below.prot != Prot::NONE && !below.grows && page < below.end.saturating_add(GUARD)
+        };
+        let grown = vma.end - page;
+        if !vma.grows
+            || page < self.geometry.min_addr
+            || grown > inner.limit_stack
+            || inner.map.below(page).is_some_and(near)
+            || !inner.fits(start - page)
+        {
+            return false;
+        }
+        let how = (Self::host_prot(vma.prot), false, libc::MAP_NORESERVE);
+        let source = tcg_mem::MapSource::Anonymous;
+        if self
+            .host_map(&inner, (page, start - page), how, source)
+            .is_err()
+        {
+            return false;
+        }
+        let added = Vma { end: start, ..vma };
+        if self.has_code(&inner, page, start) {
+            self.enter(&mut inner, page, added);
+            self.unlock_stale(inner, &[(page, start)]);
+        } else {
+            self.enter(&mut inner, page, added);
+        }
+        true
+    }
+
+    /// The `mseal` system call.
+    pub fn seal(&self, start: u64, end: u64) -> Result<(), Errno> {
+        let mut inner = self.lock();
+        if !inner.map.is_covered(start, end) {
+            return Err(Errno::ENOMEM);
+        }
+        inner.map.update(start, end, |v| v.sealed = true);
+        Ok(())
+    }
+
+    /// Bytes of the main stack.
+    pub fn stack_bytes(&self) -> u64 {
+        self.geometry.stack_top - self.lock().stack_low
+    }
+
     /// Bytes mapped in all.
     pub fn mapped_bytes(&self) -> u64 {
         self.lock().map.total
@@ -420,6 +521,11 @@ impl AddressSpace {
 }
 
 impl Inner {
+    /// Whether some of the range must stay as it is (mseal).
+    pub(crate) fn sealed(&self, start: u64, end: u64) -> bool {
+        self.map.parts(start, end).iter().any(|(_, _, v)| v.sealed)
+    }
+
     /// Whether `more` bytes keep within RLIMIT_AS.
     pub(crate) fn fits(&self, more: u64) -> bool {
         self.map.total.saturating_add(more) <= self.limit_as

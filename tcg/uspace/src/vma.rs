@@ -52,6 +52,10 @@ pub struct Vma {
     pub label: Option<&'static str>,
     /// Left out of a forked child (MADV_DONTFORK).
     pub dontfork: bool,
+    /// It grows down to where it is accessed (MAP_GROWSDOWN).
+    pub grows: bool,
+    /// It can neither be changed nor removed (mseal).
+    pub sealed: bool,
 }
 
 impl Vma {
@@ -95,6 +99,16 @@ impl VmaMap {
     pub(crate) fn find(&self, va: u64) -> Option<(u64, &Vma)> {
         let (s, v) = self.map.range(..=va).next_back()?;
         (va < v.end).then_some((*s, v))
+    }
+
+    /// The first mapping behind `va`.
+    pub(crate) fn above(&self, va: u64) -> Option<(u64, &Vma)> {
+        self.map.range(va..).next().map(|(s, v)| (*s, v))
+    }
+
+    /// The last mapping that begins below `va`.
+    pub(crate) fn below(&self, va: u64) -> Option<(u64, &Vma)> {
+        self.map.range(..va).next_back().map(|(s, v)| (*s, v))
     }
 
     /// Mappings that touch the range, in order, each with its part of the range.
@@ -269,6 +283,8 @@ impl Vma {
             file: None,
             label: None,
             dontfork: false,
+            grows: false,
+            sealed: false,
         }
     }
 }

@@ -40,6 +40,8 @@ impl<'a, 'b> Fetcher<'a, 'b> {
         if let Some(found) = self.buffered(pc) {
             return Ok(found);
         }
+        // If it fails, what is in the buffer is not from there.
+        self.len = 0;
         self.base = pc;
         self.len = (self.fetch)(super::va(pc), &mut self.buf)?.min(self.buf.len());
         self.buffered(pc).ok_or(MemFault {

@@ -5,7 +5,7 @@ use tcg_target::CpuHost;
 use super::Config;
 use super::mmu::{e500, ppc440};
 use super::model::{Mmu, SystemModel, family};
-use super::spr::{HID0_TBEN, num};
+use super::spr::{HID0_EN_MAS7_UPDATE, HID0_TBEN, num};
 use super::state::SystemState;
 use super::time;
 
@@ -29,7 +29,9 @@ pub fn reset(s: &mut SystemState, model: &SystemModel, config: &Config) {
             s.set_spr(num::L1CFG0, e500::config::L1CFG);
             s.set_spr(num::L1CFG1, e500::config::L1CFG);
             s.set_spr(num::SVR, config.svr);
-            s.clock_stopped = 1;
+            // DEVIATES: HID0 is 0 after reset. QUIRK: U-Boot for the ppce500 board never sets it, and Linux started
+            // without firmware relies on both: the time base runs, and MAS7 is loaded as the other MAS registers are.
+            s.set_spr(num::HID0, HID0_TBEN | HID0_EN_MAS7_UPDATE);
             e500::reset(s);
         }
         Mmu::Ppc440 => ppc440::reset(s),
@@ -73,7 +75,7 @@ pub struct BootState {
 }
 
 impl BootState {
-    /// Changes a CPU's reset state. On the e500 the time base runs, as ePAPR demands. [ePAPR 5.4]
+    /// Changes a CPU's reset state.
     pub fn apply(&self, state: &mut [u8], host: &dyn CpuHost) {
         let Some(s) = SystemState::from_bytes_mut(state) else {
             return;
@@ -83,10 +85,6 @@ impl BootState {
         }
         if let Some((va, pa, bytes)) = self.mapping {
             map(s, va, pa, bytes);
-        }
-        if s.is(family::E500) {
-            s.or_spr(num::HID0, HID0_TBEN);
-            time::run_clock(s, host, true);
         }
         host.flush_tlb();
     }

@@ -380,6 +380,7 @@ fn e500_timers_raise_and_reload() {
 #[test]
 fn e500_clock_stands_still_without_tben() {
     let mut m = Machine::new("e500v2");
+    m.set(num::HID0, 0);
     m.at(1000);
     assert_eq!(spr::read(&mut m.state, &m.host, 268), 0);
     m.set(num::HID0, spr::HID0_TBEN);
@@ -705,4 +706,17 @@ fn every_model_has_a_system_level_or_says_so() {
         assert!(PpcSystem::new(name, config).is_some(), "{name}");
     }
     assert!(PpcSystem::new("power9", Config { tb_hz: 1, svr: 0 }).is_none());
+}
+
+#[test]
+fn changes_of_the_mode_leave_by_an_indirect_jump() {
+    // Direct jumps do not ask for the mode.
+    let m = Machine::new("440ep");
+    // mtmsr r5; isync
+    let text = translate(&m, 0, &[0x7ca0_0124, 0x4c00_012c]);
+    assert!(text.contains("exit jump"), "{text}");
+    assert!(text.contains("dynamic"), "{text}");
+    // wrteei 1: only if an interrupt waits.
+    let text = translate(&m, 0, &[0x7c00_8146]);
+    assert!(text.contains("exit jump"), "{text}");
 }

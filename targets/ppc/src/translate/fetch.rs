@@ -29,8 +29,10 @@ impl<'a, 'b> Fetcher<'a, 'b> {
         if let Some(found) = self.buffered(pc) {
             return Ok(found);
         }
-        self.base = pc;
+        // If it fails, what is in the buffer is not from there.
+        self.len = 0;
         self.len = (self.fetch)(super::va(pc), &mut self.buf)?.min(self.buf.len());
+        self.base = pc;
         self.buffered(pc).ok_or(MemFault {
             va: GuestVa(pc.wrapping_add(self.len as u64)),
             access: Access::Exec,
@@ -46,5 +48,31 @@ impl<'a, 'b> Fetcher<'a, 'b> {
             true => u32::from_le_bytes(bytes),
             false => u32::from_be_bytes(bytes),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_fetch_leaves_nothing_to_read_again() {
+        let mut fetch = |va: GuestVa, buf: &mut [u8]| match va.0 {
+            0xff8 => {
+                buf[..8].copy_from_slice(&[1; 8]);
+                Ok(8)
+            }
+            _ => Err(MemFault {
+                va,
+                access: Access::Exec,
+                kind: FaultKind::Unmapped,
+            }),
+        };
+        let mut fetcher = Fetcher::new(&mut fetch, false);
+        assert_eq!(fetcher.insn(0xff8), Ok(0x0101_0101));
+        assert_eq!(fetcher.insn(0xffc), Ok(0x0101_0101));
+        // Twice: the second time is a look at the successor.
+        assert!(fetcher.insn(0x1000).is_err());
+        assert!(fetcher.insn(0x1000).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! Load and reserve, store conditional, atomic memory operations. [PowerISA II.4.5, II.4.6]
 //!
 //! A reserving load notes its address, size and value; a conditional store is a compare-and-swap against that value.
-//! DEVIATES: a store by another thread of the same value in between goes unnoticed (ABA).
+//! Where the program loads more in between, the engine runs the window alone (ADR 5).
 
 use tcg_ir::{Addr, Cond, MemFlags, Op, Order, RegionKind, Ty, Value};
 

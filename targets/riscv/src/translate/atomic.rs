@@ -1,7 +1,7 @@
 //! Load-reserved and store-conditional, atomic memory operations, compare-and-swap. [RISC-V a, zacas, zabha]
 //!
 //! A load-reserved notes its address and value; a store-conditional is a compare-and-swap against that value.
-//! DEVIATES: a store by another thread of the same value in between goes unnoticed (ABA). All of them are sequentially
+//! Where the program loads more in between, the engine runs the window alone (ADR 5). All of them are sequentially
 //! consistent, whatever aq and rl say.
 
 use tcg_ir::{Addr, Cond, MemFlags, Op, Order, RegionKind, Ty, Value};

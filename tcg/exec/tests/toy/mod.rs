@@ -476,7 +476,7 @@ impl Guest {
         let mem = memory.mem;
         let code: Arc<dyn CodeMemory> = Arc::clone(&memory) as _;
         let engine = Engine::new(&Toy, mem, code, cfg).unwrap();
-        let mut cpu = Vcpu::new(Arc::clone(&engine));
+        let mut cpu = Vcpu::new(Arc::clone(&engine)).unwrap();
         cpu.set_pc(TEXT);
         cpu.state_mut::<Regs>().r[6] = STACK as u32;
         Guest {

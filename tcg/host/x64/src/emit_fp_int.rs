@@ -31,6 +31,7 @@ impl Gen<'_> {
         let a = self.reg(i.args[0]);
         let d = self.def(v);
         let (slow, done) = self.begin_slow(i, d);
+        self.report_denormal(i, f, a);
         let mut x = a;
         if bits != 0 {
             x = self.tmp();
@@ -162,6 +163,7 @@ impl Gen<'_> {
             x = self.tmp();
             self.zero_extend_vec(i.ty, x, a);
         }
+        self.report_denormal(i, f, x);
         if bits != 0 {
             let y = self.tmp();
             self.scale(f, y, x, bits);
@@ -237,6 +239,8 @@ impl Gen<'_> {
         // The upper half of the range is converted with 2^31 taken off.
         let top = splat_float(false, power(31));
         self.v3c(op(MAXPS), y, x, 0);
+        // What is far out of range would make the difference inexact.
+        self.v3c(op(MINPS), y, y, splat_float(false, power(32)));
         self.load_const(Ty::V128, m, top);
         self.cmp_packed(false, m, m, y, LE);
         self.v3c(PAND, XMM14, m, top);
