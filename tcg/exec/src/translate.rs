@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tcg_debug::log_mask;
 use tcg_ir::Block;
-use tcg_mem::{GuestVa, MemFault, PAGE};
+use tcg_mem::{GuestVa, MemFault};
 use tcg_target::{BlockLimits, SysFault};
 use tcg_x64::Opts;
 
@@ -31,14 +31,10 @@ pub(crate) enum Failed {
 }
 
 /// A block that nothing is known of but where it is.
-fn bare(ir: &Block, guarded: Guarded) -> TransBlock {
-    let mut block = TransBlock::bare(ir.pc, ir.mode);
-    if let Guarded::Page(host) = guarded {
-        let start = (ir.pc & !1) % PAGE;
-        let len = ir.end_pc.saturating_sub(ir.pc & !1).clamp(1, PAGE - start);
-        block.phys = host as u64;
-        block.bytes = (start as u16, (start + len) as u16);
-    }
+fn bare(source: &Source, guarded: Guarded) -> TransBlock {
+    let mut block = TransBlock::bare(source.ir.pc, source.ir.mode);
+    block.phys = guarded.phys();
+    block.bytes = source.read;
     block
 }
 
@@ -162,7 +158,7 @@ impl Engine {
         if self.ir_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.cfg.code_bytes {
             return Err(Failed::Full);
         }
-        let mut block = bare(&source.ir, guarded);
+        let mut block = bare(&source, guarded);
         let insns = source.ir.guest_insns;
         block.pages = source.pages.into();
         block.verify = source.verify.into();
@@ -178,7 +174,7 @@ impl Engine {
         since: u64,
         guarded: Guarded,
     ) -> Result<Option<&TransBlock>, Failed> {
-        let mut block = bare(&source.ir, guarded);
+        let mut block = bare(&source, guarded);
         block.maps = c.maps.into();
         block.fp_sites = c.fp_sites.into();
         block.links = c.links;
