@@ -1,19 +1,23 @@
 //! The host sides that the command line asks for, and what devices it stands for: `-drive`,
-//! `-nic`, `-serial`, `-device`.
+//! `-nic`, `-serial`, `-device`, `-monitor`.
 
-use super::disk::RawDisk;
 use super::options::SystemOptions;
 use crate::cli::Failure;
+use softmmu_block::Drives;
 use softmmu_chardev::Chardevs;
 use softmmu_chardev::mux::Hooks;
 use softmmu_core::block::BlockBackend;
 use softmmu_core::chardev::CharBackend;
+use softmmu_core::control::Control;
 use softmmu_core::net::NetBackend;
 use softmmu_devices::class::Backends;
-use softmmu_opts::{Opts, hint};
+use softmmu_monitor::{Context, Mode};
+use softmmu_net::Nets;
+use softmmu_net::options::{Network, Nic, nic};
+use softmmu_opts::Opts;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A device: class and properties.
 pub type DeviceWords = (String, Vec<(String, String)>);
@@ -22,26 +26,30 @@ pub type Loaders = Vec<(PathBuf, Option<u64>)>;
 
 /// All host sides.
 pub struct Hosts {
-    chardevs: Chardevs,
+    chardevs: Arc<Chardevs>,
+    drives: Arc<Drives>,
+    nets: Arc<Nets>,
     serials: HashMap<String, Arc<dyn CharBackend>>,
-    /// Each may be taken once.
-    disks: Mutex<HashMap<String, Option<Arc<dyn BlockBackend>>>>,
-    /// Devices that `-drive if=virtio` stands for.
-    extra: Vec<DeviceWords>,
+    /// Where monitors are, and their languages.
+    monitors: Vec<(Arc<dyn CharBackend>, Mode)>,
+}
+
+fn usage(e: impl std::fmt::Display) -> Failure {
+    Failure::usage(e.to_string())
 }
 
 impl Hosts {
     /// Opens everything.
     pub fn open(options: &SystemOptions) -> Result<Hosts, Failure> {
         let mut hosts = Hosts {
-            chardevs: Chardevs::default(),
+            chardevs: Arc::default(),
+            drives: Arc::default(),
+            nets: Arc::default(),
             serials: HashMap::new(),
-            disks: Mutex::default(),
-            extra: Vec::new(),
+            monitors: Vec::new(),
         };
         for text in &options.chardevs {
-            let named = |e: softmmu_chardev::Error| Failure::usage(format!("-chardev {e}"));
-            hosts.chardevs.add(text).map_err(named)?;
+            hosts.chardevs.add(text).map_err(usage)?;
         }
         let mut serials = options.serials.clone();
         if serials.is_empty() && options.no_graphic && !options.no_defaults {
@@ -50,100 +58,105 @@ impl Hosts {
         for (n, text) in serials.iter().enumerate() {
             let label = format!("serial{n}");
             let made = hosts.chardevs.short(text, &label);
-            let made = made.map_err(|e| Failure::usage(format!("-serial {text}: {e}")))?;
+            let made = made.map_err(|e| usage(format!("-serial {text}: {e}")))?;
             if let Some(backend) = made {
-                hosts.serials.insert(label, backend);
+                hosts.serials.insert(label.clone(), backend);
+            }
+            // `mon:` puts a monitor behind the port.
+            if text.starts_with("mon:") {
+                let backend = hosts.chardevs.claim(&label).map_err(usage)?;
+                hosts.monitors.push((backend, Mode::Readline));
+            }
+        }
+        let both = [
+            (&options.monitors, Mode::Readline),
+            (&options.qmps, Mode::Control),
+        ];
+        for (texts, mode) in both {
+            for (n, text) in texts.iter().enumerate() {
+                let label = match mode {
+                    Mode::Readline => format!("compat_monitor{n}"),
+                    Mode::Control => format!("qmp{n}"),
+                };
+                let made = hosts.chardevs.short(text, &label).map_err(usage)?;
+                hosts.monitors.extend(made.map(|backend| (backend, mode)));
             }
         }
         for text in &options.drives {
-            hosts
-                .drive(text, options.snapshot)
-                .map_err(|e| Failure::usage(format!("-drive {text}: {e}")))?;
+            let more = if options.snapshot { ",snapshot=on" } else { "" };
+            hosts.drives.add(&format!("{text}{more}")).map_err(usage)?;
+        }
+        for text in &options.netdevs {
+            hosts.nets.add(text).map_err(usage)?;
         }
         Ok(hosts)
     }
 
-    fn drive(&mut self, text: &str, snapshot: bool) -> Result<(), String> {
-        let mut opts = Opts::parse(text, None).map_err(|e| e.to_string())?;
-        let file = opts.need("file").map_err(|e| e.to_string())?;
-        let format = opts.text("format").unwrap_or_else(|| "raw".into());
-        if format != "raw" {
-            return Err(format!("format={format}: only raw images are there yet"));
-        }
-        let read_only = opts
-            .switch("readonly")
-            .map_err(|e| e.to_string())?
-            .unwrap_or(false);
-        let own_snapshot = opts
-            .switch("snapshot")
-            .map_err(|e| e.to_string())?
-            .unwrap_or(snapshot);
-        if own_snapshot {
-            return Err("snapshot=on is not there yet".into());
-        }
-        let id = opts
-            .text("id")
-            .unwrap_or_else(|| format!("drive{}", self.extra.len()));
-        let interface = opts.text("if").unwrap_or_else(|| "virtio".into());
-        for key in [
-            "cache", "aio", "media", "index", "discard", "werror", "rerror",
-        ] {
-            let _ = opts.text(key);
-        }
-        opts.finish().map_err(|e| e.to_string())?;
-        let disk = RawDisk::open(Path::new(&file), read_only).map_err(|e| e.to_string())?;
-        let mut disks = self.disks.lock().unwrap_or_else(|p| p.into_inner());
-        if disks.insert(id.clone(), Some(Arc::new(disk))).is_some() {
-            return Err(format!("there are two drives '{id}'"));
-        }
-        match interface.as_str() {
-            "none" => {}
-            "virtio" => self
-                .extra
-                .push(("virtio-blk-pci".into(), vec![("drive".into(), id)])),
-            other => return Err(format!("if={other}: expected none or virtio")),
-        }
-        Ok(())
-    }
-
-    /// Devices that other options than `-device` stand for.
-    pub fn extra(&self) -> Vec<DeviceWords> {
-        self.extra.clone()
-    }
-
-    /// The devices of `-device` and `-nic`, and what `-device loader` loads.
+    /// The devices of `-device`, `-nic` and `-drive`, and what `-device loader` loads.
     pub fn devices(
         &self,
         options: &SystemOptions,
-        _nic: Option<&str>,
+        board_nic: Option<&str>,
     ) -> Result<(Vec<DeviceWords>, Loaders), Failure> {
         let mut devices = Vec::new();
         let mut loaders = Vec::new();
         for text in &options.devices {
-            let failed = |e: &dyn std::fmt::Display| Failure::usage(format!("-device {text}: {e}"));
-            let mut opts = Opts::parse(text, Some("driver")).map_err(|e| failed(&e))?;
-            let class = opts.need("driver").map_err(|e| failed(&e))?;
+            let failed = |e: softmmu_opts::OptError| usage(format!("-device {text}: {e}"));
+            let mut opts = Opts::parse(text, Some("driver")).map_err(failed)?;
+            let class = opts.need("driver").map_err(failed)?;
             if class == "loader" {
-                let file = opts.need("file").map_err(|e| failed(&e))?;
-                let at = opts.number("addr").map_err(|e| failed(&e))?;
-                opts.finish().map_err(|e| failed(&e))?;
+                let file = opts.need("file").map_err(failed)?;
+                let at = opts.number("addr").map_err(failed)?;
+                opts.finish().map_err(failed)?;
                 loaders.push((PathBuf::from(file), at));
                 continue;
             }
             let own = |(k, v): (&str, &str)| (k.to_owned(), v.to_owned());
             devices.push((class, opts.rest().map(own).collect()));
         }
-        if let Some(text) = options.nics.iter().find(|t| *t != "none") {
-            return Err(Failure::usage(format!(
-                "-nic {text}: networks are not there yet"
-            )));
+        for drive in self.drives.all() {
+            match drive.interface.as_deref() {
+                Some("none") => {}
+                None | Some("virtio") => {
+                    let words = vec![("drive".to_owned(), drive.id.clone())];
+                    devices.push(("virtio-blk-pci".to_owned(), words));
+                }
+                Some(other) => {
+                    let text = format!("-drive if={other}: this board has none or virtio");
+                    return Err(usage(text));
+                }
+            }
         }
-        if let Some(text) = options.netdevs.first() {
-            return Err(Failure::usage(format!(
-                "-netdev {text}: networks are not there yet"
-            )));
+        let mut nics = options.nics.clone();
+        let quiet = options.no_defaults || !options.netdevs.is_empty();
+        if nics.is_empty() && !quiet && board_nic.is_some() {
+            nics.push("user".into());
+        }
+        for (n, text) in nics.iter().enumerate() {
+            if let Some(wanted) = nic(text, &format!("nic{n}")).map_err(usage)? {
+                devices.push(self.card(&wanted, n, board_nic)?);
+            }
         }
         Ok((devices, loaders))
+    }
+
+    fn card(&self, nic: &Nic, n: usize, board: Option<&str>) -> Result<DeviceWords, Failure> {
+        let id = match &nic.network {
+            Network::Existing(id) => id.clone(),
+            Network::New(netdev) => {
+                self.nets.open(netdev).map_err(usage)?;
+                netdev.id.clone()
+            }
+        };
+        let model = nic.model.as_deref().or(board);
+        let model =
+            model.ok_or_else(|| usage("-nic: this board has no card of its own (model=)"))?;
+        let [a, b, c, d, e, f] = nic
+            .mac
+            .unwrap_or([0x52, 0x54, 0, 0x12, 0x34, 0x56 + n as u8]);
+        let mac = format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
+        let words = vec![("netdev".to_owned(), id), ("mac".to_owned(), mac)];
+        Ok((model.to_owned(), words))
     }
 
     /// What C-a x does.
@@ -153,24 +166,38 @@ impl Hosts {
             save_disks: None,
         });
     }
+
+    /// Starts the monitors of a machine.
+    pub fn start_monitors(
+        &self,
+        machine: &Arc<dyn Control>,
+        big_endian: bool,
+        target: &'static str,
+    ) -> Result<(), Failure> {
+        for (backend, mode) in &self.monitors {
+            let context = Context {
+                machine: machine.clone(),
+                chardevs: self.chardevs.clone(),
+                drives: self.drives.clone(),
+                nets: self.nets.clone(),
+                big_endian,
+                target,
+            };
+            softmmu_monitor::start(context, backend.clone(), *mode)
+                .map_err(|e| usage(format!("no monitor: {e}")))?;
+        }
+        Ok(())
+    }
 }
 
 impl Backends for Hosts {
     fn block(&self, name: &str) -> Result<Arc<dyn BlockBackend>, String> {
-        let mut disks = self.disks.lock().unwrap_or_else(|p| p.into_inner());
-        match disks.get_mut(name) {
-            Some(disk) => disk
-                .take()
-                .ok_or_else(|| format!("drive '{name}' is in use already")),
-            None => {
-                let hint = hint(name, disks.keys().map(String::as_str));
-                Err(format!("there is no drive '{name}'{hint}"))
-            }
-        }
+        let claimed = self.drives.claim(name).map_err(|e| e.to_string())?;
+        claimed.ok_or_else(|| format!("drive '{name}' is empty"))
     }
 
     fn net(&self, name: &str) -> Result<Arc<dyn NetBackend>, String> {
-        Err(format!("there is no netdev '{name}'"))
+        self.nets.claim(name).map_err(|e| e.to_string())
     }
 
     fn chardev(&self, name: &str) -> Result<Arc<dyn CharBackend>, String> {

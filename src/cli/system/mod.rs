@@ -1,7 +1,6 @@
 //! System mode's applets: `emu-system-ppc`, `emu system ppc`. Options to a machine, which then runs.
 
 mod backends;
-mod disk;
 mod options;
 mod parse;
 
@@ -222,8 +221,7 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
         Failure::usage(format!("-cpu {model}: no system mode for this model yet"))
     })?;
     let hosts = Arc::new(Hosts::open(options)?);
-    let (mut devices, loaders) = hosts.devices(options, board.nic.as_deref())?;
-    devices.extend(hosts.extra());
+    let (devices, loaders) = hosts.devices(options, board.nic.as_deref())?;
     let endian = if port.big_endian {
         Endian::Big
     } else {
@@ -270,6 +268,8 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
     let machine = Machine::new(assembly, loaded, port, isa, config).map_err(|e| usage(&e))?;
     let requests = machine.requests().clone();
     hosts.on_exit(Arc::new(move || requests.ask(Request::Quit(0))));
+    let control: Arc<dyn Control> = machine.clone();
+    hosts.start_monitors(&control, port.big_endian, port.name)?;
     if !options.stopped {
         machine.cont();
     }
