@@ -190,6 +190,8 @@ const ALLOWED: &[Row] = &[
             "softmmu-devices",
             "softmmu-machine",
             "softmmu-opts",
+            "softmmu-net",
+            "softmmu-monitor",
         ],
         &[],
     ),

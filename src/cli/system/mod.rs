@@ -1,7 +1,6 @@
 //! System mode's applets: `emu-system-ppc`, `emu system ppc`. Options to a machine, which then runs.
 
 mod backends;
-mod disk;
 mod options;
 mod parse;
 
@@ -221,8 +220,8 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
     let isa = (port.make)(model, board.clock_hz).ok_or_else(|| {
         Failure::usage(format!("-cpu {model}: no system mode for this model yet"))
     })?;
-    let hosts = Arc::new(Hosts::open(options)?);
-    let (mut devices, loaders) = hosts.devices(options, board.nic.as_deref())?;
+    let hosts = Arc::new(Hosts::open(options, board.nic.as_deref())?);
+    let (mut devices, loaders) = hosts.devices(options)?;
     devices.extend(hosts.extra());
     let endian = if port.big_endian {
         Endian::Big
@@ -270,10 +269,13 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
     let machine = Machine::new(assembly, loaded, port, isa, config).map_err(|e| usage(&e))?;
     let requests = machine.requests().clone();
     hosts.on_exit(Arc::new(move || requests.ask(Request::Quit(0))));
+    hosts.start_monitors(machine.clone(), port.big_endian, port.name)?;
     if !options.stopped {
         machine.cont();
     }
-    Ok(machine.run())
+    let status = machine.run();
+    hosts.flush();
+    Ok(status)
 }
 
 /// Random bytes for the guest's own.

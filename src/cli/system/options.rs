@@ -29,6 +29,12 @@ pub struct SystemOptions {
     pub serials: Vec<String>,
     pub chardevs: Vec<String>,
     pub monitors: Vec<String>,
+
+    pub qmps: Vec<String>,
+
+    pub mons: Vec<String>,
+
+    pub blockdevs: Vec<String>,
     pub no_graphic: bool,
     pub no_defaults: bool,
     pub no_reboot: bool,
@@ -301,7 +307,24 @@ pub const OPTIONS: &[Opt] = &[
         "count instructions instead of time",
         |_, _| missing("-icount"),
     ),
-    with(&["qmp"], "CHARDEV", "where QMP is", |_, _| missing("QMP")),
+    with(
+        &["qmp"],
+        "CHARDEV",
+        "where the monitor for programs is",
+        push!(qmps),
+    ),
+    with(
+        &["mon"],
+        "chardev=ID,K=V,...",
+        "a monitor at a character device: mode=readline|control",
+        push!(mons),
+    ),
+    with(
+        &["blockdev"],
+        "K=V,...",
+        "a disk without a device: driver, node-name, file.filename",
+        push!(blockdevs),
+    ),
     flag(&["snapshot"], "disks are not written", on!(snapshot)),
     with(&["d"], "ITEM,...", "log: guest_errors, unimp", push!(log)),
     with(&["D"], "FILE", "log to here", text!(log_file)),
