@@ -17,6 +17,8 @@ use std::process::ExitCode;
 enum Call {
     /// Run a program for this guest, or for the one that the program's header names.
     User(Option<&'static str>),
+    /// A machine with CPUs of this instruction set.
+    System(&'static str),
     /// One of [`help::COMMANDS`].
     Command(&'static str),
 }
@@ -27,6 +29,12 @@ fn dispatch(words: &[OsString]) -> (Call, usize) {
         .first()
         .and_then(|w| Path::new(w).file_name())
         .and_then(|n| n.to_str());
+    if let Some(isa) = own
+        .and_then(|n| n.strip_prefix("emu-system-"))
+        .and_then(cli::system::named)
+    {
+        return (Call::System(isa), 1);
+    }
     if let Some(guest) = own
         .and_then(|n| n.strip_prefix("emu-"))
         .and_then(Guest::named)
@@ -39,6 +47,13 @@ fn dispatch(words: &[OsString]) -> (Call, usize) {
     let first = words.get(1).and_then(|w| w.to_str()).unwrap_or("");
     if let Some(guest) = Guest::named(first) {
         return (Call::User(Some(guest.name)), 2);
+    }
+    let second = words.get(2).and_then(|w| w.to_str()).unwrap_or("");
+    if let Some(isa) = (first == "system")
+        .then_some(second)
+        .and_then(cli::system::named)
+    {
+        return (Call::System(isa), 3);
     }
     if let Some((name, _, _)) = help::COMMANDS.iter().find(|(name, _, _)| *name == first) {
         return (Call::Command(name), 2);
@@ -56,6 +71,7 @@ fn main() -> ExitCode {
     let rest = words.get(used..).unwrap_or_default();
     let outcome = match call {
         Call::User(guest) => run_user(guest.and_then(Guest::named), rest),
+        Call::System(isa) => cli::system::run(isa, rest),
         Call::Command(name) => run_command(name, rest),
     };
     outcome.unwrap_or_else(|failure| {
@@ -73,6 +89,11 @@ fn run_command(name: &str, rest: &[OsString]) -> Result<ExitCode, Failure> {
     }
     if name == "run" {
         return cli::rootfs::run(rest);
+    }
+    if name == "system" {
+        return Err(Failure::usage(
+            "system: which instruction set? emu system ppc -h",
+        ));
     }
     let argument = match rest {
         [] => None,
@@ -160,6 +181,7 @@ mod tests {
     fn own_name_decides_first() {
         assert_eq!(call("/usr/bin/emu-arm arm"), (Call::User(Some("arm")), 1));
         assert_eq!(call("emu-armhf x"), (Call::User(Some("arm")), 1));
+        assert_eq!(call("emu-system-ppc -h"), (Call::System("ppc"), 1));
         assert_eq!(call("emu-armeb links"), (Call::User(Some("armeb")), 1));
     }
 
@@ -169,6 +191,8 @@ mod tests {
         assert_eq!(call("emu links /tmp"), (Call::Command("links"), 2));
         assert_eq!(call("emu-img info x"), (Call::Command("img"), 1));
         assert_eq!(call("emu img info x"), (Call::Command("img"), 2));
+        assert_eq!(call("emu system ppc -h"), (Call::System("ppc"), 3));
+        assert_eq!(call("emu system x"), (Call::Command("system"), 2));
         assert_eq!(call("emu ./arm"), (Call::User(None), 1));
         assert_eq!(call("emu -strace arm"), (Call::User(None), 1));
         assert_eq!(call("other-name arm"), (Call::User(Some("arm")), 2));

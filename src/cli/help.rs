@@ -17,6 +17,11 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
         "run a command in a foreign root folder (emu run --help)",
     ),
     (
+        "system",
+        "ISA -M BOARD ...",
+        "run a whole machine (emu system ppc -h)",
+    ),
+    (
         "binfmt",
         "COMMAND",
         "register guests with the kernel (install, remove, status, print, doctor)",

@@ -12,6 +12,7 @@ pub mod nearest;
 pub mod options;
 pub mod quantity;
 pub mod rootfs;
+pub mod system;
 pub mod user;
 
 /// What the user did wrong: one line, and the status to end with.

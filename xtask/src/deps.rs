@@ -113,6 +113,24 @@ const ALLOWED: &[Row] = &[
         &["softmmu-core", "softmmu-devices", "softmmu-opts"],
         &[],
     ),
+    row(
+        "softmmu-cpu",
+        &["softmmu-core", "tcg-exec", "tcg-mem", "tcg-target"],
+        &[],
+    ),
+    // CPUs and devices together: one small file for each instruction set.
+    row(
+        "softmmu-machine",
+        &[
+            "softmmu-boards",
+            "softmmu-core",
+            "softmmu-cpu",
+            "tcg-target",
+            "tcg-exec",
+            "target-ppc",
+        ],
+        &[],
+    ),
     // Registration with the host's kernel: knows guests as values only.
     row("binfmt", &[], &[]),
     // Front ends: the core, the ISAs that they have an ABI for, never each other.
@@ -133,11 +151,6 @@ const ALLOWED: &[Row] = &[
         &[],
     ),
     // System mode's host side: no guest ISA, no device.
-    row(
-        "softmmu-cpu",
-        &["softmmu-core", "tcg-exec", "tcg-mem", "tcg-target"],
-        &[],
-    ),
     row("softmmu-hostio", &[], &[]),
     row("softmmu-block", &["softmmu-core", "softmmu-opts"], &[]),
     row(
@@ -171,7 +184,14 @@ const ALLOWED: &[Row] = &[
             "linux-user",
             "rootfs",
             "softmmu-block",
+            "softmmu-boards",
+            "softmmu-chardev",
+            "softmmu-core",
+            "softmmu-devices",
+            "softmmu-machine",
             "softmmu-opts",
+            "softmmu-net",
+            "softmmu-monitor",
         ],
         &[],
     ),

@@ -1,0 +1,123 @@
+//! The machine as a monitor sees it.
+
+use crate::machine::Machine;
+use softmmu_core::control::{Cause, Control, EventSink, MachineEvent, RunState};
+use softmmu_core::requests::Request;
+
+impl Control for Machine {
+    fn state(&self) -> RunState {
+        *self.state.lock()
+    }
+
+    fn stop(&self) {
+        if self.state() == RunState::Running {
+            self.halt(RunState::Paused);
+        }
+    }
+
+    fn cont(&self) {
+        self.go();
+    }
+
+    fn system_reset(&self) {
+        let reason = "host-qmp-system-reset";
+        self.requests().ask(Request::Reset(Cause {
+            guest: false,
+            reason,
+        }));
+    }
+
+    fn system_powerdown(&self) {
+        self.tell(&MachineEvent::Powerdown);
+    }
+
+    fn nmi(&self) {
+        // DEVIATES: no board connects a button to its CPUs yet.
+    }
+
+    fn quit(&self, status: u8) {
+        self.requests().ask(Request::Quit(status));
+    }
+
+    fn subscribe(&self, sink: EventSink) {
+        self.sinks.lock().push(sink);
+    }
+
+    fn board(&self) -> String {
+        self.config.board.clone()
+    }
+
+    fn cpu_count(&self) -> u32 {
+        self.config.cpus
+    }
+
+    fn vm_name(&self) -> Option<String> {
+        self.config.name.clone()
+    }
+
+    fn info(&self, topic: &str, cpu: u32) -> Option<String> {
+        match topic {
+            "mtree" => Some(self.assembly.space.describe()),
+            "qtree" => Some(self.assembly.describe()),
+            "pci" => Some(
+                self.assembly
+                    .pci
+                    .iter()
+                    .map(|(_, b)| b.describe())
+                    .collect(),
+            ),
+            "registers" => self.registers(cpu),
+            "cpus" => {
+                let line = |n: u32| format!("{} CPU #{n}\n", if n == cpu { '*' } else { ' ' });
+                Some((0..self.config.cpus).map(line).collect())
+            }
+            _ => None,
+        }
+    }
+
+    fn read_phys(&self, pa: u64, buf: &mut [u8]) -> bool {
+        self.assembly.space.read_bytes_at(pa, buf).is_ok()
+    }
+
+    fn write_phys(&self, pa: u64, data: &[u8]) -> bool {
+        self.assembly.dma.write(pa, data).is_ok()
+    }
+
+    fn read_virt(&self, cpu: u32, va: u64, buf: &mut [u8]) -> bool {
+        for (i, byte) in buf.iter_mut().enumerate() {
+            let at = va.wrapping_add(i as u64);
+            let pa = self.with_cpu(cpu, |v| {
+                let mode = v.mode();
+                let found = v.with_system(|system, c| {
+                    let index = system.mmu_index(mode, false);
+                    system.peek(c, at, index).map(|m| m.pa)
+                });
+                found.flatten()
+            });
+            let Some(pa) = pa.flatten() else { return false };
+            if !self.read_phys(pa, std::slice::from_mut(byte)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn pc(&self, cpu: u32) -> u64 {
+        self.with_cpu(cpu, |v| v.pc()).unwrap_or(0)
+    }
+
+    fn register(&self, cpu: u32, name: &str) -> Option<u64> {
+        (name == "pc").then(|| self.pc(cpu))
+    }
+
+    fn save(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
+        if self.state() == RunState::Running {
+            return Err("the machine has to be stopped".into());
+        }
+        Err("snapshots of CPUs are not there yet".into())
+    }
+
+    fn load(&self, _sections: &[(String, Vec<u8>)]) -> Result<(), String> {
+        Err("snapshots of CPUs are not there yet".into())
+    }
+}

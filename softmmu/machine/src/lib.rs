@@ -1,0 +1,8 @@
+//! A machine that runs: its CPUs and devices together, the main loop, start, stop and reset.
+#![forbid(unsafe_code)]
+
+mod control;
+pub mod isa;
+mod machine;
+
+pub use machine::{Config, Machine};
