@@ -250,6 +250,10 @@ impl Gen<'_> {
     }
 
     pub fn emit_fp_flags(&mut self, v: Value, i: &Inst) {
+        // A silent regime's flags are not the guest's.
+        if self.b.fp[1].silent {
+            self.restore_regime();
+        }
         let tmp = Mem::env(MXCSR_TMP);
         let m = Mem::env(FP_FLAGS);
         if i.op == Op::FpFlagsSet {
