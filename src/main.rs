@@ -189,10 +189,10 @@ mod tests {
     fn then_the_first_argument() {
         assert_eq!(call("emu arm -L /x p"), (Call::User(Some("arm")), 2));
         assert_eq!(call("emu links /tmp"), (Call::Command("links"), 2));
-        assert_eq!(call("emu-img info x"), (Call::Command("img"), 1));
-        assert_eq!(call("emu img info x"), (Call::Command("img"), 2));
         assert_eq!(call("emu system ppc -h"), (Call::System("ppc"), 3));
         assert_eq!(call("emu system x"), (Call::Command("system"), 2));
+        assert_eq!(call("emu-img info x"), (Call::Command("img"), 1));
+        assert_eq!(call("emu img info x"), (Call::Command("img"), 2));
         assert_eq!(call("emu ./arm"), (Call::User(None), 1));
         assert_eq!(call("emu -strace arm"), (Call::User(None), 1));
         assert_eq!(call("other-name arm"), (Call::User(Some("arm")), 2));

@@ -47,14 +47,15 @@ pub struct StartError {
 /// Runs a program in this process. It does not come back unless the program could not be started.
 pub fn run(cfg: &RunConfig) -> Result<std::convert::Infallible, StartError> {
     sys::open_self(cfg.exec_fd);
-    let mut t = load::load(cfg)?;
+    // Loading reads and writes guest memory already: what the program's headers point at may fault.
     signal::install().map_err(|e| StartError {
         what: format!("cannot set signal handlers: {e}"),
         status: 1,
     })?;
+    sys::enter_thread();
+    let mut t = load::load(cfg)?;
     let name = cfg.program.file_name().unwrap_or_default();
     sys::set_comm(std::os::unix::ffi::OsStrExt::as_bytes(name));
-    sys::enter_thread();
     signal::catch_cores(&t);
     debug::start(&t, cfg)?;
     let status = run::run(&mut t);

@@ -121,6 +121,7 @@ impl Stats {
             ("block lookups, misses", (s.blocks + s.dropped).to_string()),
             ("jump cache misses", s.indirect_lookups.to_string()),
             ("return stack overflows", s.return_overflows.to_string()),
+            ("floating-point exceptions", s.fp_faults.to_string()),
             ("exits, traps", s.exits_trap.to_string()),
             ("exits, faults", s.exits_fault.to_string()),
             ("exits, interrupts", s.exits_interrupt.to_string()),

@@ -24,6 +24,28 @@ pub struct Vdso {
     pub symbols: &'static [(&'static str, usize, usize)],
     /// `e_flags`.
     pub flags: u32,
+    /// How unwinders get from a handler to what it interrupted, where the code alone does not tell them.
+    pub unwind: Option<Unwind>,
+}
+
+/// Unwind information of the code that handlers return to. [DWARF 6.4]
+pub struct Unwind {
+    /// DWARF number of the stack pointer.
+    pub stack_pointer: u8,
+    /// DWARF number of the column that holds the return address.
+    pub return_column: u8,
+    /// One for each kind of frame.
+    pub frames: &'static [SignalFrame],
+}
+
+/// The places of the interrupted program's registers, from the stack pointer that a handler starts with.
+pub struct SignalFrame {
+    /// First instruction: the one before what handlers return to, as unwinders look for the call.
+    pub first: usize,
+    /// Number of instructions.
+    pub len: usize,
+    /// Registers saved one behind the other: first DWARF number, how many, offset of the first, bytes of each.
+    pub saved: &'static [(u8, u8, u32, u32)],
 }
 
 /// Where a process has it.
@@ -61,6 +83,7 @@ const DT_VERDEF: u64 = 0x6fff_fffc;
 const DT_VERDEFNUM: u64 = 0x6fff_fffd;
 const PT_LOAD: u32 = 1;
 const PT_DYNAMIC: u32 = 2;
+const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 const READ: u32 = 4;
 const EXEC: u32 = 1;
 
@@ -99,10 +122,11 @@ impl Vdso {
     /// The image: less than two pages.
     pub fn image(&self, abi: &Abi, machine: u16) -> Vec<u8> {
         let parts = self.parts(abi);
+        let headers = 2 + usize::from(self.unwind.is_some());
         let heads = if abi.is_64() {
-            64 + 2 * 56
+            64 + headers * 56
         } else {
-            52 + 2 * 32
+            52 + headers * 32
         };
         let dynamic_size = 10 * 2 * abi.word;
         let mut at = heads + dynamic_size;
@@ -117,7 +141,14 @@ impl Vdso {
         let definitions = place(parts.definitions.len());
         let strings = place(parts.strings.len());
         assert!(at <= CODE_AT, "a vDSO with too many names");
-        let size = CODE_AT + 4 * self.code.len();
+        // Behind the code, each aligned to 8.
+        let frames_at = (CODE_AT + 4 * self.code.len()).next_multiple_of(8);
+        let frames = self.unwind.as_ref().map(|u| u.frames(abi, frames_at));
+        let index_at = (frames_at + frames.as_ref().map_or(0, Vec::len)).next_multiple_of(8);
+        let size = match self.unwind {
+            Some(_) => index_at + INDEX_BYTES,
+            None => CODE_AT + 4 * self.code.len(),
+        };
         let dynamic = [
             (DT_HASH, hash),
             (DT_SYMTAB, symbols),
@@ -130,7 +161,7 @@ impl Vdso {
             (DT_VERDEFNUM, 2),
             (0, 0),
         ];
-        let mut out = self.heads(abi, machine, (heads, dynamic_size), size);
+        let mut out = self.heads(abi, machine, (heads, dynamic_size), (size, index_at));
         let mut w = Writer::new(*abi);
         for (tag, value) in dynamic {
             [ULong(tag), ULong(value as u64)].put(&mut w);
@@ -152,6 +183,12 @@ impl Vdso {
                 true => word.to_be_bytes(),
                 false => word.to_le_bytes(),
             });
+        }
+        if let Some(frames) = frames {
+            out.resize(frames_at, 0);
+            out.extend_from_slice(&frames);
+            out.resize(index_at, 0);
+            out.extend_from_slice(&index(abi, frames_at, index_at));
         }
         out
     }
@@ -207,7 +244,7 @@ impl Vdso {
         abi: &Abi,
         machine: u16,
         (heads, dynamic_size): (usize, usize),
-        size: usize,
+        (size, index_at): (usize, usize),
     ) -> Vec<u8> {
         let (class, big) = (abi.is_64(), abi.endian == crate::abi::Endian::Big);
         let mut w = Writer::new(*abi);
@@ -220,12 +257,15 @@ impl Vdso {
         1u32.put(&mut w);
         [ULong(0), ULong(header.into()), ULong(0)].put(&mut w);
         self.flags.put(&mut w);
-        [header, entry, 2, 0, 0, 0].put(&mut w);
+        let count = 2 + u16::from(self.unwind.is_some());
+        [header, entry, count, 0, 0, 0].put(&mut w);
         let dynamic = (heads, dynamic_size, READ, 8u64);
-        for (kind, (at, len, access, align)) in [
+        let segments = [
             (PT_LOAD, (0, size, READ | EXEC, PAGE)),
             (PT_DYNAMIC, dynamic),
-        ] {
+            (PT_GNU_EH_FRAME, (index_at, INDEX_BYTES, READ, 4)),
+        ];
+        for (kind, (at, len, access, align)) in segments.into_iter().take(count.into()) {
             kind.put(&mut w);
             if class {
                 access.put(&mut w);
@@ -239,6 +279,97 @@ impl Vdso {
         }
         w.done().to_vec()
     }
+}
+
+// [DWARF 7.24]
+const CFA_EXPRESSION: u8 = 0x0f;
+const REGISTER_EXPRESSION: u8 = 0x10;
+const DEF_CFA: u8 = 0x0c;
+const OP_BREG0: u8 = 0x70;
+const OP_DEREF: u8 = 0x06;
+const PC_RELATIVE_32: u8 = 0x1b;
+const OMITTED: u8 = 0xff;
+/// `.eh_frame_hdr`: version, encodings, pointer; no search table.
+const INDEX_BYTES: usize = 8;
+
+/// A number as signed LEB128.
+fn leb(v: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = v;
+    loop {
+        let byte = (rest & 0x7f) as u8;
+        rest >>= 7;
+        if rest == 0 && byte & 0x40 == 0 {
+            out.push(byte);
+            return out;
+        }
+        out.push(byte | 0x80);
+    }
+}
+
+/// A length in front of some bytes, which are padded with `DW_CFA_nop`.
+fn record(abi: &Abi, mut body: Vec<u8>) -> Vec<u8> {
+    body.resize(body.len().next_multiple_of(4), 0);
+    let mut w = Writer::new(*abi);
+    (body.len() as u32).put(&mut w);
+    w.bytes(&body);
+    w.done().to_vec()
+}
+
+fn word(abi: &Abi, v: u32) -> Vec<u8> {
+    let mut w = Writer::new(*abi);
+    v.put(&mut w);
+    w.done().to_vec()
+}
+
+impl Unwind {
+    /// `.eh_frame` at an offset of the image.
+    fn frames(&self, abi: &Abi, at: usize) -> Vec<u8> {
+        let mut head = word(abi, 0);
+        head.extend(b"\x01zRS\0\x04\x78");
+        head.extend([self.return_column, 1, PC_RELATIVE_32]);
+        head.extend([DEF_CFA, self.stack_pointer, 0]);
+        let mut out = record(abi, head);
+        for f in self.frames {
+            let here = at + out.len();
+            let mut body = word(abi, (out.len() + 4) as u32);
+            let code = CODE_AT + 4 * f.first;
+            body.extend(word(abi, (code as u32).wrapping_sub(here as u32 + 8)));
+            body.extend(word(abi, 4 * f.len as u32));
+            body.push(0);
+            body.extend(self.rules(f));
+            out.extend(record(abi, body));
+        }
+        out.extend([0; 4]);
+        out
+    }
+
+    /// Where each register is; the frame's address is the interrupted stack pointer.
+    fn rules(&self, f: &SignalFrame) -> Vec<u8> {
+        let address = |offset: u32| [&[OP_BREG0 + self.stack_pointer][..], &leb(offset)].concat();
+        let mut out = Vec::new();
+        for &(first, count, offset, bytes) in f.saved {
+            for k in 0..u32::from(count) {
+                let (register, at) = (first + k as u8, address(offset + k * bytes));
+                if register == self.stack_pointer {
+                    out.extend([CFA_EXPRESSION, at.len() as u8 + 1]);
+                    out.extend(&at);
+                    out.push(OP_DEREF);
+                    continue;
+                }
+                out.extend([REGISTER_EXPRESSION, register, at.len() as u8]);
+                out.extend(at);
+            }
+        }
+        out
+    }
+}
+
+/// `.eh_frame_hdr`, which only points to the frames.
+fn index(abi: &Abi, frames_at: usize, at: usize) -> Vec<u8> {
+    let mut out = vec![1, PC_RELATIVE_32, OMITTED, OMITTED];
+    out.extend(word(abi, (frames_at as u32).wrapping_sub(at as u32 + 4)));
+    out
 }
 
 /// A global function of section 1 (which only must not be "undefined").
@@ -286,6 +417,15 @@ mod tests {
         code_big_endian: false,
         symbols: &[("__vdso_rt_sigreturn", 0, 2), ("__vdso_getcpu", 2, 1)],
         flags: 5,
+        unwind: Some(Unwind {
+            stack_pointer: 2,
+            return_column: 64,
+            frames: &[SignalFrame {
+                first: 0,
+                len: 2,
+                saved: &[(1, 3, 200, 8), (64, 1, 192, 8)],
+            }],
+        }),
     };
 
     fn abi(word: usize, endian: Endian) -> Abi {
@@ -303,12 +443,12 @@ mod tests {
                 let path = std::env::temp_dir().join(format!("emu-vdso-{word}-{endian:?}"));
                 std::fs::write(&path, &image).unwrap();
                 let run = std::process::Command::new("readelf")
-                    .args(["--use-dynamic", "--syms", "-hldW"])
+                    .args(["--use-dynamic", "--syms", "-hldW", "--debug-dump=frames"])
                     .arg(&path)
                     .output();
                 let Ok(out) = run else {
                     eprintln!("readelf is not there: only the size is checked");
-                    assert_eq!(image.len(), CODE_AT + 12);
+                    assert!(image.len() > CODE_AT + 12);
                     return;
                 };
                 std::fs::remove_file(&path).unwrap();
@@ -318,7 +458,13 @@ mod tests {
                     "{}",
                     String::from_utf8_lossy(&out.stderr)
                 );
-                for want in ["DYN (Shared object", "RISC-V", "[linux-vdso.so.1]", "0x5"] {
+                for want in [
+                    "DYN (Shared object",
+                    "RISC-V",
+                    "[linux-vdso.so.1]",
+                    "0x5",
+                    "EH_FRAME",
+                ] {
                     assert!(text.contains(want), "{want}: {text}");
                 }
                 let symbol = |name: &str, value: usize| {

@@ -40,4 +40,5 @@ pub static VDSO: Vdso = Vdso {
     ],
     // The EABI's version 5.
     flags: 0x0500_0000,
+    unwind: None,
 };

@@ -3,13 +3,13 @@
 
 mod consts;
 mod cpuinfo;
-mod kernel_page;
 mod port;
 mod sigframe;
 mod sigframe64;
 mod structs;
 #[cfg(test)]
 mod tests;
+mod vdso;
 
 pub use port::PpcPort;
 

@@ -1,12 +1,13 @@
 //! Registers, start-up and traps of PowerPC Linux: 32 bits, 64 bits with function descriptors (ELFv1) and without
 //! (ELFv2).
 
-use super::{abi32, abi64, kernel_page, sigframe, sigframe64};
+use super::{abi32, abi64, sigframe, sigframe64, vdso};
 use crate::abi::{Abi, Endian};
 use crate::errno::Errno;
 use crate::guest::{AuxFacts, CoreRegisters, GuestPort, StartFacts, TrapAction};
 use crate::signal::{Action, CoreBytes, SigInfo};
 use crate::task::Task;
+use crate::vdso::Vdso;
 use target_ppc::{CpuModel, Ppc, PpcState, fpscr, trap};
 use tcg_exec::Vcpu;
 use tcg_mem::GuestVa;
@@ -166,8 +167,8 @@ impl GuestPort for PpcPort {
         }
     }
 
-    fn map_kernel_pages(&self, t: &mut Task) -> Result<(), Errno> {
-        kernel_page::map(t)
+    fn vdso(&self, big_endian: bool) -> Option<&'static Vdso> {
+        Some(vdso::image(self.wide, big_endian))
     }
 
     fn start(&self, t: &mut Task, facts: &StartFacts) -> Result<(), Errno> {

@@ -1,7 +1,7 @@
 //! Signal frames of 32-bit PowerPC: what a handler finds on its stack, and the way back; and the pieces that the
 //! 64-bit frames share. (Linux arch/powerpc/kernel/signal_32.c, include/uapi/asm/{ucontext,sigcontext}.h)
 
-use super::kernel_page;
+use super::vdso;
 use crate::abi::{Abi, Endian, Layout, Reader, ULong, Writer};
 use crate::errno::Errno;
 use crate::signal::{self, Action, AltStack, SA_SIGINFO, SIGINFO_SIZE, SigInfo};
@@ -11,8 +11,8 @@ use target_ppc::{PpcState, fpscr};
 use tcg_exec::Vcpu;
 use tcg_mem::GuestVa;
 
-/// `struct mcontext`: general registers (48 words), floating point (33 doubles), 2 words, vectors (33 of 16 bytes).
-const FREGS_AT: usize = 48 * 4;
+/// `struct mcontext`, offset of the doubles: general registers (48 words), floating point (33 doubles), 2 words, vectors (33 of 16 bytes).
+pub const FREGS_AT: usize = 48 * 4;
 const VREGS_AT: usize = FREGS_AT + 33 * 8 + 8;
 const MCONTEXT_BYTES: usize = VREGS_AT + 33 * 16;
 /// `struct ucontext`: flags, link, stack (3 words), 7 words, pointer to the registers, mask, 30 and 3 words.
@@ -25,6 +25,10 @@ const SIGCONTEXT_BYTES: usize = 32;
 const ABI_GAP: usize = 56 * 4;
 /// What the kernel leaves for the handler's own frame.
 const DUMMY_FRAME: u64 = 64;
+/// Where the registers are, from the stack pointer that a handler starts with: with siginfo and without.
+pub const RT_GREGS: usize = DUMMY_FRAME as usize + 16 + SIGINFO_SIZE + UC_MCONTEXT_AT;
+/// See [`RT_GREGS`].
+pub const OLD_GREGS: usize = DUMMY_FRAME as usize + SIGCONTEXT_BYTES;
 
 const SP: usize = 1;
 
@@ -173,7 +177,7 @@ pub fn set_fpscr(t: &mut Task, value: u64) {
 
 /// Points the registers at a handler: arguments, stack, return address.
 pub fn enter(t: &mut Task, handler: u64, sp: u64, args: [u64; 4], rt: bool) {
-    let link = kernel_page::return_code(&t.abi, rt);
+    let link = vdso::return_code(t, rt);
     let s = t.vcpu.state_mut::<PpcState>();
     s.gpr[SP] = sp;
     s.gpr[3..7].copy_from_slice(&args);

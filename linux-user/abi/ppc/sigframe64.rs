@@ -29,6 +29,10 @@ const INFO_AT: usize = PINFO_AT + 16;
 const FRAME_BYTES: usize = INFO_AT + SIGINFO_SIZE + 512;
 /// What the kernel leaves for the handler's own frame.
 const DUMMY_FRAME: u64 = 128;
+/// Where the registers are, from the stack pointer that a handler starts with.
+pub const GREGS: usize = DUMMY_FRAME as usize + GREGS_AT;
+/// The same for the doubles.
+pub const FREGS: usize = DUMMY_FRAME as usize + FREGS_AT;
 
 const SP: usize = 1;
 const TOC: usize = 2;

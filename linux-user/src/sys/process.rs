@@ -301,7 +301,7 @@ pub fn kill_self() {
 
 /// Lets this thread have the signals of faults, its own among them, and no others.
 pub fn open_fault_signals() {
-    let faults = [libc::SIGSEGV, libc::SIGBUS];
+    let faults = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE];
     let mask = faults.iter().fold(u64::MAX, |m, s| m & !(1 << (s - 1)));
     restore_signals(&HostMask(mask));
 }

@@ -41,6 +41,19 @@ fn has_timeout(cmd: i32) -> bool {
     )
 }
 
+/// Whether the kernel itself writes thread numbers into the word.
+fn inherits(cmd: i32) -> bool {
+    matches!(
+        cmd,
+        libc::FUTEX_LOCK_PI
+            | libc::FUTEX_LOCK_PI2
+            | libc::FUTEX_TRYLOCK_PI
+            | libc::FUTEX_UNLOCK_PI
+            | libc::FUTEX_WAIT_REQUEUE_PI
+            | libc::FUTEX_CMP_REQUEUE_PI
+    )
+}
+
 fn run(t: &mut Task, a: (Ptr, i32, u32, Ptr, Ptr, u32), long_time: bool) -> SysResult {
     let (word, op, val, timeout, word2, val3) = a;
     let cmd = op & CMD_MASK;
@@ -65,6 +78,9 @@ fn run(t: &mut Task, a: (Ptr, i32, u32, Ptr, Ptr, u32), long_time: bool) -> SysR
             };
             fourth = sys::addr(&spec);
         }
+    }
+    if inherits(cmd) && word_value(t, 1) != 1 {
+        return super::futex_pi::run(t, word.0, op, fourth);
     }
     let host_word2 = match cmd {
         libc::FUTEX_REQUEUE
@@ -224,7 +240,7 @@ fn owner_died(t: &Task, va: u64, pi: bool, pending: bool) {
         let new = value & WAITERS | OWNER_DIED;
         match t.mem.cas_u32(va, t.abi.endian, value, new) {
             Ok(seen) if seen == value => {
-                if !pi && value & WAITERS != 0 {
+                if value & WAITERS != 0 && (!pi || word_value(t, 1) != 1) {
                     wake_one(t, va);
                 }
                 return;

@@ -18,6 +18,7 @@ mod fs_mount;
 mod fs_path;
 mod fs_stat;
 pub mod futex;
+mod futex_pi;
 mod ipc;
 mod keys;
 pub mod matrix;

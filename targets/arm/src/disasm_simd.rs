@@ -184,8 +184,8 @@ pub(crate) fn operand(kind: &str, args: &[u64], insn: u64) -> Option<String> {
         ("rot", [r]) => (r * 90).to_string(),
         ("fb", [i]) => (64 - (i & 63)).to_string(),
         ("fbits", [wide, i]) => {
-            let size = if *wide != 0 { 32u64 } else { 16 };
-            size.wrapping_sub((i & 15) << 1 | i >> 4).to_string()
+            let size = if *wide != 0 { 32i64 } else { 16 };
+            (size - ((i & 15) << 1 | i >> 4) as i64).to_string()
         }
         ("shbits", [i]) => shift_size(*i).to_string(),
         ("shbits2", [i]) => (2 * shift_size(*i)).to_string(),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tcg_ir::{Block, FpMode, HelperDef, StateLayout};
+use tcg_ir::{Block, FpMode, HelperDef, Slot, StateLayout};
 use tcg_mem::MemFault;
 use tcg_target::gdb::GdbDescription;
 use tcg_target::{Isa, TranslateCtx};
@@ -29,6 +29,10 @@ impl Isa for Arm {
 
     fn layout(&self) -> &'static StateLayout {
         &LAYOUT
+    }
+
+    fn reservation(&self) -> Option<Slot> {
+        Some(crate::state::slot::EXCL_ADDR)
     }
 
     fn state_bytes(&self) -> usize {

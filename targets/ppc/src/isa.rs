@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tcg_ir::{Block, FpMode, HelperDef, StateLayout};
+use tcg_ir::{Block, FpMode, HelperDef, Slot, StateLayout};
 use tcg_mem::MemFault;
 use tcg_target::{Isa, TranslateCtx};
 
@@ -56,6 +56,10 @@ impl Isa for Ppc {
 
     fn layout(&self) -> &'static StateLayout {
         &LAYOUT
+    }
+
+    fn reservation(&self) -> Option<Slot> {
+        Some(crate::state::slot::RESV_ADDR)
     }
 
     fn state_bytes(&self) -> usize {

@@ -363,6 +363,11 @@ impl Mode {
         self.0 & bit != 0
     }
 
+    /// FPSCR.RN.
+    pub const fn rounding(self) -> u32 {
+        self.0 >> Self::RN_SHIFT & 3
+    }
+
     /// FPSCR.RN as the IR's rounding mode.
     pub const fn round(self) -> FpRound {
         match self.0 >> Self::RN_SHIFT & 3 {

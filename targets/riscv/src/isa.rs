@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tcg_ir::{Block, FpMode, HelperDef, StateLayout};
+use tcg_ir::{Block, FpMode, HelperDef, Slot, StateLayout};
 use tcg_mem::MemFault;
 use tcg_target::{Isa, TranslateCtx};
 
@@ -28,6 +28,10 @@ impl Isa for Riscv {
 
     fn layout(&self) -> &'static StateLayout {
         &LAYOUT
+    }
+
+    fn reservation(&self) -> Option<Slot> {
+        Some(crate::state::slot::RESERVED_ADDR)
     }
 
     fn state_bytes(&self) -> usize {

@@ -26,6 +26,8 @@ pub(crate) struct TransBlock {
     pub code_len: usize,
     /// Location maps of the code.
     pub maps: Box<[u8]>,
+    /// Arithmetic that may be stopped at an inexact result.
+    pub fp_sites: Box<[tcg_x64::FpSite]>,
     /// Direct links of the code.
     pub links: Box<[DirectLink]>,
     /// The code goes round inside, and leaves when the interrupt flag is set.
@@ -78,6 +80,7 @@ impl TransBlock {
             entry: 0,
             code_len: 0,
             maps: Box::default(),
+            fp_sites: Box::default(),
             links: Box::default(),
             loops: false,
             ir: None,

@@ -12,7 +12,7 @@
 use crate::engine::Engine;
 use crate::env::kind;
 use crate::vcpu::Cpu;
-use crate::{asm, jit, lookup};
+use crate::{asm, fpflags, jit, lookup};
 use std::cell::Cell;
 use std::io;
 use std::ptr;
@@ -128,12 +128,16 @@ enum Verdict {
 /// The handler must run on an alternate stack of at least 64 KiB.
 ///
 /// # Safety
-/// To be called from the handler of SIGSEGV or SIGBUS with that handler's arguments, in the thread concerned.
+/// To be called from the handler of SIGSEGV, SIGBUS or SIGFPE with that handler's arguments, in the thread concerned.
 pub unsafe fn handle_host_fault(
     sig: i32,
     info: *const libc::siginfo_t,
     uc: *mut libc::ucontext_t,
 ) -> bool {
+    if sig == libc::SIGFPE {
+        // SAFETY: the argument is the handler's.
+        return unsafe { (*info).si_code } > 0 && in_arithmetic(unsafe { &mut *uc });
+    }
     if sig != libc::SIGSEGV && sig != libc::SIGBUS {
         return false;
     }
@@ -269,6 +273,32 @@ fn in_code(engine: &Engine, rip: usize, fault: &HostFault, uc: &mut libc::uconte
         None => cpu.set_exit_kind(kind::ONE_INSN),
     }
     land(asm::exit_stub(), uc)
+}
+
+/// An unmasked exception of floating-point arithmetic.
+fn in_arithmetic(uc: &mut libc::ucontext_t) -> bool {
+    let rip = uc.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
+    let env = uc.uc_mcontext.gregs[libc::REG_RBP as usize] as *mut u8;
+    // SAFETY: the kernel fills in the floating-point state of the frame or leaves the pointer null.
+    let Some(fp) = (unsafe { uc.uc_mcontext.fpregs.as_mut() }) else {
+        return false;
+    };
+    let Some(engine) = engine_at(rip, |e| &e.code) else {
+        return false;
+    };
+    // SAFETY: rbp is the state block while generated code runs, and this thread runs it.
+    let cpu = unsafe { lookup::cpu_of(env) };
+    // SAFETY: this thread's header; generated code is stopped.
+    let header = unsafe { &mut *cpu.env.header() };
+    cpu.count(|s| &s.fp_faults);
+    let Some(block) = engine.block_at(rip) else {
+        return false;
+    };
+    let offset = rip - block.entry - block.body;
+    match fpflags::unmasked(header, &mut fp.mxcsr, &block.fp_sites, offset) {
+        Some(slow) => land(block.entry + block.body + slow, uc),
+        None => true,
+    }
 }
 
 /// The registers of a signal frame, by hardware number.

@@ -4,7 +4,6 @@
 use crate::Exit;
 use crate::block::Piece;
 use crate::env::{header_of, kind};
-use crate::stops;
 use crate::sys::Sys;
 use crate::vcpu::{Cpu, Next};
 use std::sync::atomic::Ordering;
@@ -287,10 +286,7 @@ impl Cpu {
                 if ir.exits[exit].mode_dynamic {
                     self.update_mode();
                 }
-                if code == stops::BREAK {
-                    return Next::Leave(Exit::Break);
-                }
-                self.leave(Exit::Trap { code, info })
+                self.trapped(code, info)
             }
             Outcome::Fault { .. } if self.self_modified.take() => Next::OneInsn,
             Outcome::Fault { fault, .. } => self.leave(Exit::Fault(fault)),

@@ -4,7 +4,7 @@ use crate::block::DirectLink;
 use crate::engine::EngineConfig;
 use tcg_ir::{Block, HelperFn};
 use tcg_target::{EnvHeader, Isa};
-use tcg_x64::{Features, LinkKind, LinkSite, Opts};
+use tcg_x64::{Features, FpSite, LinkKind, LinkSite, Opts};
 
 /// The table behind `EnvHeader::helpers`: the ISA's own, then the code generator's evaluator.
 pub(crate) fn helper_table(isa: &dyn Isa) -> Box<[HelperFn]> {
@@ -27,6 +27,7 @@ fn host_features(cfg: &EngineConfig) -> Features {
 pub(crate) struct Compiled<'a> {
     pub code: &'a [u8],
     pub maps: &'a [u8],
+    pub fp_sites: &'a [FpSite],
     pub links: Box<[DirectLink]>,
     pub loops: bool,
 }
@@ -49,6 +50,7 @@ impl Compiler {
         Some(Compiled {
             code: &out.code,
             maps: &out.maps,
+            fp_sites: &out.fp_sites,
             links: direct_links(&out.links),
             loops: out.loops,
         })

@@ -16,6 +16,7 @@ mod engine;
 mod env;
 mod exit;
 mod fault;
+mod fpflags;
 mod interp;
 mod jit;
 mod lock;
@@ -33,6 +34,7 @@ mod sysmem;
 mod table;
 mod translate;
 mod vcpu;
+mod window;
 
 pub use engine::{Backend, Engine, EngineConfig};
 pub use exit::{Event, Exit};

@@ -35,6 +35,8 @@ pub(crate) struct Source {
     pub pages: Vec<u64>,
     /// Recorded bytes of unprotected pages.
     pub verify: Vec<Piece>,
+    /// System mode: the range of bytes of the page that it may depend on.
+    pub read: (u16, u16),
 }
 
 /// What has been read so far.
@@ -45,12 +47,18 @@ struct Reader<'a> {
     recorded: Vec<Piece>,
     /// Where the block starts.
     pc: u64,
+    /// System mode: the range of bytes of the page that has been read, also to look ahead.
+    read: (u16, u16),
 }
 
 impl Reader<'_> {
     fn fetch(&mut self, va: GuestVa, buf: &mut [u8]) -> Result<usize, MemFault> {
         if let Guarded::Page(host) = self.guarded {
-            return fetch_from(host, self.pc, va, buf);
+            let n = fetch_from(host, self.pc, va, buf)?;
+            let from = (va.0 % PAGE) as u16;
+            self.read.0 = self.read.0.min(from);
+            self.read.1 = self.read.1.max(from + n as u16);
+            return Ok(n);
         }
         let mut done = 0;
         while done < buf.len() {
@@ -155,13 +163,17 @@ impl Engine {
             pages: Vec::with_capacity(2),
             recorded: Vec::new(),
             pc,
+            read: (u16::MAX, 0),
         };
         if let Guarded::Page(host) = guarded {
             reader.pages.push((host >> PAGE_BITS) as u64);
-            let ir = reader.translate(pc, mode, limits)?;
+            let mut ir = reader.translate(pc, mode, limits)?;
+            // An interrupt may be taken at any exit, and its handler looks at everything.
+            ir.exits.iter_mut().for_each(|e| e.dead = 0);
             return Ok(Source {
                 verify: Vec::new(),
                 pages: reader.pages,
+                read: reader.read,
                 ir,
             });
         }
@@ -186,6 +198,7 @@ impl Engine {
         Ok(Source {
             verify: verify.collect(),
             pages: reader.pages,
+            read: (0, 0),
             ir,
         })
     }

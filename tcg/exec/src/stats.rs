@@ -93,6 +93,8 @@ counters! {
     self_modified,
     /// Overflows of the paired-return stack.
     return_overflows,
+    /// Floating-point exceptions of the host (`fpflags.rs`).
+    fp_faults,
 }
 
 impl Counters {

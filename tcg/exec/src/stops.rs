@@ -16,6 +16,10 @@ use tcg_target::BlockLimits;
 
 /// The trap code of a block at a breakpoint; no ISA's.
 pub(crate) const BREAK: u32 = u32::MAX;
+/// That of a block in place of a window (`window.rs`).
+pub(crate) const NOT_ALONE: u32 = u32::MAX - 1;
+/// That of a block in place of an instruction that only the interpreter can run.
+pub(crate) const INTERPRETED: u32 = u32::MAX - 2;
 
 /// Accesses that a watchpoint stops at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,14 +106,11 @@ impl Stops {
     }
 }
 
-/// The block in place of an instruction with a breakpoint.
-fn stop_block(engine: &Engine, ir: &Block) -> Block {
+/// A block in place of `ir` that only leaves, with this trap code.
+pub(crate) fn block_that_leaves(engine: &Engine, ir: &Block, code: u32) -> Block {
     let mut b = Builder::new(ir.pc, ir.mode, engine.isa.layout());
     b.insn_start(ir.pc, ir.mode);
-    let kind = ExitKind::Trap {
-        code: BREAK,
-        info: 0,
-    };
+    let kind = ExitKind::Trap { code, info: 0 };
     let info = ExitInfo {
         kind,
         pc: ir.pc,
@@ -180,7 +181,7 @@ impl Engine {
     ) -> Result<Source, MemFault> {
         if self.stops.is_break(pc) {
             let mut source = self.source(pc, mode, BlockLimits::full(1), guarded)?;
-            source.ir = stop_block(self, &source.ir);
+            source.ir = block_that_leaves(self, &source.ir, BREAK);
             return Ok(source);
         }
         let source = self.source(pc, mode, limits, guarded)?;

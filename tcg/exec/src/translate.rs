@@ -9,11 +9,12 @@ use crate::jit::{Compiled, Compiler};
 use crate::prefix::{self, Wrapped};
 use crate::source::{Guarded, Source, fetch_from};
 use crate::stats::Counters;
+use crate::stops::{self, INTERPRETED};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tcg_debug::log_mask;
 use tcg_ir::Block;
-use tcg_mem::{GuestVa, MemFault, PAGE};
+use tcg_mem::{GuestVa, MemFault};
 use tcg_target::{BlockLimits, SysFault};
 use tcg_x64::Opts;
 
@@ -30,14 +31,10 @@ pub(crate) enum Failed {
 }
 
 /// A block that nothing is known of but where it is.
-fn bare(ir: &Block, guarded: Guarded) -> TransBlock {
-    let mut block = TransBlock::bare(ir.pc, ir.mode);
-    if let Guarded::Page(host) = guarded {
-        let start = (ir.pc & !1) % PAGE;
-        let len = ir.end_pc.saturating_sub(ir.pc & !1).clamp(1, PAGE - start);
-        block.phys = host as u64;
-        block.bytes = (start as u16, (start + len) as u16);
-    }
+fn bare(source: &Source, guarded: Guarded) -> TransBlock {
+    let mut block = TransBlock::bare(source.ir.pc, source.ir.mode);
+    block.phys = guarded.phys();
+    block.bytes = source.read;
     block
 }
 
@@ -65,6 +62,7 @@ impl Engine {
             },
             brief: brief && self.starts_up(),
         };
+        let mut interpreted = false;
         let block = loop {
             let since = self.invalidations.load(Ordering::Acquire);
             if let (Guarded::Page(host), Some(machine)) = (guarded, &self.machine) {
@@ -74,7 +72,10 @@ impl Engine {
                 false => self.source(pc, mode, limits, guarded),
                 true => self.source_to_stop(pc, mode, limits, guarded),
             };
-            let source = source.map_err(Failed::Fetch)?;
+            let mut source = self.source_to_window(source.map_err(Failed::Fetch)?, limits)?;
+            if interpreted {
+                source.ir = stops::block_that_leaves(self, &source.ir, INTERPRETED);
+            }
             if self.cfg.verify_ir {
                 self.check(&source.ir);
             }
@@ -86,9 +87,10 @@ impl Engine {
                         self.publish_code(source, c, limits, since, guarded)
                     }
                     None => {
-                        let max = limits.max_insns;
-                        assert!(max > 1, "one instruction at {pc:#x} is too complex");
-                        limits.max_insns = (source.ir.guest_insns / 2).clamp(1, max - 1);
+                        // An instruction that is too complex even alone is left to the interpreter.
+                        let max = limits.max_insns.min(source.ir.guest_insns);
+                        interpreted = max <= 1;
+                        limits.max_insns = (max / 2).max(1);
                         continue;
                     }
                 },
@@ -124,6 +126,7 @@ impl Engine {
         let opts = Opts {
             parallel: self.is_parallel(),
             window: self.machine.is_none() && !self.mem.is_identity(),
+            unmask: self.machine.is_none(),
             mmu: self
                 .machine
                 .as_ref()
@@ -155,7 +158,7 @@ impl Engine {
         if self.ir_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.cfg.code_bytes {
             return Err(Failed::Full);
         }
-        let mut block = bare(&source.ir, guarded);
+        let mut block = bare(&source, guarded);
         let insns = source.ir.guest_insns;
         block.pages = source.pages.into();
         block.verify = source.verify.into();
@@ -171,8 +174,9 @@ impl Engine {
         since: u64,
         guarded: Guarded,
     ) -> Result<Option<&TransBlock>, Failed> {
-        let mut block = bare(&source.ir, guarded);
+        let mut block = bare(&source, guarded);
         block.maps = c.maps.into();
+        block.fp_sites = c.fp_sites.into();
         block.links = c.links;
         block.loops = c.loops;
         block.pages = source.pages.into();

@@ -12,14 +12,14 @@ use crate::stats::{Counters, Stats};
 use crate::stops::{self, WatchHit};
 use crate::sys::Sys;
 use crate::translate::Failed;
-use crate::{Exit, asm, fault};
+use crate::{Exit, asm, fault, fpflags};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use tcg_debug::log_mask;
-use tcg_ir::{Block, FpMode, FpRound};
+use tcg_ir::Block;
 use tcg_mem::MemFault;
 use tcg_target::{CpuHost, CpuSocket, EnvHeader, StateBlock, SysCpu, System};
 
@@ -60,6 +60,8 @@ pub(crate) enum Next {
     Flush,
     /// Run one instruction alone first.
     OneInsn,
+    /// Run a window while nobody else runs.
+    Window,
 }
 
 impl Cpu {
@@ -120,6 +122,8 @@ impl Cpu {
         let h = unsafe { &mut *self.header() };
         h.fp_flags = flags;
         h.mxcsr_sticky = 0;
+        // What was masked because it was known is unknown again.
+        self.mxcsr_mode.set(None);
     }
 
     /// The state block. The caller must not keep it over anything that runs guest code.
@@ -149,8 +153,14 @@ impl Cpu {
         if self.mxcsr_mode.get() != Some(mode) {
             let fp = self.engine.isa.fp_modes(mode);
             // SAFETY: as above.
-            unsafe { (*self.header()).mxcsr_guest = fp.map(mxcsr_of) };
+            unsafe { (*self.header()).mxcsr_guest = fp.map(tcg_x64::mxcsr_of) };
             self.mxcsr_mode.set(Some(mode));
+        }
+        // SAFETY: as above.
+        let header = unsafe { &mut *self.header() };
+        match self.engine.machine {
+            None => fpflags::settle(header),
+            Some(_) => fpflags::mask(header),
         }
     }
 
@@ -295,6 +305,16 @@ impl Cpu {
         self.after_exit()
     }
 
+    /// What a trap means: the engine has some of its own.
+    pub(crate) fn trapped(&self, code: u32, info: u64) -> Next {
+        match code {
+            stops::BREAK => Next::Leave(Exit::Break),
+            stops::NOT_ALONE => Next::Window,
+            stops::INTERPRETED => Next::OneInsn,
+            _ => self.leave(Exit::Trap { code, info }),
+        }
+    }
+
     /// Reads the exit fields.
     pub(crate) fn after_exit(&self) -> Next {
         // SAFETY: as above.
@@ -306,8 +326,7 @@ impl Cpu {
             return Next::OneInsn;
         }
         match kind {
-            kind::TRAP if code == stops::BREAK => Next::Leave(Exit::Break),
-            kind::TRAP => self.leave(Exit::Trap { code, info }),
+            kind::TRAP => self.trapped(code, info),
             kind::FAULT => self.leave(Exit::Fault(fault_of(code, info))),
             kind::MACHINE => self
                 .sys
@@ -362,6 +381,11 @@ impl Cpu {
                         None => {}
                     }
                 }
+                Next::Window => match self.run_window() {
+                    Some(Exit::Fault(f)) if self.retry_in_other_mode(&f) => {}
+                    Some(exit) => break exit,
+                    None => {}
+                },
             }
         };
         fault::restore_current(before);
@@ -464,17 +488,6 @@ impl Drop for Cpu {
         self.engine.safepoint.remove(&self.seat);
         self.engine.counters.add(&self.seat.counters.read());
     }
-}
-
-/// MXCSR control bits of a regime: everything masked, rounding, flushing of inputs and results.
-fn mxcsr_of(fp: FpMode) -> u32 {
-    let round = match fp.round {
-        FpRound::Down => 1,
-        FpRound::Up => 2,
-        FpRound::Zero => 3,
-        FpRound::Nearest | FpRound::NearestAway | FpRound::Current => 0,
-    };
-    0x1f80 | round << 13 | if fp.flush { 1 << 15 | 1 << 6 } else { 0 }
 }
 
 /// One guest thread's CPU. It belongs to one host thread at a time.

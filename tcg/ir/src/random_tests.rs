@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
 
 use super::*;
+use crate::Effects;
 use crate::interp::{HelperCall, HelperResult, Helpers, Interp, Memory, Outcome};
 use crate::verify;
 

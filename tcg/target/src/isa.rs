@@ -1,6 +1,6 @@
 //! The interface of an instruction set.
 
-use tcg_ir::{Block, HelperDef, StateLayout};
+use tcg_ir::{Block, HelperDef, Slot, StateLayout};
 use tcg_mem::{Access, GuestVa, MemFault};
 
 /// Reads guest code: fills the buffer from an address, gives the number of bytes that are executable there.
@@ -78,6 +78,12 @@ pub trait Isa: Send + Sync {
     /// instruction runs again; otherwise the fault is the guest's. So addresses are used as they are until a program
     /// that tags its pointers is seen, and from then on in the threads that do.
     fn retry_fault(&self, _mode: u32, _fault: &MemFault) -> Option<u32> {
+        None
+    }
+
+    /// Where the address of a load-linked's reservation is: all ones if there is none. Its store-conditional sets it to a
+    /// constant; nothing if the ISA has no such pairs.
+    fn reservation(&self) -> Option<Slot> {
         None
     }
 

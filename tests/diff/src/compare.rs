@@ -134,7 +134,7 @@ pub fn report(guest: &dyn Guest, finding: &Finding, ours: &Emulator) {
     let fields = guest.compared();
     let line: Vec<String> = fields
         .iter()
-        .filter(|f| f.name != "mem" && f.name != "signal")
+        .filter(|f| f.name != "mem" && f.name != "signal" && guest.shows(&finding.case, f))
         .map(|f| (f, value(&finding.case.input, f, big)))
         .filter(|(_, v)| *v != 0)
         .map(|(f, v)| format!("{}{}={v:x}", f.name, f.index))

@@ -92,6 +92,10 @@ pub trait Guest {
     fn case(&self, rng: &mut Rng, table: usize) -> Option<Case>;
     /// The program for these cases.
     fn program(&self, cases: &[Case]) -> Program;
+    /// Whether a report of this case shows what this field was at first.
+    fn shows(&self, _case: &Case, _field: &Field) -> bool {
+        true
+    }
     /// Whether an address is the program's own. What is at others is the emulator's affair.
     fn owns(&self, _address: u64) -> bool {
         true

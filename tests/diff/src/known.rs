@@ -2,7 +2,7 @@
 //!
 //! A line is `ROW FIELD CPU REASON…`: the name of a decode row (a `*` at the end takes all that start so), the name
 //! of a field (`*` for any; `NAME=OURS:THEIRS` in
-//! hexadecimal for these values only (OURS may be `*`), `NAME^MASK` if no other bits differ), a CPU model (`*` for any), and why the other emulator is not followed, with the
+//! hexadecimal for these values only (one of them may be `*`), `NAME^MASK` if no other bits differ), a CPU model (`*` for any), and why the other emulator is not followed, with the
 //! manual's section. A line for the field `signal` explains all that differs in such a case.
 
 /// One line.
@@ -59,13 +59,18 @@ pub fn find<'a>(
 ) -> Option<&'a Known> {
     let exact = format!("{field}={:x}:{:x}", values.0, values.1);
     let theirs = format!("{field}=*:{:x}", values.1);
+    let ours = format!("{field}={:x}:*", values.0);
     let bits = |k: &Known| {
         let (name, mask) = k.field.split_once('^')?;
         let mask = u64::from_str_radix(mask, 16).ok()?;
         Some(name == field && (values.0 ^ values.1) & !mask == 0)
     };
     let names = |k: &Known| {
-        fits(&k.field, field) || k.field == exact || k.field == theirs || bits(k) == Some(true)
+        fits(&k.field, field)
+            || k.field == exact
+            || k.field == theirs
+            || k.field == ours
+            || bits(k) == Some(true)
     };
     list.iter()
         .find(|k| fits(&k.row, row) && names(k) && fits(&k.cpu, cpu))

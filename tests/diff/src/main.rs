@@ -11,6 +11,7 @@ mod elf;
 mod guest;
 mod known;
 mod pick;
+mod ppc;
 mod riscv;
 mod rng;
 mod run;
@@ -40,6 +41,18 @@ const GUESTS: &[Entry] = &[
     Entry {
         name: "armeb",
         make: |cpu| arm::new(cpu, true),
+    },
+    Entry {
+        name: "ppc",
+        make: |cpu| ppc::new(cpu, false, false),
+    },
+    Entry {
+        name: "ppc64",
+        make: |cpu| ppc::new(cpu, true, false),
+    },
+    Entry {
+        name: "ppc64le",
+        make: |cpu| ppc::new(cpu, true, true),
     },
     Entry {
         name: "riscv64",

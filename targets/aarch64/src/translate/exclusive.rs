@@ -1,7 +1,7 @@
 //! Exclusives, ordered accesses, atomics. [ARMv8 B2.9, C4.1.4]
 //!
 //! An exclusive load notes its address and value; an exclusive store is a compare-and-swap against that value.
-//! DEVIATES: a store by another thread of the same value in between goes unnoticed (ABA).
+//! Where the program loads more in between, the engine runs the window alone (ADR 5).
 
 use tcg_ir::{Addr, Cond, MemFlags, Op, Order, RegionKind, Ty, Value};
 

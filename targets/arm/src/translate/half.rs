@@ -222,7 +222,8 @@ impl Translator<'_> {
 
     fn half_addr(&mut self, rn: u32, up: bool, imm8: u32) -> (Addr, MemFlags) {
         let addr = self.fp_addr(rn, up, imm8 * 2);
-        (addr, MemFlags::size(1).big_endian(self.big_endian()))
+        let flags = MemFlags::size(1).align(1);
+        (addr, flags.big_endian(self.big_endian()))
     }
 
     pub(super) fn vldr_h(&mut self, a: args::VldrH) -> Out {

@@ -501,8 +501,11 @@ impl Translator<'_> {
     }
 
     pub(super) fn vmsr(&mut self, a: args::Vmsr) -> Out {
-        if a.reg != 1 {
-            return self.undefined();
+        match a.reg {
+            // FPSID: nothing happens.
+            0 if !self.has(Feature::Vfp3) => return Out::Next,
+            1 => {}
+            _ => return self.undefined(),
         }
         let v = self.reg(a.rt);
         for (slot, bit) in FPSCR_NZCV.into_iter().zip([31, 30, 29, 28]) {

@@ -78,8 +78,13 @@ pub unsafe extern "C" fn fpscr_write(
     mask: u64,
     _: u64,
 ) -> u64 {
-    // SAFETY: as promised.
-    fpscr::write_masked(unsafe { state(env) }, sticky as u32, value, mask);
+    // SAFETY: as promised; the two do not overlap.
+    let (s, h) = unsafe { (state(env), header(env)) };
+    fpscr::write_masked(s, sticky as u32, value, mask);
+    // A move that makes an exception and its enable both 1 is one, too. [PowerISA III.6.5.9]
+    if s.fpscr as u32 & fpscr::FEX != 0 {
+        raise(s, h);
+    }
     0
 }
 

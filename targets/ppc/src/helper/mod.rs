@@ -53,10 +53,9 @@ pub static HELPERS: &[HelperDef] = &[
     state("time_base", &[Ty::I32], Ty::I64, entry::time_base),
     state("darn", &[Ty::I32], Ty::I64, entry::darn),
     state("fpscr_read", &[Ty::I32], Ty::I64, entry::fpscr_read),
-    state(
+    may_exit(
         "fpscr_write",
         &[Ty::I32, Ty::I64, Ty::I64],
-        Ty::Void,
         entry::fpscr_write,
     ),
     state("fp", &FP_ARGS, Ty::Void, entry::fp),

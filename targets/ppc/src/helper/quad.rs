@@ -163,7 +163,11 @@ pub fn run(s: &mut PpcState, what: u32, t: usize, args: [u128; 3]) -> bool {
             let v = f128::to_f64(args[1], st);
             return (u128::from(v) << 64, fpscr::class(v, false));
         }
-        let v = arithmetic(number, arg, old, args, st).unwrap_or(0);
+        let mut v = arithmetic(number, arg, old, args, st).unwrap_or(0);
+        // Rounding to odd: what overflows is an infinity, not the largest number. [PowerISA I.7.3.2.6]
+        if st.round == Round::Odd && st.flags.contains(tcg_softfloat::Flags::OVERFLOW) {
+            v = v & 1 << 127 | 0x7fff << 112;
+        }
         (v, result_class(v))
     };
     let mut st = modes(None);

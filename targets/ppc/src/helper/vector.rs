@@ -240,10 +240,50 @@ fn floats(number: u32, imm: u32, a: u128, b: u128, sat: &mut bool) -> Option<u12
             let x = x.trunc().clamp(-1e20, 1e20);
             saturate(x as i128, 32, number == op::TO_SIGNED, sat)
         }),
-        op::EXP2 => build(32, |i| u128::from(f(b, i).exp2().to_bits())),
-        op::LOG2 => build(32, |i| u128::from(f(b, i).log2().to_bits())),
+        op::EXP2 => build(32, |i| u128::from(exp2(f(b, i)).to_bits())),
+        op::LOG2 => build(32, |i| u128::from(log2(f(b, i)).to_bits())),
         _ => return None,
     })
+}
+
+/// 2 to the power of `x`, by the same arithmetic on every host: far closer than the 1/16 that is asked for, and exact
+/// for integers. [PowerISA I.6.10.5]
+fn exp2(x: f32) -> f32 {
+    if x.is_nan() {
+        return f32::from_bits(x.to_bits() | 1 << 22);
+    }
+    let x = f64::from(x).clamp(-1000.0, 1000.0);
+    let whole = x.floor();
+    let t = (x - whole) * std::f64::consts::LN_2;
+    // The series of e^t, up to where it no longer counts.
+    let fraction = (1..=18)
+        .rev()
+        .fold(1.0, |sum, n| 1.0 + sum * t / f64::from(n));
+    let scale = f64::from_bits(((whole as i64 + 1023) as u64) << 52);
+    (fraction * scale) as f32
+}
+
+/// The binary logarithm of `x`, in the same way; exact for powers of 2.
+fn log2(x: f32) -> f32 {
+    if x.is_nan() {
+        return f32::from_bits(x.to_bits() | 1 << 22);
+    }
+    if x == 0.0 || x.is_infinite() || x < 0.0 {
+        return match x {
+            0.0 => f32::NEG_INFINITY,
+            _ if x > 0.0 => x,
+            _ => f32::from_bits(0x7fc0_0000),
+        };
+    }
+    let bits = f64::from(x).to_bits();
+    let exponent = (bits >> 52) as i64 - 1023;
+    let m = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
+    // log m = 2 artanh((m - 1) / (m + 1)).
+    let z = (m - 1.0) / (m + 1.0);
+    let series = (0..32)
+        .rev()
+        .fold(0.0, |sum, n| sum * z * z + 1.0 / f64::from(2 * n + 1));
+    (exponent as f64 + 2.0 * z * series / std::f64::consts::LN_2) as f32
 }
 
 fn mask64(mb: u32, me: u32) -> u64 {

@@ -707,3 +707,16 @@ fn every_model_has_a_system_level_or_says_so() {
     }
     assert!(PpcSystem::new("power9", Config { tb_hz: 1, svr: 0 }).is_none());
 }
+
+#[test]
+fn changes_of_the_mode_leave_by_an_indirect_jump() {
+    // Direct jumps do not ask for the mode.
+    let m = Machine::new("440ep");
+    // mtmsr r5; isync
+    let text = translate(&m, 0, &[0x7ca0_0124, 0x4c00_012c]);
+    assert!(text.contains("exit jump"), "{text}");
+    assert!(text.contains("dynamic"), "{text}");
+    // wrteei 1: only if an interrupt waits.
+    let text = translate(&m, 0, &[0x7c00_8146]);
+    assert!(text.contains("exit jump"), "{text}");
+}

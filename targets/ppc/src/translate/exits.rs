@@ -1,6 +1,6 @@
 //! Ways out of a block. Before each, what FPSCR does not know of yet is stored.
 
-use tcg_ir::{ExitInfo, ExitKind, RegionKind, Value};
+use tcg_ir::{ExitInfo, ExitKind, IndirectHint, RegionKind, Value};
 
 use super::{NONE, Out, Translator};
 use crate::trap;
@@ -55,10 +55,21 @@ impl Translator<'_> {
         self.trap_at(trap::UNIMPLEMENTED, u64::from(self.insn))
     }
 
+    /// The way to the next instruction in a mode that has to be asked from the state: an indirect jump, because only those
+    /// ask.
+    pub(super) fn dynamic(&mut self) -> (ExitInfo, Value) {
+        let target = self.konst(self.next as i64);
+        let info = ExitInfo {
+            kind: ExitKind::Indirect(IndirectHint::Jump),
+            mode_dynamic: true,
+            ..self.direct(0)
+        };
+        (info, target)
+    }
+
     /// Goes on behind the instruction with a mode that has to be asked from the state.
     pub(super) fn leave_dynamic(&mut self) -> Out {
-        let mut info = self.direct(self.next);
-        info.mode_dynamic = true;
-        self.leave(info, NONE)
+        let (info, target) = self.dynamic();
+        self.leave(info, target)
     }
 }

@@ -3,7 +3,7 @@
 
 use tcg_ir::{Cond, ExitInfo, ExitKind, IndirectHint, Op, Ty, Value};
 
-use super::{NONE, Out, Translator};
+use super::{Out, Translator};
 use crate::decode::args;
 use crate::helper;
 use crate::state::{Mode, slot};
@@ -179,11 +179,8 @@ impl Translator<'_> {
         let waits = self.b.icmp(Cond::Ne, pending, zero);
         let on = self.b.icmp(Cond::Ne, bit, zero);
         let both = self.b.bin(Op::And, Ty::I32, waits, on);
-        let info = ExitInfo {
-            mode_dynamic: true,
-            ..self.direct(self.next)
-        };
-        self.leave_if(both, info, NONE);
+        let (info, target) = self.dynamic();
+        self.leave_if(both, info, target);
         Out::Next
     }
 

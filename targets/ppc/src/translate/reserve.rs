@@ -1,13 +1,13 @@
 //! Load and reserve, store conditional, atomic memory operations. [PowerISA II.4.5, II.4.6]
 //!
 //! A reserving load notes its address, size and value; a conditional store is a compare-and-swap against that value.
-//! DEVIATES: a store by another thread of the same value in between goes unnoticed (ABA).
+//! Where the program loads more in between, the engine runs the window alone (ADR 5).
 
 use tcg_ir::{Addr, Cond, MemFlags, Op, Order, RegionKind, Ty, Value};
 
 use super::{Out, Translator};
 use crate::decode::args;
-use crate::state::{RESERVATION_NONE, slot};
+use crate::state::{Mode, RESERVATION_NONE, slot};
 
 impl Translator<'_> {
     fn reservation_address(&mut self, ra: u32, rb: u32) -> (Value, Value) {
@@ -137,7 +137,8 @@ impl Translator<'_> {
         let want_hi = self.b.get(slot::RESV_VAL_HI);
         let expected = self.pair(want_lo, want_hi);
         if self.parallel {
-            return self.conditional(go, |t| t.swap_quad(ea, expected, value, flags));
+            let operands = [[want_lo, want_hi], [lo, hi]];
+            return self.conditional(go, |t| t.swap_quad(ea, operands, flags));
         }
         self.conditional(go, |t| t.store_quad(ea, expected, value, flags))
     }
@@ -160,10 +161,25 @@ impl Translator<'_> {
         same
     }
 
-    /// DEVIATES: with other threads the 16 bytes are swapped as two halves, the lower address first; a reader in
-    /// between may see one half new. Programs that Linux compilers make use lqarx for 16-byte atomics only where asked.
-    fn swap_quad(&mut self, ea: Value, expected: Value, value: Value, flags: MemFlags) -> Value {
-        self.store_quad(ea, expected, value, flags)
+    /// With other threads: a compare-and-swap of the bytes as they lie in memory.
+    fn swap_quad(
+        &mut self,
+        ea: Value,
+        [expected, value]: [[Value; 2]; 2],
+        flags: MemFlags,
+    ) -> Value {
+        let in_memory = |t: &mut Self, [lo, hi]: [Value; 2]| {
+            if t.mode.has(Mode::LE) {
+                return t.pair(lo, hi);
+            }
+            let (lo, hi) = (t.un(Op::Bswap, lo), t.un(Op::Bswap, hi));
+            t.pair(hi, lo)
+        };
+        let expected = in_memory(self, expected);
+        let value = in_memory(self, value);
+        let flags = flags.big_endian(false);
+        let found = self.b.atomic_cas(Ty::V128, ea, 0, expected, value, flags);
+        self.same_quad(found, expected)
     }
 
     // ---- atomic memory operations ----

@@ -1,6 +1,6 @@
 //! FPSCR and VSCR. [PowerISA I.4.6.10, I.6.13]
 
-use tcg_ir::{Op, Ty, Value};
+use tcg_ir::{Cond, Op, Ty, Value};
 
 use super::{NONE, Out, Translator};
 use crate::decode::{Feature, args};
@@ -23,15 +23,28 @@ impl Translator<'_> {
     fn write_fpscr(&mut self, value: Value, mask: u64, rec: bool) -> Out {
         self.settle_fp();
         let sticky = self.b.op(Op::FpFlagsGet, Ty::I32, 0, 0, [NONE; 3], 0);
-        let m = self.b.i64(mask);
-        self.call(helper::FPSCR_WRITE, &[sticky, value, m]);
+        // Before the call: it may leave.
         let none = self.b.i32(0);
         self.b
             .op(Op::FpFlagsSet, Ty::Void, 0, 0, [none, NONE, NONE], 0);
+        let m = self.b.i64(mask);
+        self.call(helper::FPSCR_WRITE, &[sticky, value, m]);
         self.fp_record(rec);
-        if mask & MODE_BITS != 0 {
+        if mask & MODE_BITS == 0 {
+            return Out::Next;
+        }
+        if self.fp_exact() {
             return self.leave_dynamic();
         }
+        // Another rounding mode, or an exception enabled, is another block mode.
+        let now = self.b.get(slot::FPSCR);
+        let now = self.low32(now);
+        let now = self.bin_const(Op::And, now, MODE_BITS);
+        let same = self.b.i32(self.mode.rounding());
+        let changed = self.b.icmp(Cond::Ne, now, same);
+        let mut info = self.direct(self.next);
+        info.mode_dynamic = true;
+        self.leave_if(changed, info, NONE);
         Out::Next
     }
 

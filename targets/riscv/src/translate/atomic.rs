@@ -1,7 +1,7 @@
 //! Load-reserved and store-conditional, atomic memory operations, compare-and-swap. [RISC-V a, zacas, zabha]
 //!
 //! A load-reserved notes its address and value; a store-conditional is a compare-and-swap against that value.
-//! DEVIATES: a store by another thread of the same value in between goes unnoticed (ABA). All of them are sequentially
+//! Where the program loads more in between, the engine runs the window alone (ADR 5). All of them are sequentially
 //! consistent, whatever aq and rl say.
 
 use tcg_ir::{Addr, Cond, MemFlags, Op, Order, RegionKind, Ty, Value};
@@ -139,11 +139,10 @@ impl Translator<'_> {
 
     pub(super) fn amocas(&mut self, a: args::Amocas) -> Out {
         let pair = a.size == 3 && !self.is_64();
-        if a.size == 4 {
-            // UNIMPL: amocas.q
-            return self.unimplemented("amocas.q");
-        }
         let base = self.x(a.rs1);
+        if a.size == 4 {
+            return self.amocas_quad(base, a.rd, a.rs2);
+        }
         if pair {
             if a.rd & 1 != 0 || a.rs2 & 1 != 0 {
                 return self.illegal();
@@ -164,6 +163,32 @@ impl Translator<'_> {
         let old = self.b.atomic_cas(ty, base, 0, expected, new, flags(a.size));
         let old = self.loaded(old, a.size);
         self.set_x(a.rd, old);
+        Out::Next
+    }
+
+    /// 16 bytes in pairs of registers (RV64).
+    fn amocas_quad(&mut self, base: Value, rd: u32, rs2: u32) -> Out {
+        if rd & 1 != 0 || rs2 & 1 != 0 {
+            return self.illegal();
+        }
+        let [expected, new] = [rd, rs2].map(|n| {
+            let (low, high) = match n {
+                0 => (self.b.i64(0), self.b.i64(0)),
+                _ => (self.x(n), self.x(n + 1)),
+            };
+            let low = self.b.bitcast(Ty::V64, low);
+            let high = self.b.bitcast(Ty::V64, high);
+            self.b.bin(Op::VConcat, Ty::V128, low, high)
+        });
+        let old = self
+            .b
+            .atomic_cas(Ty::V128, base, 0, expected, new, flags(4));
+        if rd != 0 {
+            let low = self.b.vun(Op::VGet, Ty::I64, 3, old, 0);
+            let high = self.b.vun(Op::VGet, Ty::I64, 3, old, 1);
+            self.set_x(rd, low);
+            self.set_x(rd + 1, high);
+        }
         Out::Next
     }
 

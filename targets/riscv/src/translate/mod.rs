@@ -219,11 +219,6 @@ impl Translator<'_> {
         self.trap(trap::ILLEGAL, u64::from(self.insn), self.pc)
     }
 
-    /// The instruction exists but is not implemented; `_what` names it for the reader of the code.
-    pub(crate) fn unimplemented(&mut self, _what: &'static str) -> Out {
-        self.trap(trap::UNIMPLEMENTED, u64::from(self.insn), self.pc)
-    }
-
     // ---- what the decoders ask ----
 
     /// The features of the CPU.

@@ -102,6 +102,8 @@ pub struct Gen<'a> {
     pub stubs: Vec<(u32, Stub)>,
     /// Ways through the evaluator.
     pub slow: Vec<Slow>,
+    /// Arithmetic of regimes that flush: start, end, label of the way through the evaluator.
+    pub fp_sites: Vec<(Place, Place, u32)>,
     /// Label of the evaluator's call, if any instruction needs it.
     pub slow_routine: Option<u32>,
     pub region: Region,
@@ -305,6 +307,7 @@ impl<'a> Gen<'a> {
             cold_over: s.cold_over,
             stubs: s.stubs,
             slow: s.slow,
+            fp_sites: Vec::new(),
             slow_routine: None,
             region: s.region,
             labels: s.labels,
@@ -509,6 +512,15 @@ impl<'a> Gen<'a> {
             }
             out.links.push(l);
         }
+        let sites = self
+            .fp_sites
+            .iter()
+            .map(|(start, end, slow)| crate::FpSite {
+                start: abs(*start),
+                end: abs(*end),
+                slow: abs(self.labels[*slow as usize]),
+            });
+        out.fp_sites = sites.collect();
         out.code = code;
         out.loops = self.looping.found();
         out.maps.clear();

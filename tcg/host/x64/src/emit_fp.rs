@@ -5,13 +5,17 @@
 //! is left. A NaN result (or operand, of minimum and maximum) goes to the evaluator, which applies the guest's NaN
 //! rules. Sticky flags gather in MXCSR and in `header.fp_flags`; the union counts.
 //!
-//! DEVIATES: while results are flushed, the host reports flushed results also as inexact and does not report flushed
-//! inputs.
+//! Where results are flushed, the host reports a flushed result also as inexact, and does not report flushed operands. So
+//! denormal operands and inexact results are unmasked there until the guest's flags have them (`mxcsr_of`): the first
+//! denormal operand makes the engine note it and flush operands from then on; an inexact result goes to the evaluator
+//! (`FpSite`), which tells what it was. Once both are noted everything is masked, until the guest clears its flags.
 
 use crate::abi::*;
 use crate::cc::{FlagKind, NO_FLAGS};
 use crate::compiler::Gen;
-use crate::emit_fp_vec::splat_float;
+use crate::compiler::Place;
+use crate::emit_fp_conv::Form;
+use crate::emit_fp_vec::{EQ, splat_float};
 use crate::emit_vec::PXOR;
 use crate::enc::{Alu, Mem, Opc, RIP, Rm, Sh, x86cc};
 use crate::link::Stub;
@@ -25,6 +29,53 @@ pub struct Slow {
     args: [(Ty, u8); 3],
     result: (Ty, u8),
     done: u32,
+}
+
+/// An arithmetic instruction whose regime flushes: its host code, and its way through the evaluator, as offsets in the
+/// block's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FpSite {
+    /// Where its code starts.
+    pub start: u32,
+    /// Where it ends.
+    pub end: u32,
+    /// Where the evaluator's way starts.
+    pub slow: u32,
+}
+
+/// MXCSR's bits.
+pub mod mxcsr {
+    /// A denormal operand.
+    pub const DE: u32 = 1 << 1;
+    /// An inexact result.
+    pub const PE: u32 = 1 << 5;
+    /// Denormal operands are zeros.
+    pub const DAZ: u32 = 1 << 6;
+    /// Denormal operands are masked.
+    pub const DM: u32 = 1 << 8;
+    /// Inexact results are masked.
+    pub const PM: u32 = 1 << 12;
+    /// Tiny results are zeros.
+    pub const FTZ: u32 = 1 << 15;
+    /// Everything is masked.
+    pub const MASKED: u32 = 0x1f80;
+}
+
+/// MXCSR's control bits of a regime before any flag is known: rounding, flushing of results, and what is masked.
+pub const fn mxcsr_of(fp: FpMode) -> u32 {
+    use mxcsr::{DM, FTZ, MASKED, PM};
+    let round = match fp.round {
+        FpRound::Down => 1,
+        FpRound::Up => 2,
+        FpRound::Zero => 3,
+        FpRound::Nearest | FpRound::NearestAway | FpRound::Current => 0,
+    };
+    let flush = if fp.flush {
+        MASKED & !(DM | PM) | FTZ
+    } else {
+        MASKED
+    };
+    flush | round << 13
 }
 
 /// Rounding as a number, "current" being to nearest.
@@ -57,6 +108,7 @@ impl Gen<'_> {
             // What is flushed depends on the precision: nobody asks for both.
             return false;
         }
+        let (start, slow) = (self.here(), self.slow.len());
         match i.op {
             Op::FAdd => self.fp_two(v, i, Opc(pre, 1, 0x58)),
             Op::FSub => self.fp_two(v, i, Opc(pre, 1, 0x5c)),
@@ -75,10 +127,58 @@ impl Gen<'_> {
                 self.fp_compare(v, i, wide);
                 return true;
             }
-            _ => return self.emit_fp_conv(v, i) || self.emit_fp_vec(v, i),
+            _ => {
+                if !(self.emit_fp_conv(v, i) || self.emit_fp_vec(v, i)) {
+                    return false;
+                }
+                self.note_site(i, start, slow);
+                return true;
+            }
         }
+        self.note_site(i, start, slow);
         self.flags = NO_FLAGS;
         true
+    }
+
+    /// Whether an operation's regime flushes.
+    pub fn flushes(&self, i: &Inst) -> bool {
+        self.b.fp[usize::from(i.aux & 1)].flush
+    }
+
+    /// Notes the way through the evaluator (number `slow`, if there is one) of an operation whose result may be flushed.
+    /// Its code starts with its registers taken, so that it can be left for the evaluator anywhere.
+    fn note_site(&mut self, i: &Inst, start: Place, slow: usize) {
+        use Op::{FAdd, FCvt, FDiv, FMla, FMul, FMulAdd, FSqrt, FSub};
+        use Op::{VFAbd, VFAdd, VFMla, VFMul, VFMulAdd, VFPadd, VFRecps, VFRsqrts, VFSub};
+        let scalar = matches!(
+            i.op,
+            FAdd | FSub | FMul | FDiv | FSqrt | FMulAdd | FMla | FCvt
+        );
+        let vector = matches!(i.op, VFAdd | VFSub | VFMul | VFAbd | VFMulAdd | VFMla)
+            || matches!(i.op, VFPadd | VFRecps | VFRsqrts);
+        if !self.flushes(i) || !(scalar || vector) || self.slow.len() <= slow {
+            return;
+        }
+        let stub = self.stubs.iter().rev().find_map(|(label, s)| match s {
+            Stub::Slow(n) if *n as usize == slow => Some(*label),
+            _ => None,
+        });
+        if let Some(label) = stub {
+            let end = self.here();
+            self.fp_sites.push((start, end, label));
+        }
+    }
+
+    /// In a regime that flushes, an instruction that looks at an operand in order to report that it is denormal: what
+    /// follows does not. Uses xmm15.
+    pub fn report_denormal(&mut self, i: &Inst, f: Form, x: u8) {
+        if !self.flushes(i) {
+            return;
+        }
+        if f.packed {
+            return self.cmp_packed(f.wide, XMM15, x, x, EQ);
+        }
+        self.ucomis(0x2e, f.wide, x, x);
     }
 
     /// Whether the operation rounds a double to single precision.
@@ -114,6 +214,14 @@ impl Gen<'_> {
         let control = Mem::env(MXCSR_GUEST + 4 * i32::from(want));
         self.a.alu(Alu::Or, false, RAX, Rm::M(control));
         self.a.store(false, tmp, RAX);
+        if self.b.fp[usize::from(want)].flush {
+            // What is known to be inexact needs no telling.
+            self.a.shift_imm(Sh::Shl, false, Rm::R(RAX), 7);
+            self.a
+                .alu_imm(Alu::And, false, Rm::R(RAX), mxcsr::PM as i32);
+            self.a.alu(Alu::Or, false, RAX, Rm::M(tmp));
+            self.a.store(false, tmp, RAX);
+        }
         self.a.op(Opc(0, 1, 0xae), false, 2, Rm::M(tmp));
         self.flags = NO_FLAGS;
         self.regime = want;
@@ -142,6 +250,10 @@ impl Gen<'_> {
     }
 
     pub fn emit_fp_flags(&mut self, v: Value, i: &Inst) {
+        // A silent regime's flags are not the guest's.
+        if self.b.fp[1].silent {
+            self.restore_regime();
+        }
         let tmp = Mem::env(MXCSR_TMP);
         let m = Mem::env(FP_FLAGS);
         if i.op == Op::FpFlagsSet {
@@ -150,6 +262,7 @@ impl Gen<'_> {
             self.a.store(false, m, r);
             self.a.op(Opc(0, 1, 0xae), false, 3, Rm::M(tmp));
             self.a.alu_imm(Alu::And, false, Rm::M(tmp), !0x3f);
+            self.watch_again(tmp);
             return self.a.op(Opc(0, 1, 0xae), false, 2, Rm::M(tmp));
         }
         // MXCSR: invalid, denormal, zero divide, overflow, underflow, inexact; ours lacks the second.
@@ -162,6 +275,21 @@ impl Gen<'_> {
         self.a.alu_imm(Alu::And, false, Rm::R(RAX), 0x1e);
         self.a.alu(Alu::Or, false, d, Rm::R(RAX));
         self.a.alu(Alu::Or, false, d, Rm::M(m));
+    }
+
+    /// The guest's flags were replaced: where results are flushed, unmasks what makes known which of them are raised.
+    fn watch_again(&mut self, tmp: Mem) {
+        for (k, fp) in self.b.fp.into_iter().enumerate() {
+            if fp.flush && self.opts.unmask {
+                let base = u64::from(mxcsr_of(fp));
+                self.a.mov_imm(RAX, base);
+                self.a
+                    .store(false, Mem::env(MXCSR_GUEST + 4 * k as i32), RAX);
+                if usize::from(self.regime) == k {
+                    self.a.store(false, tmp, RAX);
+                }
+            }
+        }
     }
 
     // ---- the exact way ----
@@ -387,16 +515,49 @@ impl Gen<'_> {
         self.regime(i);
         let (a, b) = self.two(i);
         let d = self.def(v);
+        let wide = i.ty == Ty::F64;
+        if i.op == Op::FDiv && self.flushes(i) {
+            // By zero: the host looks no further, but the dividend may be flushed.
+            return self.fp_unless(i, wide, d, (b, x86cc::E), |g| g.v3(o, d, a, b));
+        }
         self.v3(o, d, a, b);
-        self.finish_scalar(i, i.ty == Ty::F64, d);
+        self.finish_scalar(i, wide, d);
     }
 
     fn fp_one(&mut self, v: Value, i: &Inst, o: Opc) {
         self.regime(i);
         let a = self.reg(i.args[0]);
         let d = self.def(v);
+        let wide = i.ty == Ty::F64;
+        if i.op == Op::FSqrt && self.flushes(i) {
+            // Of a negative number: the same.
+            return self.fp_unless(i, wide, d, (a, x86cc::B), |g| g.v3(o, d, a, a));
+        }
         self.v3(o, d, a, a);
-        self.finish_scalar(i, i.ty == Ty::F64, d);
+        self.finish_scalar(i, wide, d);
+    }
+
+    /// `work`, and a check of its result, unless `x` compared with zero (or a NaN) is so. Uses xmm15.
+    fn fp_unless(
+        &mut self,
+        i: &Inst,
+        wide: bool,
+        d: u8,
+        (x, cc): (u8, u8),
+        work: impl FnOnce(&mut Self),
+    ) {
+        let (slow, done) = self.begin_slow(i, d);
+        self.v3(PXOR, XMM15, XMM15, XMM15);
+        self.ucomis(0x2e, wide, x, XMM15);
+        self.jcc(cc, slow);
+        work(self);
+        if self.may_hide_tininess(i) {
+            self.least_or_nan(wide, d, slow);
+        } else {
+            self.ucomis(0x2e, wide, d, d);
+            self.jcc(x86cc::P, slow);
+        }
+        self.bind_label(done);
     }
 
     fn fp_fma(&mut self, v: Value, i: &Inst, wide: bool) {
@@ -488,7 +649,9 @@ impl Gen<'_> {
         let (a, b) = self.two(i);
         let d = self.def(v);
         // Where reasons for an invalid operation are told apart, NaNs go the exact way.
-        let exact = self.b.fp[usize::from(i.aux & 1)].nan == FpNan::FirstThenAddend;
+        // Where operands are flushed, a NaN hides a denormal one from the host.
+        let exact =
+            self.b.fp[usize::from(i.aux & 1)].nan == FpNan::FirstThenAddend || self.flushes(i);
         let slow = exact.then(|| self.begin_slow(i, d));
         let swapped = self.better_swapped(v);
         let (x, y) = if swapped { (b, a) } else { (a, b) };

@@ -83,6 +83,7 @@ impl Gen<'_> {
         let a = self.reg(i.args[0]);
         let d = self.def(v);
         let (slow, done) = self.begin_slow(i, d);
+        self.report_denormal(i, form, a);
         self.round_to(form, d, a, i.lane, i.imm & 1 == 0, Some(slow));
         self.bind_label(done);
         true
@@ -103,6 +104,7 @@ impl Gen<'_> {
             self.zero_extend_vec(Ty::V64, x, a);
         }
         let mode = (i.imm >> 12) as u8 & 15;
+        self.report_denormal(i, form, x);
         self.round_to(form, d, x, mode, i.imm & 1 == 0, Some(slow));
         self.bind_label(done);
         true

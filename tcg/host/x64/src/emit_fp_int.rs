@@ -31,6 +31,7 @@ impl Gen<'_> {
         let a = self.reg(i.args[0]);
         let d = self.def(v);
         let (slow, done) = self.begin_slow(i, d);
+        self.report_denormal(i, f, a);
         let mut x = a;
         if bits != 0 {
             x = self.tmp();
@@ -44,7 +45,8 @@ impl Gen<'_> {
             x
         };
         // The host converts to a wider integer, or rounds first, and would report as inexact what is out of range.
-        if width == 16 || width == 32 && (!signed || i.lane != ZERO && !native) {
+        let coarse = width == 32 && (!signed || i.lane != ZERO && !native);
+        if width == 16 || coarse || width == 64 && !signed {
             self.check_limit(f, x, width - u32::from(signed), slow);
         }
         if i.lane != ZERO && !native {
@@ -54,7 +56,7 @@ impl Gen<'_> {
         let truncate = i.lane == ZERO || !native;
         let o = f.op(if truncate { 0x2c } else { 0x2d });
         if width == 64 && !signed {
-            self.cvt_to_u64(f, o, d, x, slow);
+            self.cvt_to_u64(f, o, d, x);
         } else {
             self.cvt_to_g(o, width != 16 && (width == 64 || !signed), d, x);
             self.check_range(d, width, signed, slow);
@@ -69,7 +71,7 @@ impl Gen<'_> {
     /// Goes to `slow` unless `x` is below 2^bits - 1 and (an odd number of bits is a signed integer's) above its negative,
     /// or (an even one, unsigned) not negative.
     fn check_limit(&mut self, f: Form, x: u8, bits: u32, slow: u32) {
-        let limit = ((1u64 << bits) - 1) as f64;
+        let limit = (u64::MAX >> (64 - bits)) as f64;
         self.mov_gx(false, f.wide, x, RAX);
         let high = if f.wide {
             self.a.shift_imm(Sh::Shr, true, Rm::R(RAX), 32);
@@ -93,22 +95,18 @@ impl Gen<'_> {
         }
     }
 
-    /// The upper half of the range is converted with 2^63 taken off. Uses xmm15.
-    fn cvt_to_u64(&mut self, f: Form, o: Opc, d: u8, x: u8, slow: u32) {
+    /// A number in the range of u64: the upper half of it is converted with 2^63 taken off. Uses xmm15.
+    fn cvt_to_u64(&mut self, f: Form, o: Opc, d: u8, x: u8) {
         let top = splat_float(f.wide, power(63));
         let (high, done) = (self.new_label(), self.new_label());
         self.load_const(Ty::V128, XMM15, top);
         self.ucomis(0x2e, f.wide, x, XMM15);
         self.jcc(x86cc::AE, high);
         self.cvt_to_g(o, true, d, x);
-        self.a.test(true, d, Rm::R(d));
-        self.jcc(x86cc::S, slow);
         self.jmp(done);
         self.bind_label(high);
         self.v3c(f.op(0x5c), XMM15, x, top);
         self.cvt_to_g(o, true, d, XMM15);
-        self.a.test(true, d, Rm::R(d));
-        self.jcc(x86cc::S, slow);
         // btc d, 63
         self.a.op_i8(Opc(0, 1, 0xba), true, 7, Rm::R(d), 63);
         self.bind_label(done);
@@ -162,6 +160,7 @@ impl Gen<'_> {
             x = self.tmp();
             self.zero_extend_vec(i.ty, x, a);
         }
+        self.report_denormal(i, f, x);
         if bits != 0 {
             let y = self.tmp();
             self.scale(f, y, x, bits);
@@ -211,7 +210,8 @@ impl Gen<'_> {
             wide: true,
             packed: false,
         };
-        self.cvt_to_u64(f, o, RAX, x, slow);
+        self.check_limit(f, x, 64, slow);
+        self.cvt_to_u64(f, o, RAX, x);
     }
 
     /// Out of range the host gives the most negative integer.
@@ -237,6 +237,8 @@ impl Gen<'_> {
         // The upper half of the range is converted with 2^31 taken off.
         let top = splat_float(false, power(31));
         self.v3c(op(MAXPS), y, x, 0);
+        // What is far out of range would make the difference inexact.
+        self.v3c(op(MINPS), y, y, splat_float(false, power(32)));
         self.load_const(Ty::V128, m, top);
         self.cmp_packed(false, m, m, y, LE);
         self.v3c(PAND, XMM14, m, top);

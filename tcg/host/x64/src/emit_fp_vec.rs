@@ -43,6 +43,8 @@ impl Gen<'_> {
             Op::VFAdd => self.vfp_two(v, i, Opc(pre, 1, 0x58)),
             Op::VFSub => self.vfp_two(v, i, Opc(pre, 1, 0x5c)),
             Op::VFMul => self.vfp_two(v, i, Opc(pre, 1, 0x59)),
+            // What the host reports of 0 and of negative numbers hides denormal operands.
+            Op::VFDiv | Op::VFSqrt if self.flushes(i) => return false,
             Op::VFDiv => self.vfp_two(v, i, Opc(pre, 1, 0x5e)),
             Op::VFSqrt => self.vfp_sqrt(v, i, Opc(pre, 1, 0x51)),
             Op::VFAbd => self.vfp_abd(v, i),
@@ -246,11 +248,21 @@ impl Gen<'_> {
     fn vfp_cmp(&mut self, v: Value, i: &Inst) {
         let wide = i.lane & 3 == 3;
         self.regime(i);
-        let (a, b) = self.vfp_operands(i);
+        let mode = self.b.fp[usize::from(i.aux & 1)];
+        let (a, b) = match mode.flush && i.ty != Ty::V128 {
+            // The check below takes xmm14.
+            true => {
+                let (a, b) = self.two(i);
+                let x = self.tmp();
+                (self.vfp_operand(i, a, x), self.vfp_operand(i, b, XMM15))
+            }
+            false => self.vfp_operands(i),
+        };
         let d = self.def(v);
         // Where reasons for an invalid operation are told apart, NaNs go the exact way.
-        let mode = self.b.fp[usize::from(i.aux & 1)];
-        let exact = mode.nan == FpNan::FirstThenAddend && !mode.silent && i.ty == Ty::V128;
+        // Where operands are flushed, a NaN hides a denormal one from the host.
+        let named = mode.nan == FpNan::FirstThenAddend && !mode.silent && i.ty == Ty::V128;
+        let exact = named || mode.flush;
         let slow = exact.then(|| self.begin_slow(i, d));
         if let Some((slow, _)) = slow {
             self.vfp_check(wide, a, b, slow);

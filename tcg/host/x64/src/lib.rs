@@ -67,6 +67,7 @@ mod regalloc;
 
 pub use abi::{Runtime, want};
 pub use compiler::Compiler;
+pub use emit_fp::{FpSite, mxcsr, mxcsr_of};
 pub use fallback::fallback;
 pub use features::Features;
 pub use maps::restore_state;
@@ -82,6 +83,8 @@ pub struct Opts {
     pub loops: bool,
     /// Guest memory is reached through the gs base; otherwise guest addresses are the host's.
     pub window: bool,
+    /// The engine handles unmasked floating-point exceptions ([`mxcsr_of`]).
+    pub unmask: bool,
     /// Guest memory is reached through this soft TLB, and links do not leave the page.
     pub mmu: Option<u8>,
     /// At most this many allocatable registers of each class (tests force spills with it); 0: all.
@@ -94,6 +97,7 @@ impl Default for Opts {
             parallel: true,
             loops: true,
             window: true,
+            unmask: false,
             mmu: None,
             max_regs: 0,
         }
@@ -138,6 +142,8 @@ pub struct CompiledBlock {
     pub links: Vec<LinkSite>,
     /// Location maps, for [`restore_state`].
     pub maps: Vec<u8>,
+    /// Arithmetic that may be stopped at an inexact result.
+    pub fp_sites: Vec<FpSite>,
     /// The code may go round inside, without leaving, until the interrupt flag is set.
     pub loops: bool,
 }

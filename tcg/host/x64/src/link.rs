@@ -53,6 +53,11 @@ impl Gen<'_> {
         // Behind the state: it destroys the flags.
         self.restore_regime();
         match info.kind {
+            ExitKind::Direct if info.mode_dynamic => {
+                self.store_pc(info.pc);
+                self.store_mode(info.mode);
+                self.jump_runtime(Runtime::LookupDynamic);
+            }
             ExitKind::Direct if !self.may_link(info.pc) => {
                 self.check_leaving(info);
                 self.far_jump(info.pc, info.mode);

@@ -357,11 +357,12 @@ fn check(default_count: u64, float: bool, looping: bool) {
         let word = end.what.split(' ').next().unwrap_or("");
         *ends.entry(word.to_string()).or_default() += 1;
         for f in feature_sets() {
-            for max_regs in [0, 8] {
+            for (max_regs, mmu) in [(0, None), (8, None), (0, Some(MMU)), (8, Some(MMU))] {
                 let parallel = seed & 1 == 0;
                 let opts = Opts {
                     parallel,
                     max_regs,
+                    mmu,
                     ..Opts::default()
                 };
                 // The other way out of a loop, after one round.
@@ -391,7 +392,10 @@ fn check(default_count: u64, float: bool, looping: bool) {
                         {
                             println!("{}", disassemble(&c));
                         }
-                        panic!("seed {seed} regs {max_regs} avx2 {}:\n{text}{what}", f.avx2);
+                        panic!(
+                            "seed {seed} regs {max_regs} mmu {mmu:?} avx2 {}:\n{text}{what}",
+                            f.avx2
+                        );
                     }
                 }
             }

@@ -6,8 +6,13 @@ pub mod ram;
 
 use std::arch::global_asm;
 use std::mem::{offset_of, size_of};
+use std::sync::atomic::Ordering;
 use tcg_ir::{Block, HelperDef, HelperFn, StateLayout};
-use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES};
+use tcg_target::system::MMU_INDEXES;
+use tcg_target::{
+    EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, TLB_BYTES, TLB_ENTRIES,
+    TLB_INVALID, TlbEntry, tlb_index,
+};
 use tcg_x64::{CompiledBlock, Features, Opts, restore_state};
 
 const fn hdr(off: usize) -> i32 {
@@ -57,6 +62,84 @@ global_asm!(
     "mov [rbp + {pc}], rax",
     "mov [rbp + {mode}], edx",
     "jmp x64_test_lookup",
+    // A memory access that the soft TLB has no entry for.
+    ".global x64_test_memory",
+    "x64_test_memory:",
+    "mov [rbp + {gprs} + 8], rcx",
+    "mov [rbp + {gprs} + 16], rdx",
+    "mov [rbp + {gprs} + 24], rbx",
+    "mov [rbp + {gprs} + 48], rsi",
+    "mov [rbp + {gprs} + 56], rdi",
+    "mov [rbp + {gprs} + 64], r8",
+    "mov [rbp + {gprs} + 72], r9",
+    "mov [rbp + {gprs} + 80], r10",
+    "mov [rbp + {gprs} + 88], r11",
+    "mov [rbp + {gprs} + 96], r12",
+    "mov [rbp + {gprs} + 104], r13",
+    "mov [rbp + {gprs} + 112], r14",
+    "mov [rbp + {gprs} + 120], r15",
+    "movaps [rbp + {xmms} + 0], xmm0",
+    "movaps [rbp + {xmms} + 16], xmm1",
+    "movaps [rbp + {xmms} + 32], xmm2",
+    "movaps [rbp + {xmms} + 48], xmm3",
+    "movaps [rbp + {xmms} + 64], xmm4",
+    "movaps [rbp + {xmms} + 80], xmm5",
+    "movaps [rbp + {xmms} + 96], xmm6",
+    "movaps [rbp + {xmms} + 112], xmm7",
+    "movaps [rbp + {xmms} + 128], xmm8",
+    "movaps [rbp + {xmms} + 144], xmm9",
+    "movaps [rbp + {xmms} + 160], xmm10",
+    "movaps [rbp + {xmms} + 176], xmm11",
+    "movaps [rbp + {xmms} + 192], xmm12",
+    "movaps [rbp + {xmms} + 208], xmm13",
+    "movaps [rbp + {xmms} + 224], xmm14",
+    "movaps [rbp + {xmms} + 240], xmm15",
+    "mov rdi, rbp",
+    "mov rsi, rax",
+    "mov rdx, [rsp]",
+    "mov rcx, [rsp + 8]",
+    "stmxcsr [rbp + {mxcsr}]",
+    "mov [rbp + {jit}], rsp",
+    "mov rsp, [rbp + {host}]",
+    "call {memory}",
+    "mov rsp, [rbp + {jit}]",
+    "ldmxcsr [rbp + {mxcsr}]",
+    "test rax, rax",
+    "jz x64_test_exit",
+    "mov rcx, [rbp + {gprs} + 8]",
+    "mov rdx, [rbp + {gprs} + 16]",
+    "mov rbx, [rbp + {gprs} + 24]",
+    "mov rsi, [rbp + {gprs} + 48]",
+    "mov rdi, [rbp + {gprs} + 56]",
+    "mov r8, [rbp + {gprs} + 64]",
+    "mov r9, [rbp + {gprs} + 72]",
+    "mov r10, [rbp + {gprs} + 80]",
+    "mov r11, [rbp + {gprs} + 88]",
+    "mov r12, [rbp + {gprs} + 96]",
+    "mov r13, [rbp + {gprs} + 104]",
+    "mov r14, [rbp + {gprs} + 112]",
+    "mov r15, [rbp + {gprs} + 120]",
+    "movaps xmm0, [rbp + {xmms} + 0]",
+    "movaps xmm1, [rbp + {xmms} + 16]",
+    "movaps xmm2, [rbp + {xmms} + 32]",
+    "movaps xmm3, [rbp + {xmms} + 48]",
+    "movaps xmm4, [rbp + {xmms} + 64]",
+    "movaps xmm5, [rbp + {xmms} + 80]",
+    "movaps xmm6, [rbp + {xmms} + 96]",
+    "movaps xmm7, [rbp + {xmms} + 112]",
+    "movaps xmm8, [rbp + {xmms} + 128]",
+    "movaps xmm9, [rbp + {xmms} + 144]",
+    "movaps xmm10, [rbp + {xmms} + 160]",
+    "movaps xmm11, [rbp + {xmms} + 176]",
+    "movaps xmm12, [rbp + {xmms} + 192]",
+    "movaps xmm13, [rbp + {xmms} + 208]",
+    "movaps xmm14, [rbp + {xmms} + 224]",
+    "movaps xmm15, [rbp + {xmms} + 240]",
+    "ret 8",
+    gprs = const hdr(offset_of!(EnvHeader, saved_gprs)),
+    xmms = const hdr(offset_of!(EnvHeader, saved_xmms)),
+    mxcsr = const hdr(offset_of!(EnvHeader, saved_mxcsr)),
+    memory = sym memory,
     pc = const hdr(offset_of!(EnvHeader, pc)),
     mode = const hdr(offset_of!(EnvHeader, mode)),
     info = const hdr(offset_of!(EnvHeader, exit_info)),
@@ -71,6 +154,7 @@ unsafe extern "C" {
     fn x64_test_lookup();
     fn x64_test_link();
     fn x64_test_probe();
+    fn x64_test_memory();
 }
 
 /// `exit_kind` that the harness gives for jumps to other blocks.
@@ -102,6 +186,7 @@ pub struct Machine {
     pub guest: *mut u8,
     helpers: Vec<HelperFn>,
     state_bytes: usize,
+    mapped: (u32, usize),
 }
 
 #[derive(Clone, Copy)]
@@ -112,7 +197,75 @@ struct Current {
     maps_len: usize,
     env: *mut u8,
     state_bytes: usize,
+    guest: *mut u8,
+    mapped: (u32, usize),
 }
+
+/// The soft TLB that the tests use.
+pub const MMU: u8 = 2;
+
+/// Handles an access beside the soft TLB: within the mapped guest memory it succeeds, elsewhere it is a fault.
+extern "C" fn memory(env: *mut u8, va: u64, ret: u64, what: u64) -> u64 {
+    let Some(cur) = CURRENT.get() else {
+        std::process::abort()
+    };
+    // SAFETY: the header of the machine that runs.
+    let header = unsafe { &mut *env.cast::<EnvHeader>().sub(1) };
+    let (start, len) = (u64::from(cur.mapped.0), cur.mapped.1 as u64);
+    let bytes = 1u64 << (what & 15);
+    assert_eq!(what >> 8, u64::from(MMU));
+    if va < start || va + bytes > start + len {
+        let off = ret - cur.code as u64;
+        // SAFETY: the maps and the state of the machine that runs.
+        let (maps, state) = unsafe {
+            (
+                std::slice::from_raw_parts(cur.maps, cur.maps_len),
+                std::slice::from_raw_parts_mut(cur.env, cur.state_bytes),
+            )
+        };
+        let (gprs, xmms) = (&header.saved_gprs, &header.saved_xmms);
+        let at = restore_state(maps, off as u32, gprs, xmms, &header.spill, state);
+        let Some((pc, mode)) = at else {
+            std::process::abort()
+        };
+        (header.pc, header.mode) = (pc, mode);
+        header.exit_kind = KIND_HOST_FAULT;
+        header.jit_rsp += 16;
+        return 0;
+    }
+    let host = cur.guest as u64 + va;
+    // Every other time the page gets an entry.
+    if va & 8 != 0 {
+        let entry = TLBS + usize::from(MMU) * TLB_BYTES + tlb_index(va) * size_of::<TlbEntry>();
+        let below = CACHE + size_of::<EnvHeader>() + MMU_INDEXES * TLB_BYTES;
+        // SAFETY: the machine's environment begins with the soft TLBs.
+        let entry = unsafe { &*env.sub(below).add(entry).cast::<TlbEntry>() };
+        let page = va & !0xfff;
+        entry.host.store(cur.guest as u64 + page, Ordering::Relaxed);
+        entry.read.store(page, Ordering::Relaxed);
+        entry.write.store(page, Ordering::Relaxed);
+    }
+    let scratch = &raw mut header.scratch[0];
+    // SAFETY: the guest's memory is mapped there; the scratch area has 16 bytes.
+    unsafe {
+        match what & 0xf0 {
+            0 => {
+                // Through the scratch area, as for devices.
+                *scratch = 0;
+                std::ptr::copy_nonoverlapping(host as *const u8, scratch.cast(), bytes as usize);
+                scratch as u64
+            }
+            16 => {
+                std::ptr::copy_nonoverlapping(scratch.cast(), host as *mut u8, bytes as usize);
+                scratch as u64
+            }
+            _ => host,
+        }
+    }
+}
+
+const TLBS: usize = 0;
+const CACHE: usize = JUMP_CACHE_ENTRIES * size_of::<JumpCacheEntry>();
 
 thread_local! {
     static CURRENT: std::cell::Cell<Option<Current>> = const { std::cell::Cell::new(None) };
@@ -130,8 +283,13 @@ const RW: i32 = libc::PROT_READ | libc::PROT_WRITE;
 
 impl Machine {
     pub fn new(state_bytes: usize, helpers: &[HelperDef]) -> Machine {
-        let cache = JUMP_CACHE_ENTRIES * size_of::<JumpCacheEntry>();
-        let base = map(cache + size_of::<EnvHeader>() + state_bytes + 4096, RW);
+        let cache = CACHE;
+        let tlbs = map(
+            MMU_INDEXES * TLB_BYTES + cache + size_of::<EnvHeader>() + state_bytes + 4096,
+            RW,
+        );
+        // SAFETY: within the mapping.
+        let base = unsafe { tlbs.add(MMU_INDEXES * TLB_BYTES) };
         // SAFETY: within the mapping.
         let env = unsafe { base.add(cache + size_of::<EnvHeader>()) };
         for k in 0..JUMP_CACHE_ENTRIES {
@@ -153,6 +311,7 @@ impl Machine {
             guest: map(WINDOW, libc::PROT_NONE),
             helpers: fns,
             state_bytes,
+            mapped: (0, 0),
         };
         let stack = map(JIT_STACK, RW);
         let helpers = m.helpers.as_ptr();
@@ -162,6 +321,7 @@ impl Machine {
         h.runtime = [exit; RUNTIME_ENTRIES];
         h.runtime[1..=4].fill(look);
         h.runtime[9..=10].fill(x64_test_probe as *const () as u64);
+        h.runtime[11] = x64_test_memory as *const () as u64;
         h.lookup_direct = x64_test_link as *const () as u64;
         h.guest_base = guest;
         h.fp_flags = 0;
@@ -188,6 +348,7 @@ impl Machine {
 
     /// Makes guest pages readable and writable.
     pub fn map_guest(&mut self, va: u32, len: usize) {
+        self.mapped = (va, len);
         // SAFETY: within the window.
         let r = unsafe { libc::mprotect(self.guest.add(va as usize).cast(), len, RW) };
         assert_eq!(r, 0);
@@ -197,6 +358,22 @@ impl Machine {
     pub fn guest_mem(&mut self, va: u32, len: usize) -> &mut [u8] {
         // SAFETY: the caller mapped it.
         unsafe { std::slice::from_raw_parts_mut(self.guest.add(va as usize), len) }
+    }
+
+    /// No entry in the soft TLB.
+    fn empty_tlb(&mut self) {
+        let below = CACHE + size_of::<EnvHeader>() + MMU_INDEXES * TLB_BYTES;
+        // SAFETY: the environment begins with the soft TLBs.
+        let entries = unsafe {
+            std::slice::from_raw_parts(
+                self.env.sub(below).cast::<TlbEntry>(),
+                MMU_INDEXES * TLB_ENTRIES,
+            )
+        };
+        for e in entries {
+            e.read.store(TLB_INVALID, Ordering::Relaxed);
+            e.write.store(TLB_INVALID, Ordering::Relaxed);
+        }
     }
 
     /// Runs a compiled block once.
@@ -216,7 +393,10 @@ impl Machine {
             maps_len: c.maps.len(),
             env: self.env,
             state_bytes: self.state_bytes,
+            guest: self.guest,
+            mapped: self.mapped,
         }));
+        self.empty_tlb();
         // SAFETY: sets this thread's gs base, which nothing else uses; the code was made for this environment.
         unsafe {
             libc::syscall(libc::SYS_arch_prctl, 0x1001, self.guest);
