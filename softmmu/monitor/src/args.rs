@@ -9,8 +9,6 @@ pub enum Kind {
     Text,
     /// A whole number.
     Number,
-    /// A switch.
-    Switch,
     /// A list of text.
     Texts,
     /// In HMP, everything up to the end of the line; in QMP, text.
@@ -139,7 +137,6 @@ impl Kind {
         match self {
             Kind::Text | Kind::Rest => value.is_string(),
             Kind::Number => value.is_u64(),
-            Kind::Switch => value.is_boolean(),
             Kind::Texts => value
                 .as_array()
                 .is_some_and(|a| a.iter().all(Value::is_string)),
@@ -150,7 +147,6 @@ impl Kind {
         match self {
             Kind::Text | Kind::Rest => Some(word.into()),
             Kind::Number => softmmu_opts::size(word).map(Value::from),
-            Kind::Switch => softmmu_opts::switch(word).map(Value::from),
             Kind::Texts => Some(vec![word].into()),
         }
     }
@@ -160,7 +156,6 @@ impl Kind {
         match self {
             Kind::Text | Kind::Rest => "string",
             Kind::Number => "integer",
-            Kind::Switch => "boolean",
             Kind::Texts => "array",
         }
     }

@@ -63,7 +63,6 @@ impl Types {
             let kind = match arg.kind {
                 Kind::Text | Kind::Rest => "str",
                 Kind::Number => "int",
-                Kind::Switch => "bool",
                 Kind::Texts => "[str]",
             };
             let mut member = json!({ "name": arg.name, "type": kind });
