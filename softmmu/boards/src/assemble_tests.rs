@@ -57,7 +57,8 @@ fn every_board_comes_up_and_its_state_goes_round() {
 #[test]
 fn wrong_devices_are_named() {
     let source = Source::find("ppc", "ppce500").unwrap();
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    type Words = &'static [(&'static str, &'static str)];
+    let cases: &[(&str, Words, &str)] = &[
         ("virtio-blk-pcii", &[], "did you mean 'virtio-blk-pci'?"),
         (
             "virtio-rng-pci",

@@ -74,7 +74,7 @@ impl Chardevs {
         }
         let (mut backend, ring) = open_kind(spec)?;
         if let Some((path, append)) = &spec.log {
-            backend = Logged::new(backend, path, *append)?;
+            backend = Logged::open(backend, path, *append)?;
         }
         let describe = Arc::clone(&backend);
         let host = if spec.mux {
@@ -330,7 +330,7 @@ struct Logged {
 }
 
 impl Logged {
-    fn new(
+    fn open(
         inner: Arc<dyn CharBackend>,
         path: &str,
         append: bool,

@@ -312,7 +312,7 @@ impl Rig {
                 0..4 => Rig::AT + next() % 4 * 0x100_0000 + next() % spread,
                 4 => 0x8000_0000 + next() % 0x4000_0000,
                 _ => {
-                    let register = next() % 256 & !3;
+                    let register = (next() % 256) & !3;
                     let devfn = if next() % 2 == 0 {
                         64
                     } else {

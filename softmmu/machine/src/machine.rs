@@ -57,7 +57,7 @@ impl Machine {
             acknowledge: assembly.acknowledge.clone(),
         };
         let starter = Box::new(port.start);
-        let cpus = CpuSet::new(isa, config.engine.clone(), config.cpus, parts, starter)
+        let cpus = CpuSet::new(isa, config.engine, config.cpus, parts, starter)
             .map_err(|e| format!("no CPUs: {e}"))?;
         assembly.cpus.fill(cpus.clone());
         let _ = assembly.watch.set(cpus.watch());

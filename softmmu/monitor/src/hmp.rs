@@ -101,9 +101,8 @@ impl Hmp {
             (Escape::None, b'\n') if after_return => {}
             (Escape::None, b'\r' | b'\n') => self.enter(out),
             (Escape::None, 8 | 127) => {
-                if self.line.pop().is_some() {
-                    out.push_str("\x08 \x08");
-                }
+                let erased = self.line.pop().map(|_| "\x08 \x08");
+                out.push_str(erased.unwrap_or_default());
             }
             (Escape::None, 21) => self.replace(String::new(), out),
             (Escape::None, 23) => {

@@ -14,8 +14,11 @@ fn done() -> Outcome {
     Ok(json!({}))
 }
 
+/// Says something about a session.
+type Topic = fn(&Session) -> String;
+
 /// Topics of `info` that monitors answer themselves; the machine has more.
-const TOPICS: &[(&str, fn(&Session) -> String)] = &[
+const TOPICS: &[(&str, Topic)] = &[
     ("status", status),
     ("version", |_| format!("{}\n", env!("CARGO_PKG_VERSION"))),
     ("name", |s| {
@@ -221,7 +224,7 @@ pub fn ringbuf_read(session: &Session, args: &Args) -> Outcome {
     Ok(String::from_utf8_lossy(&bytes).into())
 }
 
-fn rule<'a>(args: &'a Args) -> (Option<&'a str>, &'a str) {
+fn rule(args: &Args) -> (Option<&str>, &str) {
     let text = args.text("rule").unwrap_or("").trim();
     match text.split_once(' ') {
         Some((netdev, rule)) => (Some(netdev), rule.trim()),

@@ -47,6 +47,9 @@ pub struct Nets {
     hubs: Mutex<Vec<Arc<Hub>>>,
 }
 
+/// A card that is wanted, and the network that it is on.
+pub type CardAndNet = (Nic, Arc<dyn NetBackend>);
+
 impl Nets {
     /// Opens what an option asked for.
     pub fn open(&self, netdev: &Netdev) -> Result<(), Error> {
@@ -100,7 +103,7 @@ impl Nets {
 
     /// `-nic TEXT`: opens its network if it has one of its own. Returns the card that is wanted and
     /// its network.
-    pub fn nic(&self, text: &str, name: &str) -> Result<Option<(Nic, Arc<dyn NetBackend>)>, Error> {
+    pub fn nic(&self, text: &str, name: &str) -> Result<Option<CardAndNet>, Error> {
         let Some(nic) = options::nic(text, name)? else {
             return Ok(None);
         };

@@ -294,7 +294,7 @@ pub const OPTIONS: &[Opt] = &[
         &["rtc"],
         "K=V,...",
         "base=utc|localtime|DATE, clock=host|vm",
-        |o, a| rtc(o, a),
+        rtc,
     ),
     with(
         &["icount"],
@@ -366,7 +366,7 @@ fn date_seconds(text: &str) -> Option<u64> {
     if !(1970..3000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    let leap = |y: u64| y % 4 == 0 && y % 100 != 0 || y % 400 == 0;
+    let leap = |y: u64| y.is_multiple_of(4) && !y.is_multiple_of(100) || y.is_multiple_of(400);
     let lengths = [
         31,
         28 + u64::from(leap(year)),

@@ -102,7 +102,7 @@ impl State {
 }
 
 fn bcd(n: i64) -> u8 {
-    ((n / 10) << 4 | n % 10) as u8
+    (((n / 10) << 4) | (n % 10)) as u8
 }
 
 fn unbcd(byte: u8) -> i64 {

@@ -453,7 +453,7 @@ impl VirtioPci {
         let bar = self.function.config_peek(self.window + 4, 1);
         let offset = self.function.config_peek(self.window + 8, 4);
         let len = self.function.config_peek(self.window + 12, 4);
-        (bar == 4 && matches!(len, 1 | 2 | 4) && offset < 0x4000 && offset % len == 0)
+        (bar == 4 && matches!(len, 1 | 2 | 4) && offset < 0x4000 && offset.is_multiple_of(len))
             .then_some((u64::from(offset), len))
     }
 }

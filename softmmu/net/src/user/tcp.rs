@@ -292,7 +292,7 @@ impl TcpNat {
             // Refused or reset by the guest, unless both sides had ended.
             return false;
         }
-        if !(connection.to_host(tcp) && connection.to_guest(tcp)) {
+        if !(connection.push_to_host(tcp) && connection.push_to_guest(tcp)) {
             tcp.abort();
             // The reset goes out with the next poll.
             connection.host_ended = true;
@@ -346,7 +346,7 @@ impl Connection {
     }
 
     /// From the guest to the host; `false`: the host's end is broken.
-    fn to_host(&mut self, tcp: &mut Tcp<'_>) -> bool {
+    fn push_to_host(&mut self, tcp: &mut Tcp<'_>) -> bool {
         while tcp.can_recv() {
             let mut socket = &self.socket;
             let sent = tcp.recv(|data| match socket.write(data) {
@@ -377,7 +377,7 @@ impl Connection {
     }
 
     /// From the host to the guest; `false`: the host's end is broken.
-    fn to_guest(&mut self, tcp: &mut Tcp<'_>) -> bool {
+    fn push_to_guest(&mut self, tcp: &mut Tcp<'_>) -> bool {
         while self.readable && !self.host_ended && tcp.can_send() {
             let mut socket = &self.socket;
             let got = tcp.send(|room| match socket.read(room) {

@@ -67,6 +67,9 @@ pub struct Map {
     pub bytes: u64,
 }
 
+/// What becomes of an MMU index and page.
+pub type Change = ((u8, u64), Option<Map>);
+
 /// The instruction set with a system level.
 pub struct SysToy {
     /// By MMU index and page.
@@ -75,7 +78,7 @@ pub struct SysToy {
     /// Where faults go on; otherwise the machine is switched off.
     pub vector: AtomicU64,
     /// Changes of the maps that traps bring about, in order.
-    pub todo: Mutex<Vec<((u8, u64), Option<Map>)>>,
+    pub todo: Mutex<Vec<Change>>,
     pub walks: AtomicU32,
 }
 

@@ -87,10 +87,10 @@ fn usable(piece: &Piece) -> bool {
         let general = piece.row.syntax.contains("{gr rt}") || piece.row.syntax.contains("{t}");
         return !(general && named(piece, "rt") == Some(RESERVED));
     }
-    if let Some((first, count)) = many(piece) {
-        if (0..count).any(|k| (first + k) & 31 == RESERVED) {
-            return false;
-        }
+    if let Some((first, count)) = many(piece)
+        && (0..count).any(|k| (first + k) & 31 == RESERVED)
+    {
+        return false;
     }
     let name = piece.row.name;
     // Where the result is in ra: logical operations, updates; else in rt.

@@ -220,7 +220,7 @@ impl Guest for Ppc {
         let n = match field.name {
             "r" => field.index,
             "f" => field.index,
-            "vsr" | "v" => field.index / 2 & 31,
+            "vsr" | "v" => (field.index / 2) & 31,
             _ => return true,
         };
         case.pieces.iter().any(|p| {
