@@ -273,9 +273,7 @@ fn serial(path: &str) -> std::io::Result<Arc<dyn CharBackend>> {
 }
 
 fn set_line(fd: &OwnedFd, params: LineParams) {
-    use nix::sys::termios::{
-        BaudRate as B, ControlFlags as C, SetArg, cfsetspeed, tcgetattr, tcsetattr,
-    };
+    use nix::sys::termios::{BaudRate as B, ControlFlags as C, SetArg, tcgetattr, tcsetattr};
     let Ok(mut settings) = tcgetattr(fd) else {
         return;
     };
@@ -304,7 +302,9 @@ fn set_line(fd: &OwnedFd, params: LineParams) {
     ];
     // A speed that the host has no word for leaves the line's as it is.
     if let Some((_, speed)) = speeds.iter().find(|(n, _)| *n == params.speed) {
-        let _ = cfsetspeed(&mut settings, *speed);
+        // Not by cfsetspeed, which the libc crate names with a symbol version that a static C library does not have.
+        let speed = C::from_bits_retain(*speed as _);
+        settings.control_flags = settings.control_flags.difference(C::CBAUD).union(speed);
     }
     // The line may have been unplugged.
     let _ = tcsetattr(fd, SetArg::TCSANOW, &settings);
