@@ -491,6 +491,8 @@ impl Mmio for Mpic {
         let mut state = self.state.lock();
         let state = &mut *state;
         let value = match offset {
+            BRR1 if self.proxy => BRR1_4_2,
+            BRR1 => BRR1_2_0,
             0..0x1000 => self.cpu_read(state, current() as usize, offset),
             SOURCES..CPUS => {
                 let source = state.sources.get(((offset - SOURCES) / 0x20) as usize);
@@ -712,6 +714,8 @@ mod tests {
             0,
             "software asks itself in this mode"
         );
+        assert_eq!(space.get(AT + BRR1), BRR1_4_2, "which Linux asks for");
+        assert_eq!(space.get(AT + CPUS + BRR1), 0);
         space.put(AT + GCR, GCR_PROXY);
         assert_eq!(acknowledge.acknowledge(0), 7);
         assert_eq!(acknowledge.acknowledge(0), 0xffff);

@@ -1,5 +1,11 @@
 //! Registers of the MPIC [MPC8544 10.3]: offsets and bits.
 
+/// Block revision: identification, major and minor version. Only where the CPU that asks finds its own registers.
+pub const BRR1: u64 = 0;
+/// Version 2.0, as in the MPC8544.
+pub const BRR1_2_0: u32 = 0x0040_0200;
+/// Version 4.2, which serves external proxies (those begin with 4.0).
+pub const BRR1_4_2: u32 = 0x0040_0402;
 /// Feature reporting.
 pub const FRR: u64 = 0x1000;
 /// Global configuration.
