@@ -11,7 +11,7 @@ pub fn names() -> impl Iterator<Item = String> {
     GUESTS
         .iter()
         .flat_map(|g| g.names())
-        .chain(["img"])
+        .chain(["img", "system-ppc"])
         .map(|n| format!("emu-{n}"))
 }
 
