@@ -491,9 +491,14 @@ impl Mmio for Mpic {
         let mut state = self.state.lock();
         let state = &mut *state;
         let value = match offset {
-            BRR1 if self.proxy => BRR1_4_2,
-            BRR1 => BRR1_2_0,
-            0..0x1000 => self.cpu_read(state, current() as usize, offset),
+            BRR1 => {
+                if self.proxy {
+                    BRR1_4_2
+                } else {
+                    BRR1_2_0
+                }
+            }
+            1..0x1000 => self.cpu_read(state, current() as usize, offset),
             SOURCES..CPUS => {
                 let source = state.sources.get(((offset - SOURCES) / 0x20) as usize);
                 let source = source.filter(|_| offset < SOURCES + 256 * 0x20);
