@@ -116,7 +116,7 @@ impl Mmio for Host {
                 drop(state);
                 config_port::read(&self.bus, address, offset, size)
             }
-            ..OWN => 0,
+            config_port::SIZE..OWN => 0,
             _ if own < HEADER_END => self.bridge.config_read(own as u16, size),
             _ => {
                 let word = state.words.get((own / 4) as usize).copied().unwrap_or(0);
@@ -136,7 +136,7 @@ impl Mmio for Host {
                 // QUIRK: firmware and AmigaOS select registers without the bit that enables it.
                 self.state.lock().address = address | 1 << 31;
             }
-            ..OWN => {}
+            config_port::SIZE..OWN => {}
             _ if own < HEADER_END => self.bridge.config_write(own as u16, size, value),
             _ => {
                 let shift = 8 * (own & 3);
