@@ -145,7 +145,7 @@ pub(crate) fn describe(
             "powerpc:common"
         },
         big_endian: !little_endian,
-        // gdb steps over the access by itself. [GDB gdb/rs6000-tdep.c: nonsteppable watchpoints]
+        // gdb steps over the access by itself.
         watch_stops_before: true,
         features,
     }
