@@ -286,8 +286,19 @@ impl Assembler<'_> {
                 }
             }
         }
+        if row.dcr.is_some() != parts.dcr.is_some() {
+            let text = match row.dcr {
+                Some(_) => format!("dcr: {} has no device control registers", class.name),
+                None => format!("dcr: {} needs the number of its first register", class.name),
+            };
+            return Err(source.error(at, text));
+        }
         if let (Some(first), Some((dcr, count))) = (row.dcr, &parts.dcr) {
-            self.dcr.add(first, *count, dcr);
+            if !self.dcr.add(first, *count, dcr) {
+                let text =
+                    format!("dcr: others have some of {first:#x} and the {count} from there on");
+                return Err(source.error(at, text));
+            }
         }
         self.keep(&row.id, class.name, values, parts);
         Ok(())

@@ -210,6 +210,8 @@ pub struct Source {
 const BUILT_IN: &[(&str, &str)] = &[
     ("ppc/ppce500.toml", include_str!("../ppc/ppce500.toml")),
     ("ppc/mpc8544ds.toml", include_str!("../ppc/mpc8544ds.toml")),
+    ("ppc/bamboo.toml", include_str!("../ppc/bamboo.toml")),
+    ("ppc/sam460ex.toml", include_str!("../ppc/sam460ex.toml")),
 ];
 
 fn line_of(text: &str, offset: usize) -> usize {

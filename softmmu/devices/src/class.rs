@@ -47,6 +47,7 @@ pub const CLASSES: &[&[Class]] = &[
     crate::serial::CLASSES,
     crate::intc::CLASSES,
     crate::misc::CLASSES,
+    crate::dcr::CLASSES,
     crate::i2c::CLASSES,
     crate::pci::CLASSES,
     crate::virtio::CLASSES,
