@@ -26,6 +26,8 @@ fn wanted(devices: &[(&str, &[(&str, &str)])]) -> Wanted {
         ram: 64 << 20,
         cpus: 2,
         endian: Endian::Big,
+        options: BTreeMap::new(),
+        firmware_env: Vec::new(),
         devices: devices
             .iter()
             .map(|(c, p)| ((*c).to_owned(), p.iter().map(own).collect()))

@@ -258,6 +258,7 @@ pub struct Mpic {
     sources: u32,
     proxy: bool,
     clock_hz: u64,
+    widths: Widths,
 }
 
 pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
@@ -273,6 +274,10 @@ pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
         sources: build.values.number_or_0("sources").max(1) as u32,
         proxy: build.values.switch("proxy"),
         clock_hz: build.values.number_or_0("clock").max(1),
+        widths: match build.values.text("endianness") {
+            Some("little") => Widths::LE32,
+            _ => Widths::BE32,
+        },
     });
     let owner: Arc<dyn Alarm> = mpic.clone();
     mpic.timer.fill(build.timer(Arc::downgrade(&owner), 0));
@@ -484,7 +489,7 @@ impl Mpic {
 
 impl Mmio for Mpic {
     fn widths(&self) -> Widths {
-        Widths::BE32
+        self.widths
     }
 
     fn read(&self, offset: u64, _size: u32) -> Result<u64, BusError> {
