@@ -301,7 +301,7 @@ impl Assembler<'_> {
         let mut parts = self
             .make(class, &row.id, &values, &addresses, named, (pci, i2c))
             .map_err(|e| source.error(at.clone(), format!("{}: {e}", row.id)))?;
-        for (name, _) in &row.wires {
+        for name in row.wires.keys() {
             if !parts.outputs.iter().any(|(n, _, _)| n == name.get_ref()) {
                 let known = parts.outputs.iter().map(|(n, _, _)| *n);
                 let hint = softmmu_opts::hint(name.get_ref(), known);
@@ -313,8 +313,18 @@ impl Assembler<'_> {
                 return Err(source.error(name.span(), text));
             }
         }
-        if let (Some(first), Some((dcr, count))) = (row.dcr, &parts.dcr) {
-            self.dcr.add(first, *count, dcr);
+        if row.dcr.is_some() != parts.dcr.is_some() {
+            let text = match row.dcr {
+                Some(_) => format!("dcr: {} has no device control registers", class.name),
+                None => format!("dcr: {} needs the number of its first register", class.name),
+            };
+            return Err(source.error(at, text));
+        }
+        if let (Some(first), Some((dcr, count))) = (row.dcr, &parts.dcr)
+            && !self.dcr.add(first, *count, dcr)
+        {
+            let text = format!("dcr: others have some of {first:#x} and the {count} from there on");
+            return Err(source.error(at, text));
         }
         let outputs = std::mem::take(&mut parts.outputs);
         self.keep(&row.id, class.name, values, parts);

@@ -317,6 +317,8 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("ppc/g3beige.toml", include_str!("../ppc/g3beige.toml")),
     ("ppc/mac99.toml", include_str!("../ppc/mac99.toml")),
     ("ppc/mpc8544ds.toml", include_str!("../ppc/mpc8544ds.toml")),
+    ("ppc/bamboo.toml", include_str!("../ppc/bamboo.toml")),
+    ("ppc/sam460ex.toml", include_str!("../ppc/sam460ex.toml")),
 ];
 
 fn line_of(text: &str, offset: usize) -> usize {

@@ -55,6 +55,7 @@ pub const CLASSES: &[&[Class]] = &[
     crate::ide::CLASSES,
     crate::input::CLASSES,
     crate::mac::CLASSES,
+    crate::dcr::CLASSES,
     crate::i2c::CLASSES,
     crate::pci::CLASSES,
     crate::virtio::CLASSES,

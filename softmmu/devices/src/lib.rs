@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod class;
+pub mod dcr;
 pub mod display;
 pub mod i2c;
 pub mod ide;

@@ -352,6 +352,10 @@ impl Rig {
                 1 => next() % Rig::RAM,
                 _ => next(),
             };
+            if let Some((dcr, count)) = &self.parts.dcr {
+                dcr.dcr_write(next() as u32 % count, value as u32);
+                dcr.dcr_read(next() as u32 % count);
+            }
             if next() % 2 == 0 {
                 let _ = self.host.space.read(at, size);
             } else {

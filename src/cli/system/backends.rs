@@ -169,6 +169,11 @@ impl Hosts {
         Ok((model.to_owned(), words))
     }
 
+    /// Writes everything that drives have in memory.
+    pub fn write_back(&self) -> Result<(), Failure> {
+        self.drives.flush().map_err(usage)
+    }
+
     /// What C-a x does.
     pub fn on_exit(&self, exit: Arc<dyn Fn() + Send + Sync>) {
         self.chardevs.set_hooks(Hooks {

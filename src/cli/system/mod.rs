@@ -308,7 +308,11 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
     if !options.stopped {
         machine.cont();
     }
-    Ok(machine.run())
+    let status = machine.run();
+    machine.stop();
+    // What the guest wrote without a flush is not lost when it ends in good order.
+    hosts.write_back()?;
+    Ok(status)
 }
 
 /// Random bytes for the guest's own.

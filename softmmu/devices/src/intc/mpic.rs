@@ -733,6 +733,19 @@ mod tests {
     }
 
     #[test]
+    fn apples_is_little_endian() {
+        let mut rig = Rig::new();
+        rig.make("openpic", &[]);
+        let space = rig.space();
+        let features = space.get(AT + FRR).swap_bytes();
+        assert_eq!(features >> 16, 63);
+        space.put(AT + SOURCES + 0x20, (5u32 << 16 | 33).swap_bytes());
+        space.put(AT + CPUS + CPU_CTPR, 0);
+        sink(&rig).set_input(1, true);
+        assert_eq!(space.get(AT + CPUS + CPU_IACK).swap_bytes(), 33);
+    }
+
+    #[test]
     fn timers_count() {
         let (rig, space) = rig();
         space.put(AT + TIMERS + 0x20, 5 << 16 | 99);
