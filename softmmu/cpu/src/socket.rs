@@ -4,6 +4,7 @@ use crate::Parts;
 use crate::gate::Gate;
 use softmmu_core::log;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tcg_mem::Bus;
 use tcg_target::CpuSocket;
 
@@ -26,6 +27,10 @@ impl CpuSocket for Socket {
 
     fn now_ns(&self) -> u64 {
         self.parts.clock.now_ns()
+    }
+
+    fn counter(&self) -> Option<Arc<[AtomicU64; 2]>> {
+        self.parts.clock.counter()
     }
 
     fn set_deadline(&self, at_ns: u64) {

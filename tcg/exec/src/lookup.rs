@@ -35,6 +35,10 @@ pub(crate) fn target(cpu: &Cpu, from_brief: bool) -> Option<&TransBlock> {
         cpu.set_exit_kind(kind::INTERRUPT);
         return None;
     }
+    if cpu.sys.as_ref().is_some_and(|s| s.is_at_limit()) {
+        cpu.set_exit_kind(kind::INTERRUPT);
+        return None;
+    }
     let found = cpu.find(cpu.pc(), cpu.mode());
     found_or_exit(cpu, found, from_brief)
 }

@@ -11,7 +11,7 @@ use crate::vcpu::{Cpu, Next};
 use crate::{Engine, Exit};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tcg_ir::Block;
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault, PhysPage};
 use tcg_target::system::BUS_ERROR;
@@ -25,6 +25,8 @@ pub(crate) struct Sys {
     pub socket: Arc<dyn CpuSocket>,
     pub tlb: Arc<SoftTlb>,
     pub walks: Walks,
+    /// Executed instructions and the limit, if they are counted.
+    counter: Option<Arc<[AtomicU64; 2]>>,
     /// The last failed access, until it is delivered.
     pub fault: Cell<Option<SysFault>>,
     /// Why the CPU leaves.
@@ -51,6 +53,7 @@ impl Sys {
         }
         Sys {
             system,
+            counter: socket.counter().filter(|_| engine.cfg.counted),
             bus_generation: Cell::new(socket.bus().generation()),
             socket,
             tlb,
@@ -61,6 +64,29 @@ impl Sys {
             flush_others: Cell::new(false),
             jumped_to: Cell::new([0; 8]),
         }
+    }
+
+    /// An instruction is about to be executed.
+    pub(crate) fn count_insn(&self) {
+        if let Some(c) = &self.counter {
+            let n = c[0].load(Ordering::Relaxed);
+            c[0].store(n.wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
+    /// It is not, or is about to be counted again.
+    pub(crate) fn uncount_insn(&self) {
+        if let Some(c) = &self.counter {
+            let n = c[0].load(Ordering::Relaxed);
+            c[0].store(n.wrapping_sub(1), Ordering::Relaxed);
+        }
+    }
+
+    /// As many instructions have been executed as may be.
+    pub(crate) fn is_at_limit(&self) -> bool {
+        let at =
+            |c: &Arc<[AtomicU64; 2]>| c[0].load(Ordering::Relaxed) >= c[1].load(Ordering::Relaxed);
+        self.counter.as_ref().is_some_and(at)
     }
 
     /// The jump cache or a paired return may lead to this address.

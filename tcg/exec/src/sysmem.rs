@@ -423,6 +423,7 @@ impl Cpu {
     fn after_stop(&self, sys: &Sys, stop: &Stop) -> usize {
         match stop {
             Stop::Alone => {
+                sys.uncount_insn();
                 self.set_exit_kind(kind::ONE_INSN);
                 0
             }

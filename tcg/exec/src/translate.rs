@@ -77,7 +77,7 @@ impl Engine {
         }
         let start = Instant::now();
         let mut limits = BlockLimits {
-            max_insns: match self.cfg.one_insn_per_tb {
+            max_insns: match self.cfg.one_insn_per_tb || self.cfg.counted {
                 true => 1,
                 false => self.cfg.max_insns.max(1),
             },

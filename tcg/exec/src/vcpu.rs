@@ -246,6 +246,9 @@ impl Cpu {
 
     /// The last thing before a block is entered from Rust: reports it. Gives its code.
     pub(crate) fn enter_block(&self, block: &TransBlock) -> usize {
+        if let Some(sys) = &self.sys {
+            sys.count_insn();
+        }
         if let Some(o) = self.engine.hooks.on(log_mask::EXEC | log_mask::CPU) {
             let isa = self.engine.isa;
             o.entered(isa, block.pc, block.mode, self.state());
@@ -285,6 +288,9 @@ impl Cpu {
                 None => Next::Again,
             };
         }
+        if self.sys.as_ref().is_some_and(|s| s.is_at_limit()) {
+            return Next::Leave(Exit::Interrupt);
+        }
         self.prepare_mxcsr();
         let one_by_one = self.sys.is_none() || self.engine.cfg.backend == Backend::Interp;
         if one_by_one && self.engine.stops.watching() {
@@ -312,6 +318,11 @@ impl Cpu {
 
     /// What a trap means: the engine has some of its own.
     pub(crate) fn trapped(&self, code: u32, info: u64) -> Next {
+        if matches!(code, stops::BREAK | stops::NOT_ALONE | stops::INTERPRETED)
+            && let Some(sys) = &self.sys
+        {
+            sys.uncount_insn();
+        }
         match code {
             stops::BREAK => Next::Leave(Exit::Break),
             stops::NOT_ALONE => Next::Window,
@@ -444,6 +455,9 @@ impl Cpu {
 
     /// The same for an instruction in IR.
     pub(crate) fn run_alone(&self, ir: &Block) -> Option<Exit> {
+        if let Some(sys) = &self.sys {
+            sys.count_insn();
+        }
         self.alone.set(true);
         let next = self.interpret_block(ir);
         self.alone.set(false);

@@ -17,6 +17,8 @@
 //! * The mode is asked from [`crate::Isa::mode`] after exits with `mode_dynamic`, and so is [`System::interrupt`]: an
 //!   instruction that may enable interrupts, change the privilege or wait ends its block with such an exit.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tcg_mem::{Access, Bus};
 
 /// How one address is translated.
@@ -142,6 +144,12 @@ pub trait CpuSocket: Send + Sync {
 
     /// The virtual clock.
     fn now_ns(&self) -> u64;
+
+    /// If instructions are counted: how many have been executed, and the number at which the engine comes back. The engine
+    /// counts each before it is executed.
+    fn counter(&self) -> Option<Arc<[AtomicU64; 2]>> {
+        None
+    }
 
     /// [`System::timer`] is to be called when the clock reaches this; `u64::MAX`: not at all. Replaces the one before.
     fn set_deadline(&self, at_ns: u64);
