@@ -104,6 +104,10 @@ impl Isa for Ppc {
         (text.unwrap_or_else(|| format!(".long {insn:#x}")), 4)
     }
 
+    fn gdb(&self) -> Option<tcg_target::gdb::GdbDescription> {
+        Some(crate::gdb::describe(self))
+    }
+
     fn dump(&self, state: &[u8], pc: u64, mode: u32) -> String {
         let Some(s) = PpcState::from_bytes(state) else {
             return String::new();

@@ -171,7 +171,11 @@ impl Gen<'_> {
         let truncate = mode == ZERO || !native || !signed || wide;
         if mode != ZERO && truncate {
             let y = if x == a { self.tmp() } else { d };
-            self.round_to(f, y, x, mode, false, None);
+            // Of unsigned lanes those that become negative are invalid, not inexact.
+            self.round_to(f, y, x, mode, !signed, None);
+            if !signed {
+                self.report_inexact(f, x, y);
+            }
             if y == d {
                 self.move_reg(Ty::V128, x, y);
             } else {
@@ -184,6 +188,15 @@ impl Gen<'_> {
             (_, false) => self.cvt_to_u32_lanes(d, x),
         }
         true
+    }
+
+    /// Reports as inexact the lanes of `x` that are no integers and whose rounded value in `y` is not negative. Uses xmm14
+    /// and xmm15.
+    fn report_inexact(&mut self, f: Form, x: u8, y: u8) {
+        self.v3(PXOR, XMM14, XMM14, XMM14);
+        self.cmp_packed(f.wide, XMM14, XMM14, y, LE);
+        self.v3(PAND, XMM14, XMM14, x);
+        self.round_to(f, XMM15, XMM14, ZERO, false, None);
     }
 
     fn cvt_to_quads(&mut self, i: &Inst, d: u8, x: u8, signed: bool) {
