@@ -6,7 +6,6 @@ use crate::fpscr;
 use crate::isa::Ppc;
 use crate::state::{Mode, PpcState};
 use std::mem::offset_of;
-use tcg_target::StateBlock;
 use tcg_target::gdb::{CpuRegs, GdbDescription, GdbFeature, GdbReg};
 
 /// Reads from the state.
