@@ -108,7 +108,11 @@ const ALLOWED: &[Row] = &[
     // Whole machines: no instruction set is named here.
     row("softmmu-opts", &[], &[]),
     row("softmmu-core", &["softmmu-opts", "tcg-mem"], &[]),
-    row("softmmu-devices", &["softmmu-core", "tcg-mem"], &[]),
+    row(
+        "softmmu-devices",
+        &["softmmu-core", "softmmu-opts", "tcg-mem"],
+        &[],
+    ),
     row(
         "softmmu-boards",
         &["softmmu-core", "softmmu-devices", "softmmu-opts"],
@@ -126,6 +130,8 @@ const ALLOWED: &[Row] = &[
             "softmmu-boards",
             "softmmu-core",
             "softmmu-cpu",
+            "tcg-debug",
+            "tcg-mem",
             "tcg-target",
             "tcg-exec",
             "target-ppc",

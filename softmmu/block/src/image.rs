@@ -4,6 +4,7 @@
 use crate::Error;
 use crate::format::{Format, magic, probe};
 use crate::lock::lock;
+use crate::ordered::Ordered;
 use crate::tool::Header;
 use imago::file::File;
 use imago::format::builder::{FormatCreateBuilder, FormatDriverBuilder};
@@ -28,7 +29,7 @@ pub struct How {
     pub snapshot: bool,
     /// Past the host's page cache.
     pub direct: bool,
-    /// Flushes are not carried out.
+    /// Flushes reach the host's page cache only.
     pub no_flush: bool,
     /// Each write is flushed.
     pub write_through: bool,
@@ -40,7 +41,7 @@ pub struct How {
 
 /// The image.
 pub struct Image {
-    access: RwLock<FormatAccess<File>>,
+    access: RwLock<FormatAccess<Ordered>>,
     size: u64,
     how: How,
     format: Format,
@@ -59,7 +60,7 @@ impl Image {
             None => probe(&file, path)?,
         };
         let failed = |e: io::Error| Error(format!("{path}: {e}"));
-        let storage = storage(file, path, write, how.direct).map_err(failed)?;
+        let storage = storage(file, path, write, how.direct, guessed).map_err(failed)?;
         let mut access = access(storage, guessed, write, Gate { how }).map_err(failed)?;
         if how.snapshot && how.write {
             access = overlay(access).map_err(|e| Error(format!("{path}: snapshot=on: {e}")))?;
@@ -103,6 +104,8 @@ impl Image {
         allocation: imago::format::PreallocateMode,
     ) -> io::Result<()> {
         let access = self.access.get_mut();
+        // Tables may move; what is held back must be in its place before.
+        access.flush()?;
         access.resize(size, allocation)?;
         access.flush()?;
         access.sync()?;
@@ -152,6 +155,19 @@ pub struct Extent {
     pub present: bool,
 }
 
+impl Drop for Image {
+    /// Writes back what is only in memory, in the order that keeps the image sound; this is not a
+    /// flush to the host's disk.
+    fn drop(&mut self) {
+        if self.read_only() || self.how.snapshot {
+            return;
+        }
+        if let Err(e) = self.access.get_mut().flush() {
+            eprintln!("emu: {}: not all could be written: {e}", self.path);
+        }
+    }
+}
+
 impl BlockBackend for Image {
     fn size(&self) -> u64 {
         self.size
@@ -179,11 +195,14 @@ impl BlockBackend for Image {
     }
 
     fn flush(&self) -> io::Result<()> {
-        if self.how.no_flush || self.how.snapshot || self.read_only() {
+        if self.how.snapshot || self.read_only() {
             return Ok(());
         }
         let access = self.access.read();
         access.flush()?;
+        if self.how.no_flush {
+            return Ok(());
+        }
         access.sync()
     }
 
@@ -240,7 +259,13 @@ fn open_file(path: &str, write: bool, how: How) -> Result<std::fs::File, Error> 
     Ok(file)
 }
 
-fn storage(file: std::fs::File, path: &str, write: bool, direct: bool) -> io::Result<File> {
+fn storage(
+    file: std::fs::File,
+    path: &str,
+    write: bool,
+    direct: bool,
+    format: Format,
+) -> io::Result<Ordered> {
     if direct {
         // Not from the start: the format is found out with small reads.
         let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
@@ -248,26 +273,30 @@ fn storage(file: std::fs::File, path: &str, write: bool, direct: bool) -> io::Re
     }
     let options = StorageOpenOptions::new();
     let options = options.filename(path).write(write).direct(direct);
-    File::from_open_file(file, options)
+    let file = File::from_open_file(file, options)?;
+    match format {
+        Format::Qcow2 => Ordered::qcow2(file),
+        Format::Raw => Ok(Ordered::plain(file)),
+    }
 }
 
 fn access(
-    storage: File,
+    storage: Ordered,
     format: Format,
     write: bool,
     gate: Gate,
-) -> io::Result<FormatAccess<File>> {
+) -> io::Result<FormatAccess<Ordered>> {
     Ok(match format {
         Format::Raw => FormatAccess::new(Raw::builder(storage).write(write).open(gate)?),
         Format::Qcow2 => {
-            let qcow2: Qcow2<File> = Qcow2::builder(storage).write(write).open(gate)?;
+            let qcow2: Qcow2<Ordered> = Qcow2::builder(storage).write(write).open(gate)?;
             FormatAccess::new(qcow2)
         }
     })
 }
 
 /// A temporary file on top. It has no name any more when it is used, so it vanishes in any case.
-fn overlay(base: FormatAccess<File>) -> io::Result<FormatAccess<File>> {
+fn overlay(base: FormatAccess<Ordered>) -> io::Result<FormatAccess<Ordered>> {
     let folder = std::env::var_os("TMPDIR").unwrap_or_else(|| "/var/tmp".into());
     let mut options = OpenOptions::new();
     let file = options
@@ -277,10 +306,12 @@ fn overlay(base: FormatAccess<File>) -> io::Result<FormatAccess<File>> {
         .mode(0o600)
         .open(&folder)
         .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", folder.display())))?;
-    let storage = File::from_open_file(file, StorageOpenOptions::new().write(true))?;
+    let file = File::from_open_file(file, StorageOpenOptions::new().write(true))?;
+    // It has no name: nobody sees in which order it is written.
+    let storage = Ordered::plain(file);
     let size = base.size();
     let base = Arc::new(base);
-    let builder = Qcow2::<File, Arc<FormatAccess<File>>>::create_builder(storage).size(size);
+    let builder = Qcow2::<Ordered, Arc<FormatAccess<Ordered>>>::create_builder(storage).size(size);
     let overlay = builder.create_open(DenyImplicitOpenGate::default(), |image| {
         Ok(Qcow2::builder(image).backing(Some(base)))
     })?;
@@ -293,19 +324,20 @@ struct Gate {
     how: How,
 }
 
-impl ImplicitOpenGate<File> for Gate {
-    fn open_format<F: FormatDriverBuilder<File>>(
+impl ImplicitOpenGate<Ordered> for Gate {
+    fn open_format<F: FormatDriverBuilder<Ordered>>(
         &mut self,
         builder: F,
-    ) -> io::Result<FormatAccess<File>> {
+    ) -> io::Result<FormatAccess<Ordered>> {
         Ok(FormatAccess::new(builder.open(*self)?))
     }
 
-    fn open_storage(&mut self, options: StorageOpenOptions) -> io::Result<File> {
+    fn open_storage(&mut self, options: StorageOpenOptions) -> io::Result<Ordered> {
         let path = options.get_filename().unwrap_or_else(|| "".as_ref());
         let path = path.to_string_lossy().into_owned();
         let write = options.get_writable();
         let file = open_file(&path, write, self.how).map_err(|e| io::Error::other(e.0))?;
-        storage(file, &path, write, self.how.direct)
+        // Backing files are only read: there is no order to keep.
+        storage(file, &path, write, self.how.direct, Format::Raw)
     }
 }

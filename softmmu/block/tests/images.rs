@@ -422,6 +422,37 @@ fn a_killed_writer_leaves_a_sound_image() {
 }
 
 #[test]
+fn what_was_not_flushed_is_there_after_a_good_end() {
+    for no_flush in [false, true] {
+        let path = text(&folder("end").join("q"));
+        let mut what = Creation::new(Format::Qcow2);
+        what.size = Some(1 << 30);
+        tool::create(&path, &what).unwrap();
+        let how = How { no_flush, ..RW };
+        for (at, flushed) in [(0, false), (700 << 20, true)] {
+            let image = Image::open(&path, None, how).unwrap();
+            image.write(at, &[0x77; 5000]).unwrap();
+            if flushed {
+                // As before the end of a process that drops nothing.
+                image.flush().unwrap();
+                std::mem::forget(image);
+            }
+        }
+        let copy = format!("{path}.copy");
+        std::fs::copy(&path, &copy).unwrap();
+        let image = Image::open(&copy, None, How::default()).unwrap();
+        for at in [0, 700 << 20] {
+            let mut seen = [0; 5001];
+            image.read(at, &mut seen).unwrap();
+            assert!(seen[..5000].iter().all(|b| *b == 0x77), "at {at}");
+            assert_eq!(seen[5000], 0);
+        }
+        drop(image);
+        assert_eq!(tool::check(&copy).unwrap().corruptions, 0);
+    }
+}
+
+#[test]
 fn a_guessed_raw_image_cannot_turn_into_another() {
     let path = text(&folder("guess").join("raw"));
     std::fs::write(&path, [0; 1024]).unwrap();

@@ -80,7 +80,7 @@ pub trait Acknowledge: Send + Sync {
 
 /// Device control registers.
 pub trait Dcr: Send + Sync {
-    /// Reads a register, by its number on the bus.
+    /// Reads a register, by its number from the device's first on.
     fn dcr_read(&self, n: u32) -> u32;
     /// Writes a register.
     fn dcr_write(&self, n: u32, value: u32);
@@ -88,23 +88,28 @@ pub trait Dcr: Send + Sync {
 
 /// The bus of device control registers, filled while a machine is built.
 #[derive(Default)]
-pub struct DcrBus(BTreeMap<u32, Arc<dyn Dcr>>);
+pub struct DcrBus(BTreeMap<u32, (u32, Arc<dyn Dcr>)>);
 
 impl DcrBus {
     /// Numbers from `first` on, `count` of them, are this device's.
-    pub fn add(&mut self, first: u32, count: u32, device: &Arc<dyn Dcr>) {
-        for n in first..first.saturating_add(count) {
-            self.0.insert(n, device.clone());
+    /// False: another device has some of them.
+    pub fn add(&mut self, first: u32, count: u32, device: &Arc<dyn Dcr>) -> bool {
+        let numbers = first..first.saturating_add(count);
+        let free = self.0.range(numbers.clone()).next().is_none();
+        for n in numbers.filter(|_| free) {
+            self.0.insert(n, (n - first, device.clone()));
         }
+        free
     }
 
     /// Reads; `None`: nobody answers.
     pub fn read(&self, n: u32) -> Option<u32> {
-        self.0.get(&n).map(|d| d.dcr_read(n))
+        self.0.get(&n).map(|(n, d)| d.dcr_read(*n))
     }
 
     /// Writes; false: nobody answers.
     pub fn write(&self, n: u32, value: u32) -> bool {
-        self.0.get(&n).map(|d| d.dcr_write(n, value)).is_some()
+        let found = self.0.get(&n);
+        found.map(|(n, d)| d.dcr_write(*n, value)).is_some()
     }
 }

@@ -15,8 +15,23 @@ pub(crate) enum Wish {
     Reset { start: Option<CpuStart>, wait: bool },
     /// Start, if it waits for that.
     Start(CpuStart),
+    /// Wait to be started, or not.
+    Park(bool),
     /// End.
     Quit,
+}
+
+/// How a CPU runs, as a debugger wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Until something happens.
+    Run,
+    /// One instruction.
+    Step,
+    /// Instructions as long as the program counter is in `0..1`.
+    Range(u64, u64),
+    /// Not at all.
+    Frozen,
 }
 
 /// The part under the lock.
@@ -24,8 +39,11 @@ pub(crate) struct Inside {
     pub wishes: Vec<Wish>,
     /// It is to stand still.
     pub stop: bool,
+    pub plan: Plan,
     /// It does.
     pub stopped: bool,
+    /// It waits to be started, as of when it came to stand still.
+    pub parked: bool,
 }
 
 /// See the head of the file.
@@ -58,7 +76,9 @@ impl Gate {
             inside: Mutex::new(Inside {
                 wishes: Vec::new(),
                 stop: true,
+                plan: Plan::Run,
                 stopped: false,
+                parked: true,
             }),
             changed: Condvar::new(),
             lines: AtomicU32::new(0),
@@ -91,7 +111,11 @@ impl Gate {
     }
 
     pub(crate) fn wish(&self, wish: Wish) {
-        self.inside.lock().wishes.push(wish);
+        let mut inside = self.inside.lock();
+        inside.wishes.push(wish);
+        // It stands still again when the wish is granted.
+        inside.stopped = false;
+        drop(inside);
         self.kick();
     }
 
@@ -116,6 +140,16 @@ impl Gate {
     pub(crate) fn set_stopped(&self, inside: &mut Inside, stopped: bool) {
         inside.stopped = stopped;
         self.changed.notify_all();
+    }
+
+    /// It stands still from now on; called by its thread.
+    pub(crate) fn stop_here(&self) {
+        self.inside.lock().stop = true;
+    }
+
+    /// Somebody wants the thread to look.
+    pub(crate) fn is_kicked(&self) -> bool {
+        self.kicked.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -151,6 +185,11 @@ impl Gate {
 
     pub(crate) fn lines(&self) -> u32 {
         self.lines.load(Ordering::SeqCst)
+    }
+
+    /// Replaces all levels.
+    pub(crate) fn set_lines(&self, levels: u32) {
+        self.lines.store(levels, Ordering::SeqCst);
     }
 
     pub(crate) fn set_line(&self, line: u32, level: bool) {

@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod control;
+pub mod gdb;
 pub mod isa;
 mod machine;
+mod state;
 
 pub use machine::{Config, Machine};

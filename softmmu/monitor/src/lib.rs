@@ -1,12 +1,13 @@
 //! Monitors of a machine: QMP for programs and HMP for people, by one table of commands.
 //!
 //! A monitor sits at a character device. Its commands run on a thread of its own, because they may
-//! wait for vCPUs. Leaves out: hotplug (`device_add`), screendump, migration.
+//! wait for vCPUs. Leaves out: hotplug (`device_add`), screendump.
 #![forbid(unsafe_code)]
 
 mod args;
 mod hmp;
 mod memory;
+pub mod migrate;
 mod qmp;
 mod run;
 mod schema;
@@ -103,6 +104,18 @@ impl CharFrontend for Inbox {
     fn event(&self, event: CharEvent) {
         let _ = self.0.lock().send(Message::Line(event));
     }
+}
+
+/// A monitor for people without a device: runs a command, gives what it prints.
+pub fn runner(context: Context) -> Box<dyn Fn(&str) -> String + Send> {
+    let session = Session::new(context);
+    Box::new(move |line| {
+        let text = hmp::execute(&session, line).replace("\r\n", "\n");
+        if session.quits() {
+            session.context.machine.quit(0);
+        }
+        text
+    })
 }
 
 /// Starts a monitor at `backend`.

@@ -35,10 +35,18 @@ pub struct SystemOptions {
     pub no_reboot: bool,
     pub no_shutdown: bool,
     pub stopped: bool,
+    pub loadvm: Option<String>,
+    pub incoming: Option<String>,
+    /// `PORT`, `HOST:PORT` or a path.
+    pub gdb: Option<String>,
     pub name: Option<String>,
     pub rtc_virtual: bool,
     pub rtc_base: Option<Duration>,
     pub snapshot: bool,
+    pub vga: Option<String>,
+    pub boot_order: Option<String>,
+    pub firmware_env: Vec<String>,
+    pub screen: Option<(u32, u32, u32)>,
     pub log: Vec<String>,
     pub log_file: Option<PathBuf>,
 }
@@ -184,8 +192,14 @@ pub const OPTIONS: &[Opt] = &[
         "a disk: file=, format=, if=, id=, readonly=",
         push!(drives),
     ),
-    with(&["hda"], "FILE", "a disk", |o, a| {
-        o.drives.push(format!("file={}", a.replace(',', ",,")));
+    with(&["hda"], "FILE", "the first disk", |o, a| {
+        o.drives
+            .push(format!("file={},index=0", a.replace(',', ",,")));
+        Ok(())
+    }),
+    with(&["hdb"], "FILE", "the second disk", |o, a| {
+        o.drives
+            .push(format!("file={},index=1", a.replace(',', ",,")));
         Ok(())
     }),
     with(
@@ -250,9 +264,48 @@ pub const OPTIONS: &[Opt] = &[
             _ => missing(&format!("-display {a}")),
         },
     ),
-    with(&["vga"], "none", "graphics card", |_, a| match a {
-        "none" => Ok(()),
-        _ => missing(&format!("-vga {a}")),
+    with(
+        &["vga"],
+        "KIND",
+        "the board's graphics card: std, none",
+        text!(vga),
+    ),
+    with(
+        &["g"],
+        "WxH[xDEPTH]",
+        "the screen that firmware sets up",
+        |o, a| {
+            o.screen = Some(screen(a)?);
+            Ok(())
+        },
+    ),
+    with(
+        &["boot"],
+        "LETTERS",
+        "what firmware starts: c disk, d CD; order=, menu=, strict=",
+        |o, a| {
+            o.boot_order = boot_order(a)?.or(o.boot_order.take());
+            Ok(())
+        },
+    ),
+    with(
+        &["prom-env"],
+        "NAME=VALUE",
+        "a variable of firmware",
+        |o, a| match a.contains('=') {
+            true => {
+                o.firmware_env.push(a.to_owned());
+                Ok(())
+            }
+            false => Err(Failure::usage(format!(
+                "-prom-env {a}: expected NAME=VALUE"
+            ))),
+        },
+    ),
+    with(&["cdrom"], "FILE", "a CD", |o, a| {
+        let file = a.replace(',', ",,");
+        o.drives.push(format!("file={file},index=2,media=cdrom"));
+        Ok(())
     }),
     flag(
         &["nodefaults"],
@@ -285,10 +338,31 @@ pub const OPTIONS: &[Opt] = &[
         },
     ),
     flag(&["S"], "do not start yet", on!(stopped)),
-    flag(&["s"], "as -gdb tcp::1234", |_, _| missing("the gdb stub")),
-    with(&["gdb"], "CHARDEV", "wait for a debugger", |_, _| {
-        missing("the gdb stub")
+    flag(&["s"], "as -gdb tcp::1234", |o, _| {
+        o.gdb = Some("1234".into());
+        Ok(())
     }),
+    with(
+        &["gdb"],
+        "tcp::PORT|unix:PATH",
+        "wait for a debugger; with -S before anything runs",
+        |o, a| {
+            o.gdb = gdb_place(a)?;
+            Ok(())
+        },
+    ),
+    with(
+        &["loadvm"],
+        "NAME",
+        "start from a machine that savevm saved",
+        text!(loadvm),
+    ),
+    with(
+        &["incoming"],
+        "file:PATH|unix:PATH|tcp:HOST:PORT",
+        "wait for a machine that migrate sends",
+        text!(incoming),
+    ),
     with(&["name"], "TEXT", "name of the machine", text!(name)),
     with(
         &["rtc"],
@@ -307,6 +381,43 @@ pub const OPTIONS: &[Opt] = &[
     with(&["d"], "ITEM,...", "log: guest_errors, unimp", push!(log)),
     with(&["D"], "FILE", "log to here", text!(log_file)),
 ];
+
+/// `800x600` or `800x600x32`.
+fn screen(text: &str) -> Result<(u32, u32, u32), Failure> {
+    let numbers: Option<Vec<u32>> = text.split('x').map(|n| n.parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([w, h, rest @ ..])
+            if (16..=4096).contains(w)
+                && (16..=4096).contains(h)
+                && matches!(rest, [] | [8 | 15 | 16 | 24 | 32]) =>
+        {
+            Ok((*w, *h, rest.first().copied().unwrap_or(32)))
+        }
+        _ => Err(Failure::usage(format!(
+            "-g {text}: expected 800x600 or 800x600x32 (8, 15, 16, 24, 32 bits)"
+        ))),
+    }
+}
+
+/// The letters of `-boot`; what is not about the order is taken and does nothing.
+fn boot_order(text: &str) -> Result<Option<String>, Failure> {
+    let usage = |e: softmmu_opts::OptError| Failure::usage(format!("-boot: {e}"));
+    let mut opts = Opts::parse(text, Some("order")).map_err(usage)?;
+    let order = opts.text("order");
+    let order = opts.text("once").or(order);
+    let _ = (
+        opts.text("menu"),
+        opts.text("strict"),
+        opts.text("splash-time"),
+    );
+    opts.finish().map_err(usage)?;
+    match &order {
+        Some(letters) if !letters.bytes().all(|b| (b'a'..=b'p').contains(&b)) => Err(
+            Failure::usage(format!("-boot {letters}: expected letters from a to p")),
+        ),
+        _ => Ok(order),
+    }
+}
 
 fn memory(text: &str) -> Result<u64, Failure> {
     let broken = || Failure::usage(format!("-m {text}: expected a size"));
@@ -333,6 +444,31 @@ fn cpus(text: &str) -> Result<u32, Failure> {
     opts.finish().map_err(usage)?;
     let count = cpus.unwrap_or(product);
     u32::try_from(count).map_err(|_| Failure::usage(format!("-smp {text}: too many CPUs")))
+}
+
+/// The place of the gdb server in a character device's words. DEVIATES: without a host it is this machine only, as
+/// whoever connects may do anything.
+fn gdb_place(text: &str) -> Result<Option<String>, Failure> {
+    let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+    let place = rest.split(',').next().unwrap_or_default();
+    let words = rest.split(',').skip(1);
+    let known = ["server", "server=on", "nowait", "wait=off", "nodelay"];
+    let fits = words
+        .clone()
+        .all(|w| known.contains(&w) || w.starts_with("nodelay="));
+    let place = match (kind, place.split_once(':')) {
+        ("none", None) if rest.is_empty() => return Ok(None),
+        ("tcp", Some(("", port))) => port.parse::<u16>().ok().map(|p| p.to_string()),
+        ("tcp", Some((_, port))) => port.parse::<u16>().ok().map(|_| place.to_owned()),
+        ("unix", None) if !place.is_empty() => Some(place.to_owned()),
+        _ => None,
+    };
+    let wrong = || {
+        Failure::usage(format!(
+            "-gdb {text}: expected tcp:[HOST]:PORT, unix:PATH or none"
+        ))
+    };
+    place.filter(|_| fits).map(Some).ok_or_else(wrong)
 }
 
 fn rtc(o: &mut SystemOptions, text: &str) -> Result<(), Failure> {
@@ -414,6 +550,14 @@ mod tests {
         assert_eq!(cpus("2").ok(), Some(2));
         assert_eq!(cpus("sockets=2,cores=2").ok(), Some(4));
         assert!(cpus("0").is_err());
+        let place = |t| gdb_place(t).ok().flatten();
+        assert_eq!(place("tcp::1234").as_deref(), Some("1234"));
+        assert_eq!(
+            place("tcp:0.0.0.0:1,server=on,wait=off").as_deref(),
+            Some("0.0.0.0:1")
+        );
+        assert_eq!(place("unix:/tmp/x,server").as_deref(), Some("/tmp/x"));
+        assert!(gdb_place("tcp:1234").is_err() && gdb_place("pty").is_err());
         assert_eq!(date_seconds("1970-01-02"), Some(86400));
         assert_eq!(date_seconds("2000-03-01T00:00:01"), Some(951_868_801));
         assert_eq!(date_seconds("2000-13-01"), None);

@@ -1,23 +1,23 @@
-//! The registers as gdb names them: features `org.gnu.gdb.power.core`, `.fpu`, `.altivec` and `.vsx`.
-//! [RSP "PowerPC Features"]
+//! The registers as gdb names them: features `org.gnu.gdb.power.core`, `.fpu`, `.altivec`, `.vsx`, and the special
+//! registers of a whole CPU. [RSP "PowerPC Features"]
 
-use crate::decode::Feature;
-use crate::fpscr;
-use crate::isa::Ppc;
-use crate::state::{Mode, PpcState};
+use std::borrow::Cow;
 use std::mem::offset_of;
+
 use tcg_target::gdb::{CpuRegs, GdbDescription, GdbFeature, GdbReg};
 
-/// Reads from the state.
-fn look(r: &CpuRegs<'_>, get: impl Fn(&PpcState) -> u64) -> u64 {
-    PpcState::from_bytes(r.state).map_or(0, get)
+use crate::decode::Feature;
+use crate::features::CpuModel;
+use crate::fpscr;
+use crate::state::PpcState;
+
+fn state<T>(r: &CpuRegs<'_>, f: impl FnOnce(&PpcState) -> T) -> Option<T> {
+    PpcState::from_bytes(r.state).map(f)
 }
 
-/// Changes the state, and lets the mode follow.
-fn change(r: &mut CpuRegs<'_>, set: impl Fn(&mut PpcState)) {
+fn change(r: &mut CpuRegs<'_>, f: impl FnOnce(&mut PpcState)) {
     if let Some(s) = PpcState::from_bytes_mut(r.state) {
-        set(s);
-        *r.mode = Mode::of(s).0;
+        f(s);
     }
 }
 
@@ -29,15 +29,8 @@ fn set_pc(r: &mut CpuRegs<'_>, value: u64) {
     *r.pc = value & !3;
 }
 
-fn machine(r: &CpuRegs<'_>) -> u64 {
-    look(r, |s| s.msr)
-}
-
-/// The machine state is the kernel's.
-fn keep_machine(_: &mut CpuRegs<'_>, _: u64) {}
-
 fn cr(r: &CpuRegs<'_>) -> u64 {
-    look(r, |s| s.cr().into())
+    state(r, |s| u64::from(s.cr())).unwrap_or(0)
 }
 
 fn set_cr(r: &mut CpuRegs<'_>, value: u64) {
@@ -45,111 +38,114 @@ fn set_cr(r: &mut CpuRegs<'_>, value: u64) {
 }
 
 fn xer(r: &CpuRegs<'_>) -> u64 {
-    look(r, PpcState::xer)
+    state(r, PpcState::xer).unwrap_or(0)
 }
 
 fn set_xer(r: &mut CpuRegs<'_>, value: u64) {
-    change(r, |s| s.set_xer(value, true));
+    change(r, |s| s.set_xer(value, false));
+}
+
+/// In user mode most of MSR is the operating system's.
+fn keep(_: &mut CpuRegs<'_>, _: u64) {}
+
+fn msr(r: &CpuRegs<'_>) -> u64 {
+    state(r, |s| s.msr).unwrap_or(0)
+}
+
+fn set_msr(r: &mut CpuRegs<'_>, value: u64) {
+    change(r, |s| s.msr = value);
 }
 
 fn status(r: &CpuRegs<'_>) -> u64 {
-    look(r, |s| fpscr::read(s, *r.fp_flags) & 0xffff_ffff)
+    state(r, |s| fpscr::read(s, *r.fp_flags)).unwrap_or(0)
 }
 
 fn set_status(r: &mut CpuRegs<'_>, value: u64) {
-    change(r, |s| fpscr::write(s, value));
     *r.fp_flags = 0;
+    change(r, |s| fpscr::write(s, value));
 }
 
 fn vscr(r: &CpuRegs<'_>) -> u64 {
-    look(r, |s| s.vscr().into())
+    state(r, |s| u64::from(s.vscr())).unwrap_or(0)
 }
 
 fn set_vscr(r: &mut CpuRegs<'_>, value: u64) {
     change(r, |s| s.set_vscr(value as u32));
 }
 
-/// The views of a vector register.
-const TYPES: &str = "<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/>\n\
-    <vector id=\"v4i32\" type=\"int32\" count=\"4\"/>\n\
-    <vector id=\"v8i16\" type=\"int16\" count=\"8\"/>\n\
-    <vector id=\"v16i8\" type=\"int8\" count=\"16\"/>\n\
-    <union id=\"vec128\"><field name=\"uint128\" type=\"uint128\"/>\
-    <field name=\"v4_float\" type=\"v4f\"/><field name=\"v4_int32\" type=\"v4i32\"/>\
-    <field name=\"v8_int16\" type=\"v8i16\"/><field name=\"v16_int8\" type=\"v16i8\"/></union>\n";
+/// gdb's views of a vector register.
+const VECTOR: &str = "<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/>\
+<vector id=\"v4i32\" type=\"int32\" count=\"4\"/><vector id=\"v8i16\" type=\"int16\" count=\"8\"/>\
+<vector id=\"v16i8\" type=\"int8\" count=\"16\"/><union id=\"vec128\">\
+<field name=\"uint128\" type=\"uint128\"/><field name=\"v4_float\" type=\"v4f\"/>\
+<field name=\"v4_int32\" type=\"v4i32\"/><field name=\"v8_int16\" type=\"v8i16\"/>\
+<field name=\"v16_int8\" type=\"v16i8\"/></union>\n";
 
-const VSR: usize = offset_of!(PpcState, vsr);
+fn numbered(prefix: &str, n: usize) -> Cow<'static, str> {
+    format!("{prefix}{n}").into()
+}
 
-fn core(wide: bool) -> GdbFeature {
-    let (bits, count) = if wide { (64, "uint64") } else { (32, "uint32") };
-    let int = if wide { "uint64" } else { "uint32" };
-    let general = (0..32).map(|n| GdbReg::at(format!("r{n}"), bits, int, 8 * n));
-    let special = [
+/// What surrounds the registers: a program, or nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// User mode.
+    Program,
+    /// A whole CPU.
+    Cpu,
+}
+
+/// What is the same in user mode and of a whole CPU.
+pub(crate) fn describe(
+    model: &CpuModel,
+    wide: bool,
+    little_endian: bool,
+    side: Side,
+) -> GdbDescription {
+    let (bits, word) = if wide { (64, "uint64") } else { (32, "uint32") };
+    let at = |name, ty, off| GdbReg::at(name, bits, ty, off);
+    let general = (0..32).map(|n| at(numbered("r", n), word, offset_of!(PpcState, gpr) + 8 * n));
+    let set_machine = match side {
+        Side::Program => keep,
+        Side::Cpu => set_msr,
+    };
+    let core = general.chain([
         GdbReg::made("pc", bits, "code_ptr", pc, set_pc),
-        GdbReg::made("msr", bits, int, machine, keep_machine),
+        GdbReg::made("msr", bits, word, msr, set_machine),
         GdbReg::made("cr", 32, "uint32", cr, set_cr),
-        GdbReg::at("lr", bits, "code_ptr", offset_of!(PpcState, lr)),
-        GdbReg::at("ctr", bits, count, offset_of!(PpcState, ctr)),
+        at("lr".into(), "code_ptr", offset_of!(PpcState, lr)),
+        at("ctr".into(), word, offset_of!(PpcState, ctr)),
         GdbReg::made("xer", 32, "uint32", xer, set_xer),
-    ];
-    GdbFeature {
-        name: "org.gnu.gdb.power.core",
-        types: "",
-        regs: general.chain(special).collect(),
+    ]);
+    let feature = |name, types, regs| GdbFeature { name, types, regs };
+    let mut features = vec![feature("org.gnu.gdb.power.core", "", core.collect())];
+    let vsr = offset_of!(PpcState, vsr);
+    if model.features.has(Feature::Fp) {
+        let regs = (0..32)
+            .map(|n| GdbReg::at(numbered("f", n), 64, "ieee_double", vsr + 16 * n + 8))
+            .chain([GdbReg::made("fpscr", 64, "uint64", status, set_status).in_group("float")]);
+        features.push(feature("org.gnu.gdb.power.fpu", "", regs.collect()));
     }
-}
-
-fn float() -> GdbFeature {
-    let all = (0..32).map(|n| GdbReg::at(format!("f{n}"), 64, "ieee_double", VSR + 16 * n + 8));
-    let status = GdbReg::made("fpscr", 32, "int", status, set_status).in_group("float");
-    GdbFeature {
-        name: "org.gnu.gdb.power.fpu",
-        types: "",
-        regs: all.chain([status]).collect(),
+    if model.features.has(Feature::Altivec) {
+        let regs = (0..32)
+            .map(|n| GdbReg::at(numbered("vr", n), 128, "vec128", vsr + 16 * (32 + n)))
+            .chain([
+                GdbReg::made("vscr", 32, "uint32", vscr, set_vscr).in_group("vector"),
+                GdbReg::at("vrsave", 32, "uint32", offset_of!(PpcState, vrsave)).in_group("vector"),
+            ]);
+        features.push(feature("org.gnu.gdb.power.altivec", VECTOR, regs.collect()));
     }
-}
-
-fn altivec() -> GdbFeature {
-    let all = (0..32).map(|n| GdbReg::at(format!("vr{n}"), 128, "vec128", VSR + 16 * (32 + n)));
-    let control = [
-        GdbReg::made("vscr", 32, "int", vscr, set_vscr).in_group("vector"),
-        GdbReg::at("vrsave", 32, "int", offset_of!(PpcState, vrsave)).in_group("vector"),
-    ];
-    GdbFeature {
-        name: "org.gnu.gdb.power.altivec",
-        types: TYPES,
-        regs: all.chain(control).collect(),
-    }
-}
-
-/// The lower halves of the registers whose upper halves are the floating-point ones.
-fn vsx() -> GdbFeature {
-    let all = (0..32).map(|n| GdbReg::at(format!("vs{n}h"), 64, "uint64", VSR + 16 * n));
-    GdbFeature {
-        name: "org.gnu.gdb.power.vsx",
-        types: "",
-        regs: all.collect(),
-    }
-}
-
-/// The description for a CPU.
-pub fn describe(isa: &Ppc) -> GdbDescription {
-    let has = |feature| isa.model.features.has(feature);
-    let mut features = vec![core(isa.wide)];
-    for (needs, make) in [
-        (Feature::Fp, float as fn() -> GdbFeature),
-        (Feature::Altivec, altivec),
-        (Feature::Vsx, vsx),
-    ] {
-        features.extend(has(needs).then(make));
+    if model.features.has(Feature::Vsx) {
+        let regs = (0..32).map(|n| GdbReg::at(format!("vs{n}h"), 64, "uint64", vsr + 16 * n));
+        features.push(feature("org.gnu.gdb.power.vsx", "", regs.collect()));
     }
     GdbDescription {
-        architecture: if isa.wide {
+        architecture: if wide {
             "powerpc:common64"
         } else {
             "powerpc:common"
         },
-        big_endian: !isa.little_endian,
+        big_endian: !little_endian,
+        // gdb steps over the access by itself.
         watch_stops_before: true,
         features,
     }

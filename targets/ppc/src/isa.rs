@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use tcg_ir::{Block, FpMode, HelperDef, Slot, StateLayout};
 use tcg_mem::MemFault;
+use tcg_target::gdb::GdbDescription;
 use tcg_target::{Isa, TranslateCtx};
 
 use crate::decode::Feature;
 use crate::features::CpuModel;
+use crate::gdb;
 use crate::state::{LAYOUT, Mode, PpcState, msr};
 
 /// A Power CPU in problem state.
@@ -92,6 +94,11 @@ impl Isa for Ppc {
         crate::translate::translate(self.model, None, pc, mode, ctx)
     }
 
+    fn gdb(&self) -> Option<GdbDescription> {
+        let (model, side) = (self.model, gdb::Side::Program);
+        Some(gdb::describe(model, self.wide, self.little_endian, side))
+    }
+
     fn disassemble(&self, pc: u64, mode: u32, bytes: &[u8]) -> (String, usize) {
         let Some(&[a, b, c, d]) = bytes.get(..4) else {
             return ("<cut off>".to_string(), bytes.len());
@@ -102,10 +109,6 @@ impl Isa for Ppc {
         };
         let text = crate::disasm::disassemble(insn, pc, self.wide);
         (text.unwrap_or_else(|| format!(".long {insn:#x}")), 4)
-    }
-
-    fn gdb(&self) -> Option<tcg_target::gdb::GdbDescription> {
-        Some(crate::gdb::describe(self))
     }
 
     fn dump(&self, state: &[u8], pc: u64, mode: u32) -> String {

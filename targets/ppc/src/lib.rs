@@ -4,7 +4,7 @@ pub mod decode;
 pub mod disasm;
 pub mod features;
 pub mod fpscr;
-pub mod gdb;
+mod gdb;
 pub mod helper;
 pub mod isa;
 pub mod state;

@@ -279,10 +279,15 @@ impl Cpu {
             return Next::Leave(Exit::Interrupt);
         }
         if asked != 0 {
-            return Next::Again;
+            // A helper's access may have been watched.
+            return match self.watch_hit.take() {
+                Some(hit) => Next::Leave(Exit::Watch(hit)),
+                None => Next::Again,
+            };
         }
         self.prepare_mxcsr();
-        if self.engine.stops.watching() {
+        let one_by_one = self.sys.is_none() || self.engine.cfg.backend == Backend::Interp;
+        if one_by_one && self.engine.stops.watching() {
             return self.run_watched();
         }
         match self.engine.cfg.backend {
@@ -490,6 +495,19 @@ impl Drop for Cpu {
     }
 }
 
+/// What a machine's CPU is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The state block.
+    pub state: Vec<u8>,
+    /// The program counter, with tag bits.
+    pub pc: u64,
+    /// The block mode.
+    pub mode: u32,
+    /// Sticky floating-point flags.
+    pub fp_flags: u32,
+}
+
 /// One guest thread's CPU. It belongs to one host thread at a time.
 pub struct Vcpu {
     cpu: Box<Cpu>,
@@ -599,6 +617,40 @@ impl Vcpu {
         Some(r)
     }
 
+    /// A machine's CPU between two instructions, to be loaded again: registers, program counter, mode, sticky flags.
+    pub fn save(&mut self) -> Saved {
+        self.with_system(|system, cpu| system.before_save(cpu));
+        Saved {
+            state: self.cpu.state().to_vec(),
+            pc: self.pc(),
+            mode: self.mode(),
+            fp_flags: self.fp_flags(),
+        }
+    }
+
+    /// The opposite; false if it is another kind of CPU's. [`Vcpu::after_load`] has to follow when the rest of the machine
+    /// has its state, too.
+    pub fn load(&mut self, saved: &Saved) -> bool {
+        let cpu = &self.cpu;
+        if saved.state.len() != cpu.state().len() {
+            return false;
+        }
+        cpu.state().copy_from_slice(&saved.state);
+        cpu.set_pc(saved.pc);
+        cpu.set_mode(saved.mode);
+        cpu.set_fp_flags(saved.fp_flags);
+        if let Some(sys) = &cpu.sys {
+            sys.fault.set(None);
+            cpu.flush_all(sys);
+        }
+        true
+    }
+
+    /// See [`Vcpu::load`].
+    pub fn after_load(&mut self) {
+        self.with_system(|system, cpu| system.after_load(cpu));
+    }
+
     /// Everything cached of address translation is out of date: somebody else has changed the state.
     pub fn flush_tlb(&mut self) {
         self.cpu.flush_tlb();
@@ -632,6 +684,20 @@ impl Vcpu {
     /// Runs exactly one guest instruction.
     pub fn step(&mut self) -> Exit {
         self.cpu.step()
+    }
+
+    /// A machine's CPU that waits for an interrupt takes one if it can; false if it still waits.
+    pub fn wake(&mut self) -> bool {
+        let Some(sys) = &self.cpu.sys else {
+            return true;
+        };
+        if !sys.system.is_halted(self.cpu.state()) {
+            return true;
+        }
+        let before = fault::set_current(&self.cpu);
+        let awake = self.cpu.start(sys);
+        fault::restore_current(before);
+        awake
     }
 
     /// The same, whatever breakpoints and watchpoints there are.

@@ -1,8 +1,11 @@
 //! The I2C bus, its controllers and what is connected to it.
 
 mod bus;
+mod calendar;
 mod ds1338;
 mod eeprom;
+mod iic;
+mod m41t80;
 mod mpc_i2c;
 
 pub use bus::{I2cBus, I2cTarget};
@@ -22,6 +25,22 @@ pub const CLASSES: &[Class] = &[
         place: Place::System,
         props: &[],
         create: mpc_i2c::create,
+    },
+    Class {
+        name: "ppc4xx-i2c",
+        aliases: &[],
+        title: "I2C controller of the 4xx parts",
+        place: Place::System,
+        props: &[],
+        create: iic::create,
+    },
+    Class {
+        name: "m41t80",
+        aliases: &[],
+        title: "M41T80 real-time clock",
+        place: Place::I2c,
+        props: &[ADDRESS],
+        create: m41t80::create,
     },
     Class {
         name: "ds1338",

@@ -19,6 +19,17 @@ impl IrqSink for Pins {
     }
 }
 
+/// How the interrupt pins of the slots are connected to the four lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Routing {
+    /// Each slot's one further than the last's.
+    Rotated,
+    /// All pins of a slot to a line of its own.
+    BySlot,
+    /// All to the first line.
+    One,
+}
+
 /// See the head of the file.
 pub struct PciBus {
     name: String,
@@ -28,6 +39,7 @@ pub struct PciBus {
     /// What functions reach on their own: memory and whatever the host bridge adds.
     master: Dma,
     wires: [Arc<Wire>; 4],
+    routing: Mutex<Routing>,
     /// The lowest slot that is given out without being asked for.
     first_slot: Mutex<u8>,
 }
@@ -55,6 +67,7 @@ impl PciBus {
             io: cpu.inner(format!("{name}-io")),
             master: dma.of(master),
             functions: Mutex::default(),
+            routing: Mutex::new(Routing::Rotated),
             wires: std::array::from_fn(|n| Wire::new(pins.clone(), n as u32)),
             first_slot: Mutex::new(1),
             name,
@@ -95,9 +108,20 @@ impl PciBus {
         *self.first_slot.lock() = slot;
     }
 
-    /// The line of a function's pin (1 to 4): they are rotated from slot to slot.
+    /// How the pins of slots are wired, where they are not rotated from slot to slot.
+    pub fn set_routing(&self, routing: Routing) {
+        *self.routing.lock() = routing;
+    }
+
+    /// The line of a function's pin (1 to 4).
     pub(super) fn wire(&self, devfn: u8, pin: u8) -> Arc<Wire> {
-        let line = usize::from(devfn >> 3) + usize::from(pin) - 1;
+        let (slot, pin) = (usize::from(devfn >> 3), usize::from(pin) - 1);
+        let line = match *self.routing.lock() {
+            Routing::Rotated => slot + pin,
+            // Slot 1 is the first that has a card.
+            Routing::BySlot => slot + 3,
+            Routing::One => 0,
+        };
         self.wires[line % 4].clone()
     }
 

@@ -1,6 +1,7 @@
 //! The system level: a whole CPU with its MMU, exceptions, timers and special registers.
 
 mod broadcast;
+mod gdb;
 pub mod interrupt;
 pub mod mmu;
 pub mod model;
@@ -18,6 +19,7 @@ use std::fmt::Write;
 
 use tcg_ir::{Block, FpMode, HelperDef, StateLayout};
 use tcg_mem::{Access, MemFault};
+use tcg_target::gdb::GdbDescription;
 use tcg_target::{CpuHost, Isa, Mapping, Outcome, SysCpu, SysFault, System, TranslateCtx};
 
 use crate::state::Mode;
@@ -336,6 +338,10 @@ impl Isa for PpcSystem {
         out
     }
 
+    fn gdb(&self) -> Option<GdbDescription> {
+        Some(gdb::describe(self.user.model, self.model.family))
+    }
+
     fn system(&self) -> Option<&dyn System> {
         Some(self)
     }
@@ -453,6 +459,17 @@ impl System for PpcSystem {
 
     fn is_halted(&self, state: &[u8]) -> bool {
         SystemState::from_bytes(state).is_some_and(|s| s.halted != 0)
+    }
+
+    fn before_save(&self, cpu: &mut SysCpu<'_>) {
+        self.broadcasts.apply(view(cpu.state), cpu.host);
+    }
+
+    fn after_load(&self, cpu: &mut SysCpu<'_>) {
+        let s = view(cpu.state);
+        s.seen = self.broadcasts.count();
+        time::arm(s, cpu.host);
+        interrupt::refresh(s, cpu.host);
     }
 
     fn reset(&self, cpu: &mut SysCpu<'_>, index: u32) {

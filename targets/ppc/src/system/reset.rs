@@ -53,10 +53,11 @@ pub fn number(s: &mut SystemState, index: u32) {
     }
 }
 
-/// The decrementer of classic CPUs runs from the start.
+/// The decrementer of classic CPUs runs from the start. The time base is the machine's clock: the CPUs of a machine, whenever
+/// each is started, agree about it, as boot programs see to. [EPAPR 5.5]
 pub fn start_timers(s: &mut SystemState, host: &dyn CpuHost) {
     let now = time::clock(s, host.now_ns());
-    s.tb_offset = 0u64.wrapping_sub(now);
+    s.tb_offset = 0;
     if s.is(family::CLASSIC) {
         s.dec_running = 1;
         s.dec_due = now + 0xffff_ffff;

@@ -7,7 +7,7 @@ use crate::abi::*;
 use crate::compiler::Gen;
 use crate::emit_fp_conv::{Form, power};
 use crate::emit_fp_vec::{LE, ORD, splat_float};
-use crate::emit_vec::{PAND, POR, PUNPCKLQDQ, PXOR, p, splat};
+use crate::emit_vec::{PAND, PANDN, POR, PUNPCKLQDQ, PXOR, p, splat};
 use crate::enc::{Alu, Opc, Rm, Sh, x86cc};
 use tcg_ir::{FpRound, Inst, Ty, Value};
 
@@ -169,13 +169,12 @@ impl Gen<'_> {
         let native = mode == CURRENT || mode == self.current_round(i);
         // Only the signed conversion of 32 bits rounds by itself.
         let truncate = mode == ZERO || !native || !signed || wide;
+        if mode != ZERO && !signed {
+            x = self.settle_negative(f, x, mode);
+        }
         if mode != ZERO && truncate {
             let y = if x == a { self.tmp() } else { d };
-            // Of unsigned lanes those that become negative are invalid, not inexact.
-            self.round_to(f, y, x, mode, !signed, None);
-            if !signed {
-                self.report_inexact(f, x, y);
-            }
+            self.round_to(f, y, x, mode, false, None);
             if y == d {
                 self.move_reg(Ty::V128, x, y);
             } else {
@@ -190,13 +189,17 @@ impl Gen<'_> {
         true
     }
 
-    /// Reports as inexact the lanes of `x` that are no integers and whose rounded value in `y` is not negative. Uses xmm14
-    /// and xmm15.
-    fn report_inexact(&mut self, f: Form, x: u8, y: u8) {
-        self.v3(PXOR, XMM14, XMM14, XMM14);
-        self.cmp_packed(f.wide, XMM14, XMM14, y, LE);
-        self.v3(PAND, XMM14, XMM14, x);
-        self.round_to(f, XMM15, XMM14, ZERO, false, None);
+    /// `x`, with the lanes that round to -1 or less replaced by their rounded values: those are invalid, and must not
+    /// be inexact when they are rounded.
+    fn settle_negative(&mut self, f: Form, x: u8, mode: u8) -> u8 {
+        let y = self.tmp();
+        self.round_to(f, y, x, mode, true, None);
+        self.load_const(Ty::V128, XMM14, splat_float(f.wide, -1.0));
+        self.cmp_packed(f.wide, XMM14, y, XMM14, LE);
+        self.v3(PAND, y, y, XMM14);
+        self.v3(PANDN, XMM14, XMM14, x);
+        self.v3(POR, y, y, XMM14);
+        y
     }
 
     fn cvt_to_quads(&mut self, i: &Inst, d: u8, x: u8, signed: bool) {
