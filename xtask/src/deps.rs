@@ -202,6 +202,17 @@ const ALLOWED: &[Row] = &[
         ],
         &[],
     ),
+    // Random accesses to the devices of whole machines.
+    row(
+        "emu-fuzz",
+        &[
+            "softmmu-boards",
+            "softmmu-core",
+            "softmmu-devices",
+            "tcg-mem",
+        ],
+        &[],
+    ),
     // Tests that make programs out of decode tables.
     row(
         "emu-diff",
