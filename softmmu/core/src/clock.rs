@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
+use tcg_mem::InsnCounter;
 
 /// What a real-time clock follows (`-rtc clock=`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +37,7 @@ pub struct Clock {
 
 /// A clock that follows the number of instructions.
 struct Counted {
-    /// How many have been executed, and how many may be before the CPU looks at timers.
-    counter: Arc<[AtomicU64; 2]>,
+    counter: Arc<InsnCounter>,
     /// An instruction takes 2 to the power of this nanoseconds.
     shift: u32,
     /// What the clock is ahead of the instructions (wrapping): time in which the CPU waited.
@@ -64,7 +64,7 @@ impl Clock {
     pub fn counted(shift: u32, start: Option<Duration>) -> Clock {
         let mut clock = Clock::new(RtcClock::Virtual, start);
         clock.counted = Some(Counted {
-            counter: Arc::new([AtomicU64::new(0), AtomicU64::new(u64::MAX)]),
+            counter: Arc::new(InsnCounter::new()),
             shift: shift.min(30),
             ahead: AtomicU64::new(0),
         });
@@ -76,8 +76,8 @@ impl Clock {
         self.counted.is_some()
     }
 
-    /// The number of executed instructions and that at which the CPU looks at its timers, if time follows them.
-    pub fn counter(&self) -> Option<Arc<[AtomicU64; 2]>> {
+    /// The counter of instructions, if time follows them.
+    pub fn counter(&self) -> Option<Arc<InsnCounter>> {
         self.counted.as_ref().map(|c| c.counter.clone())
     }
 
@@ -86,11 +86,11 @@ impl Clock {
         let Some(c) = &self.counted else { return };
         let left = at_ns.saturating_sub(self.now_ns());
         let insns = left.div_ceil(1 << c.shift);
-        let now = c.counter[0].load(Ordering::Relaxed);
-        let limit = now.saturating_add(insns);
+        let limit = c.counter.now().saturating_add(insns);
+        let limit = limit.min(InsnCounter::NEVER);
         match at_most {
-            true => c.counter[1].fetch_min(limit, Ordering::Relaxed),
-            false => c.counter[1].swap(limit, Ordering::Relaxed),
+            true => c.counter.limit.fetch_min(limit, Ordering::Relaxed),
+            false => c.counter.limit.swap(limit, Ordering::Relaxed),
         };
     }
 
@@ -109,8 +109,7 @@ impl Clock {
     /// Nanoseconds that the machine has run.
     pub fn now_ns(&self) -> u64 {
         if let Some(c) = &self.counted {
-            let insns = c.counter[0].load(Ordering::Relaxed);
-            return (insns << c.shift).wrapping_add(c.ahead.load(Ordering::Relaxed));
+            return (c.counter.now() << c.shift).wrapping_add(c.ahead.load(Ordering::Relaxed));
         }
         match self.stopped_at.load(Ordering::Acquire) {
             RUNNING => self
@@ -185,20 +184,21 @@ mod tests {
         let clock = Clock::counted(3, Some(Duration::from_secs(10)));
         let counter = clock.counter().unwrap();
         clock.start();
-        counter[0].store(100, Ordering::Relaxed);
+        counter.before.store(90, Ordering::Relaxed);
+        counter.begun.store(10, Ordering::Relaxed);
         assert_eq!(clock.now_ns(), 800);
         clock.look_at(1000, false);
-        assert_eq!(counter[1].load(Ordering::Relaxed), 125);
+        assert_eq!(counter.limit.load(Ordering::Relaxed), 125);
         clock.look_at(2000, true);
-        assert_eq!(counter[1].load(Ordering::Relaxed), 125);
+        assert_eq!(counter.limit.load(Ordering::Relaxed), 125);
         clock.look_at(801, true);
-        assert_eq!(counter[1].load(Ordering::Relaxed), 101);
+        assert_eq!(counter.limit.load(Ordering::Relaxed), 101);
         clock.skip_to(5000);
         clock.skip_to(400);
         assert_eq!(clock.now_ns(), 5000);
         clock.stop();
         let other = Clock::counted(3, None);
-        other.counter().unwrap()[0].store(7, Ordering::Relaxed);
+        other.counter().unwrap().before.store(7, Ordering::Relaxed);
         other.restore(clock.save());
         assert_eq!(other.now_ns(), 5000);
         assert_eq!(other.time_of_day(), clock.time_of_day());

@@ -4,8 +4,7 @@ use crate::Parts;
 use crate::gate::Gate;
 use softmmu_core::log;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use tcg_mem::Bus;
+use tcg_mem::{Bus, InsnCounter};
 use tcg_target::CpuSocket;
 
 /// See the head of the file.
@@ -29,7 +28,7 @@ impl CpuSocket for Socket {
         self.parts.clock.now_ns()
     }
 
-    fn counter(&self) -> Option<Arc<[AtomicU64; 2]>> {
+    fn counter(&self) -> Option<Arc<InsnCounter>> {
         self.parts.clock.counter()
     }
 

@@ -35,7 +35,7 @@ pub struct EngineConfig {
     pub backend: Backend,
     /// Blocks of one guest instruction each.
     pub one_insn_per_tb: bool,
-    /// Count instructions ([`tcg_target::CpuSocket::counter`]): blocks are of one each, and none goes directly to another.
+    /// Count instructions ([`tcg_target::CpuSocket::counter`]).
     pub counted: bool,
     /// Longest block in guest instructions.
     pub max_insns: u32,
@@ -415,10 +415,8 @@ impl Engine {
 
     /// Whether blocks must not be linked.
     pub(crate) fn no_chain(&self) -> bool {
-        self.cfg.counted
-            || self
-                .hooks
-                .has(log_mask::EXEC | log_mask::CPU | log_mask::NOCHAIN)
+        self.hooks
+            .has(log_mask::EXEC | log_mask::CPU | log_mask::NOCHAIN)
     }
 }
 

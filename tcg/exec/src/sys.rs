@@ -11,9 +11,9 @@ use crate::vcpu::{Cpu, Next};
 use crate::{Engine, Exit};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use tcg_ir::Block;
-use tcg_mem::{Access, FaultKind, GuestVa, MemFault, PhysPage};
+use tcg_mem::{Access, FaultKind, GuestVa, InsnCounter, MemFault, PhysPage};
 use tcg_target::system::BUS_ERROR;
 use tcg_target::{
     BlockLimits, CpuHost, CpuSocket, Outcome, SysCpu, SysFault, System, TranslateCtx,
@@ -26,7 +26,7 @@ pub(crate) struct Sys {
     pub tlb: Arc<SoftTlb>,
     pub walks: Walks,
     /// Executed instructions and the limit, if they are counted.
-    counter: Option<Arc<[AtomicU64; 2]>>,
+    pub counter: Option<Arc<InsnCounter>>,
     /// The last failed access, until it is delivered.
     pub fault: Cell<Option<SysFault>>,
     /// Why the CPU leaves.
@@ -66,29 +66,6 @@ impl Sys {
         }
     }
 
-    /// An instruction is about to be executed.
-    pub(crate) fn count_insn(&self) {
-        if let Some(c) = &self.counter {
-            let n = c[0].load(Ordering::Relaxed);
-            c[0].store(n.wrapping_add(1), Ordering::Relaxed);
-        }
-    }
-
-    /// It is not, or is about to be counted again.
-    pub(crate) fn uncount_insn(&self) {
-        if let Some(c) = &self.counter {
-            let n = c[0].load(Ordering::Relaxed);
-            c[0].store(n.wrapping_sub(1), Ordering::Relaxed);
-        }
-    }
-
-    /// As many instructions have been executed as may be.
-    pub(crate) fn is_at_limit(&self) -> bool {
-        let at =
-            |c: &Arc<[AtomicU64; 2]>| c[0].load(Ordering::Relaxed) >= c[1].load(Ordering::Relaxed);
-        self.counter.as_ref().is_some_and(at)
-    }
-
     /// The jump cache or a paired return may lead to this address.
     pub(crate) fn note_jump(&self, pc: u64) {
         let (word, bit) = jump_bit(pc);
@@ -104,6 +81,27 @@ fn jump_bit(pc: u64) -> (usize, u64) {
 }
 
 impl Cpu {
+    /// Adds to the instructions that have begun since the start of a block: one is about to be executed, or is not.
+    pub(crate) fn count_insns(&self, more: i32) {
+        let Some(counter) = self.counter() else {
+            return;
+        };
+        // SAFETY: the header is live, and only this thread uses this field.
+        let begun = unsafe { &mut (*self.env.header()).insns_begun };
+        *begun = begun.wrapping_add_signed(more);
+        counter.begun.store(u64::from(*begun), Ordering::Relaxed);
+    }
+
+    fn counter(&self) -> Option<&InsnCounter> {
+        self.sys.as_ref()?.counter.as_deref()
+    }
+
+    /// Whether as many instructions have been executed as may be.
+    pub(crate) fn is_at_limit(&self) -> bool {
+        self.count_insns(0);
+        self.counter().is_some_and(InsnCounter::is_at_limit)
+    }
+
     /// Lets the system level work on the CPU.
     pub(crate) fn with_system<R>(
         &self,
@@ -354,6 +352,8 @@ pub(crate) fn bus_error(va: u64, pa: u64, access: Access) -> SysFault {
 
 impl CpuHost for Cpu {
     fn socket(&self) -> &dyn CpuSocket {
+        // Whoever asks the machine may look at the time.
+        self.count_insns(0);
         match &self.sys {
             Some(sys) => &*sys.socket,
             None => unreachable!("a machine's socket in user mode"),

@@ -12,7 +12,7 @@ use crate::stats::{Counters, Stats};
 use crate::stops::{self, WatchHit};
 use crate::sys::Sys;
 use crate::translate::Failed;
-use crate::{Exit, asm, fault, fpflags};
+use crate::{Exit, asm, fault, fpflags, lookup};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::ptr::NonNull;
@@ -246,9 +246,6 @@ impl Cpu {
 
     /// The last thing before a block is entered from Rust: reports it. Gives its code.
     pub(crate) fn enter_block(&self, block: &TransBlock) -> usize {
-        if let Some(sys) = &self.sys {
-            sys.count_insn();
-        }
         if let Some(o) = self.engine.hooks.on(log_mask::EXEC | log_mask::CPU) {
             let isa = self.engine.isa;
             o.entered(isa, block.pc, block.mode, self.state());
@@ -288,7 +285,7 @@ impl Cpu {
                 None => Next::Again,
             };
         }
-        if self.sys.as_ref().is_some_and(|s| s.is_at_limit()) {
+        if self.is_at_limit() {
             return Next::Leave(Exit::Interrupt);
         }
         self.prepare_mxcsr();
@@ -303,12 +300,20 @@ impl Cpu {
     }
 
     fn run_code(&self) -> Next {
-        let block = match self.find(self.pc(), self.mode()) {
-            Ok(block) => block,
-            Err(failed) => return self.after_failed(failed),
+        let code = match lookup::cached(self) {
+            Some(code) => code,
+            None => match self.find(self.pc(), self.mode()) {
+                Ok(block) => {
+                    // Where system calls, exceptions and the ways back from them lead.
+                    if self.sys.is_some() && lookup::may_link(self, block) {
+                        self.cache_jump(block.pc, block.mode, block.entry as u64);
+                    }
+                    self.enter_block(block)
+                }
+                Err(failed) => return self.after_failed(failed),
+            },
         };
         self.set_exit_kind(0);
-        let code = self.enter_block(block);
         asm::set_gs_base(self.engine.mem.base() as u64);
         // SAFETY: the block's code follows the contract at the head of tcg-x64; it uses this environment, the
         // paired-return stack and guest memory, and comes back through the EXIT entry point.
@@ -318,10 +323,8 @@ impl Cpu {
 
     /// What a trap means: the engine has some of its own.
     pub(crate) fn trapped(&self, code: u32, info: u64) -> Next {
-        if matches!(code, stops::BREAK | stops::NOT_ALONE | stops::INTERPRETED)
-            && let Some(sys) = &self.sys
-        {
-            sys.uncount_insn();
+        if matches!(code, stops::BREAK | stops::NOT_ALONE | stops::INTERPRETED) {
+            self.count_insns(-1);
         }
         match code {
             stops::BREAK => Next::Leave(Exit::Break),
@@ -350,6 +353,7 @@ impl Cpu {
                 .map_or(Next::Again, |s| self.event_exit(s)),
             kind::ONE_INSN => Next::OneInsn,
             kind::FLUSH => Next::Flush,
+            kind::LIMIT if !self.is_at_limit() => Next::OneInsn,
             _ => Next::Again,
         }
     }
@@ -405,6 +409,8 @@ impl Cpu {
             }
         };
         fault::restore_current(before);
+        // Who looks at the time now has to see all of the last block's instructions.
+        self.count_insns(0);
         self.account(&exit);
         exit
     }
@@ -455,9 +461,7 @@ impl Cpu {
 
     /// The same for an instruction in IR.
     pub(crate) fn run_alone(&self, ir: &Block) -> Option<Exit> {
-        if let Some(sys) = &self.sys {
-            sys.count_insn();
-        }
+        self.count_insns(1);
         self.alone.set(true);
         let next = self.interpret_block(ir);
         self.alone.set(false);
@@ -589,6 +593,9 @@ impl Vcpu {
         });
         h.lookup_direct = h.runtime[tcg_x64::Runtime::LookupDirect as usize];
         h.vcpu = (&raw const *cpu).cast_mut().cast();
+        if let Some(counter) = cpu.sys.as_ref().and_then(|s| s.counter.as_deref()) {
+            h.counter = std::ptr::from_ref(counter);
+        }
         h.jit_base = cpu.returns.base() as u64;
         h.jit_rsp = h.jit_base;
         h.guest_base = cpu.engine.mem.base() as u64;

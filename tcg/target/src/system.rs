@@ -18,8 +18,7 @@
 //!   instruction that may enable interrupts, change the privilege or wait ends its block with such an exit.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use tcg_mem::{Access, Bus};
+use tcg_mem::{Access, Bus, InsnCounter};
 
 /// How one address is translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,9 +144,8 @@ pub trait CpuSocket: Send + Sync {
     /// The virtual clock.
     fn now_ns(&self) -> u64;
 
-    /// If instructions are counted: how many have been executed, and the number at which the engine comes back. The engine
-    /// counts each before it is executed.
-    fn counter(&self) -> Option<Arc<[AtomicU64; 2]>> {
+    /// If instructions are counted: where. Each instruction is counted before it is executed.
+    fn counter(&self) -> Option<Arc<InsnCounter>> {
         None
     }
 

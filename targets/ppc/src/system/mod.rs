@@ -467,7 +467,7 @@ impl System for PpcSystem {
 
     fn after_load(&self, cpu: &mut SysCpu<'_>) {
         let s = view(cpu.state);
-        s.seen = self.broadcasts.count();
+        self.broadcasts.restore(s.seen);
         time::arm(s, cpu.host);
         interrupt::refresh(s, cpu.host);
     }
