@@ -1,5 +1,5 @@
 # A program without an operating system for the ppce500 board: it works on memory and mixes the time base and a count of
-# timer interrupts into what it computes, waits for an interrupt now and then, prints what it has, and asks for a reset.
+# timer interrupts into what it computes, waits for an interrupt now and then, prints what it has, and switches off.
 # Whatever is not the same in two runs shows.
         .equ    ROUNDS, 1000
         .equ    WORDS, 0x40000
@@ -25,7 +25,7 @@
         .endm
 _start:
         map     1, 0xe0004000           # the serial ports
-        map     2, 0xe00e0000           # global utilities
+        map     2, 0xe00ff000           # GPIO
         lis     3, vectors@ha
         mtspr   63, 3                   # IVPR
         li      3, 0x100
@@ -84,11 +84,13 @@ digit:
         bl      put
         addic.  30, 30, -1
         bne     round
-        li      3, 0x45                 # E, for the end
+        li      3, 0x5a                 # Z, for the end
         bl      put
-        lis     4, 0xe00e
-        li      3, 2
-        stw     3, 0xb0(4)              # RSTCR
+        lis     4, 0xe00f
+        ori     4, 4, 0xf000
+        lis     3, 0x8000               # the first pin, an output, high: power off
+        stw     3, 0(4)
+        stw     3, 8(4)
 stay:   b       stay
 put:
         lbz     5, 5(26)

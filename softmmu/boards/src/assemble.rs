@@ -20,7 +20,7 @@ use softmmu_devices::i2c::I2cBus;
 use softmmu_devices::pci::PciBus;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use toml::Value;
+use toml::{Spanned, Value};
 
 /// What the command line says about the machine.
 #[derive(Clone)]
