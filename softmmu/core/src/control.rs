@@ -1,5 +1,6 @@
 //! What a monitor (HMP, QMP) and a debugger ask of a running machine.
 
+use crate::display::Picture;
 use std::sync::Arc;
 
 /// Whether the machine runs, and if not, why.
@@ -92,6 +93,11 @@ pub trait Control: Send + Sync {
     /// `info TOPIC`: text for people. Topics at least: `mtree`, `qtree`, `registers`, `cpus`,
     /// `irq`, `pci`, `tlb`. `None`: no such topic.
     fn info(&self, topic: &str, cpu: u32) -> Option<String>;
+
+    /// What the machine's screen shows; none: it has no graphics card.
+    fn picture(&self) -> Option<Picture> {
+        None
+    }
 
     /// Reads guest-physical memory (RAM and ROM; devices read as the bus allows). `false`: nobody
     /// answers there.

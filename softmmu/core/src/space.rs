@@ -294,14 +294,32 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Puts bytes into memory, into ROM, too. Devices are not written.
+    /// Bytes from an address to the end of the registers that are there; none if there are none.
+    fn registers(&self, pa: u64) -> Option<u64> {
+        let (flat, skip) = self.find(pa)?;
+        let left = (flat.last - pa).saturating_add(1);
+        match flat.backing {
+            Backing::Io { .. } => Some(left),
+            Backing::Ram { .. } => None,
+            Backing::Window { space, base } => {
+                Some(left.min(space.registers(base.wrapping_add(skip))?))
+            }
+        }
+    }
+
+    /// Puts bytes into memory, into ROM, too. What lies under registers in its midst is left out:
+    /// an image may have a hole there.
     pub fn load_bytes_at(&self, pa: u64, data: &[u8]) -> Result<(), BusError> {
         let (mut pa, mut data) = (pa, data);
         while !data.is_empty() {
-            let (ram, offset, left, _) = self.memory(pa).ok_or(BusError)?;
+            let memory = self.memory(pa);
+            let left = memory.as_ref().map(|m| m.2);
+            let left = left.or_else(|| self.registers(pa)).ok_or(BusError)?;
             let count = data.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             let (now, later) = data.split_at(count.max(1).min(data.len()));
-            if !ram.write(offset, now) {
+            if let Some((ram, offset, ..)) = memory
+                && !ram.write(offset, now)
+            {
                 return Err(BusError);
             }
             pa = pa.wrapping_add(now.len() as u64);

@@ -144,3 +144,18 @@ fn windows_show_another_space_and_its_changes() {
     assert!(space.load_bytes_at(0xc000_1ffe, &[1, 2, 3]).is_err());
     assert!(space.describe().contains("of pci"));
 }
+
+#[test]
+fn an_image_may_have_a_hole_where_registers_are() {
+    let space = AddressSpace::new("test");
+    let ram = Arc::new(Ram::new(0x3000).unwrap());
+    space.add(Region::ram("rom", 0, ram, false));
+    let device = probe(Endian::Little, 1, 1);
+    space.add(Region::io("dev", 0x1000, 0x1000, device.clone()).priority(1));
+    let image: Vec<u8> = (0..0x2800u32).map(|n| (n >> 8) as u8 + 1).collect();
+    space.load_bytes_at(0x400, &image).unwrap();
+    assert_eq!(space.read(0xfff, 1), Ok(0x0c));
+    assert_eq!(space.read(0x2000, 1), Ok(0x1d));
+    assert!(device.seen.lock().is_empty());
+    assert!(space.load_bytes_at(0x2fff, &[1, 2]).is_err());
+}

@@ -2,6 +2,7 @@
 
 use crate::machine::Machine;
 use softmmu_core::control::{Cause, Control, EventSink, MachineEvent, RunState};
+use softmmu_core::display::Picture;
 use softmmu_core::requests::Request;
 use tcg_mem::PAGE;
 
@@ -90,6 +91,10 @@ impl Control for Machine {
             }
             _ => None,
         }
+    }
+
+    fn picture(&self) -> Option<Picture> {
+        self.assembly.display.as_ref().map(|d| d.picture())
     }
 
     fn read_phys(&self, pa: u64, buf: &mut [u8]) -> bool {
