@@ -19,6 +19,7 @@ use softmmu_core::{log, props};
 use softmmu_devices::class::{Place, all, find};
 use softmmu_machine::isa::{self, IsaPort};
 use softmmu_machine::{Config, Machine};
+use softmmu_monitor::migrate;
 use softmmu_opts::size;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -297,6 +298,7 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
         no_shutdown: options.no_shutdown,
         name: options.name.clone(),
         board: board.name.clone(),
+        cpu: model.to_owned(),
         cpus,
         ..Config::default()
     };
@@ -306,12 +308,26 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
     let control: Arc<dyn Control> = machine.clone();
     let context = hosts.context(&control, port.big_endian, port.name);
     hosts.start_monitors(&context)?;
+    if let Some(name) = &options.loadvm {
+        migrate::load(&context, name).map_err(|e| usage(&format!("-loadvm {e}")))?;
+    }
+    if let Some(place) = options.incoming.clone() {
+        let (context, run) = (context.clone(), !options.stopped);
+        let receive = move || {
+            if let Err(e) = migrate::receive(&context, &place, run) {
+                eprintln!("emu: -incoming {e}");
+                context.machine.quit(1);
+            }
+        };
+        let thread = std::thread::Builder::new().name("incoming".into());
+        thread.spawn(receive).map_err(|e| usage(&e))?;
+    }
     if let Some(place) = &options.gdb {
         let run = softmmu_monitor::runner(context);
         softmmu_machine::gdb::start(&machine, place, run)
             .map_err(|e| usage(&format!("-gdb: {e}")))?;
     }
-    if !options.stopped {
+    if !options.stopped && options.incoming.is_none() {
         machine.cont();
     }
     let status = machine.run();

@@ -35,6 +35,8 @@ pub struct SystemOptions {
     pub no_reboot: bool,
     pub no_shutdown: bool,
     pub stopped: bool,
+    pub loadvm: Option<String>,
+    pub incoming: Option<String>,
     /// `PORT`, `HOST:PORT` or a path.
     pub gdb: Option<String>,
     pub name: Option<String>,
@@ -348,6 +350,18 @@ pub const OPTIONS: &[Opt] = &[
             o.gdb = gdb_place(a)?;
             Ok(())
         },
+    ),
+    with(
+        &["loadvm"],
+        "NAME",
+        "start from a machine that savevm saved",
+        text!(loadvm),
+    ),
+    with(
+        &["incoming"],
+        "file:PATH|unix:PATH|tcp:HOST:PORT",
+        "wait for a machine that migrate sends",
+        text!(incoming),
     ),
     with(&["name"], "TEXT", "name of the machine", text!(name)),
     with(
