@@ -556,6 +556,29 @@ fn page_table_walk_sets_referenced_and_changed() {
 }
 
 #[test]
+fn segment_registers_empty_the_tlb_only_if_it_holds_something_of_theirs() {
+    let mut m = Machine::new("750");
+    m.set(num::SDR1, 0x0001_0000);
+    let load = |m: &mut Machine, n: u32, v: u32| {
+        m.state.set_gpr(3, v);
+        let before = m.host.flushes.get();
+        m.op(Op::Mtsr, 3 << 21 | n << 16);
+        assert_eq!(m.state.sr[n as usize], v);
+        m.host.flushes.get() - before
+    };
+    assert_eq!(load(&mut m, 1, 0x123), 0, "nothing was looked up");
+    let group = u64::from(super::mmu::hash::groups(&m.state, 0x1000_5678)[0]);
+    m.word(group, super::mmu::hash::compare_word(&m.state, 0x1000_5678));
+    m.word(group + 4, 0x0000_3002);
+    let kernel = index(false, true);
+    assert_eq!(m.walk(0x1000_5678, Access::Read, kernel), Ok(0x3678));
+    assert_eq!(load(&mut m, 2, 0x124), 0, "another segment");
+    assert_eq!(load(&mut m, 1, 0x123), 0, "the same value");
+    assert_eq!(load(&mut m, 1, 0x125), 1);
+    assert_eq!(load(&mut m, 1, 0x126), 0, "it is empty already");
+}
+
+#[test]
 fn software_fills_the_603() {
     let mut m = Machine::new("603e");
     m.set(num::SDR1, 0x0001_0000);

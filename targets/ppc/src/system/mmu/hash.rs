@@ -164,11 +164,14 @@ fn lookup(s: &SystemState, bus: &dyn Bus, va: u32) -> Option<(u64, u32)> {
     None
 }
 
+/// Bytes of a page: the only mapping that depends on a segment.
+pub const PAGE_BYTES: u64 = 4096;
+
 /// Makes a mapping of a page of 4 KiB; `changed`: stores need not be noticed.
 pub fn page(va: u32, pte1: u32, rights: Rights, changed: bool) -> Mapping {
     Mapping {
         pa: u64::from(pte1 & 0xffff_f000 | va & 0xfff),
-        page_bytes: 4096,
+        page_bytes: PAGE_BYTES,
         read: rights.read,
         write: rights.write && changed,
         exec: rights.read && pte1 & PTE_G == 0,
