@@ -293,12 +293,11 @@ impl Assembler<'_> {
             };
             return Err(source.error(at, text));
         }
-        if let (Some(first), Some((dcr, count))) = (row.dcr, &parts.dcr) {
-            if !self.dcr.add(first, *count, dcr) {
-                let text =
-                    format!("dcr: others have some of {first:#x} and the {count} from there on");
-                return Err(source.error(at, text));
-            }
+        if let (Some(first), Some((dcr, count))) = (row.dcr, &parts.dcr)
+            && !self.dcr.add(first, *count, dcr)
+        {
+            let text = format!("dcr: others have some of {first:#x} and the {count} from there on");
+            return Err(source.error(at, text));
         }
         self.keep(&row.id, class.name, values, parts);
         Ok(())

@@ -144,3 +144,15 @@ fn windows_show_another_space_and_its_changes() {
     assert!(space.load_bytes_at(0xc000_1ffe, &[1, 2, 3]).is_err());
     assert!(space.describe().contains("of pci"));
 }
+
+#[test]
+fn a_window_that_leads_to_itself_answers_nobody() {
+    let outer = AddressSpace::new("outer");
+    let inner = outer.inner("inner");
+    outer.add(Region::window("there", 0x1000, 0x1000, inner.clone(), 0));
+    inner.add(Region::window("back", 0, 0x1000, outer.clone(), 0x1000));
+    assert!(outer.read(0x1000, 4).is_err() && outer.write(0x1ffc, 8, 0).is_err());
+    assert!(matches!(outer.page(0x1000), PhysPage::Io));
+    assert!(outer.memory(0x1000).is_none() && outer.device_ranges().is_empty());
+    assert!(outer.describe().contains("back"));
+}
