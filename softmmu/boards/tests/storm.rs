@@ -170,6 +170,8 @@ impl Cpus for NoCpus {
 struct World {
     machine: Assembly,
     outside: Arc<Outside>,
+    /// What was done last: kind, address, bytes.
+    last: Mutex<(&'static str, u64, u32)>,
 }
 
 /// Every device that may be plugged in, with what it needs; those that are random only if the run
@@ -221,7 +223,11 @@ impl World {
         let machine = make(&wanted).expect("it was made before");
         machine.cpus.fill(Arc::new(NoCpus));
         machine.reset();
-        World { machine, outside }
+        World {
+            machine,
+            outside,
+            last: Mutex::default(),
+        }
     }
 
     /// Makes this machine what the other one is.
@@ -258,6 +264,7 @@ impl World {
             at &= !u64::from(size - 1);
         }
         let value = r.value();
+        *self.last.lock() = ("access", at, size);
         if r.one_in(2) {
             return self.machine.space.read(at, size).unwrap_or(1 << 40);
         }
@@ -270,6 +277,7 @@ impl World {
             0 => r.below(0x120),
             _ => r.value(),
         };
+        *self.last.lock() = ("dcr", n.into(), 4);
         if r.one_in(2) {
             return self.machine.dcr.read(n).unwrap_or(0).into();
         }
@@ -299,6 +307,7 @@ impl World {
         let size = r.pick(&[1, 2, 4]);
         let register = (r.below(256) as u16) & !(size as u16 - 1);
         let value = r.value() as u32;
+        *self.last.lock() = ("config", u64::from(devfn) << 8 | u64::from(register), size);
         if r.one_in(2) {
             return bus.config_read(devfn, register, size).into();
         }
@@ -509,9 +518,10 @@ fn compare(source: &Source, r: &mut Random) {
         let mut copy = Random(r.0);
         for n in 1..300 {
             let (a, b) = (one.step(r), two.step(&mut copy));
+            let (kind, at, size) = *one.last.lock();
             assert!(
                 a == b,
-                "{name}: step {n} after loading: {a:#x}, then {b:#x}"
+                "{name}: step {n} after loading: {kind} of {size} at {at:#x}: {a:#x}, then {b:#x}"
             );
         }
         same(name, 300, &one, &two);

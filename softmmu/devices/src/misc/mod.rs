@@ -2,6 +2,7 @@
 
 mod gpio;
 mod guts;
+mod led;
 mod spin;
 mod unimp;
 
@@ -38,6 +39,22 @@ pub const CLASSES: &[Class] = &[
         place: Place::System,
         props: &[],
         create: gpio::create,
+    },
+    Class {
+        name: "led",
+        aliases: &[],
+        title: "Light at a pin",
+        place: Place::System,
+        props: &[
+            Prop::new("color", Kind::Text, "red", "for people"),
+            Prop::new(
+                "gpio-active-high",
+                Kind::Switch,
+                "on",
+                "a high pin lights it",
+            ),
+        ],
+        create: led::create,
     },
     Class {
         name: "e500-spin",
