@@ -25,7 +25,29 @@ fn list(row: &toml::Table, key: &str) -> Vec<String> {
         .collect()
 }
 
+/// Pointers in constant tables are relocated when a position-independent executable starts. Packed, they are a twentieth
+/// of the bytes to read. The C library that is linked in has to know the form.
+fn pack_relocations() {
+    let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|v| v == value);
+    if !is("CARGO_CFG_TARGET_OS", "linux") || !is("CARGO_CFG_TARGET_ENV", "gnu") {
+        return;
+    }
+    println!("cargo::rustc-link-arg-bins=-Wl,--build-id");
+    let version = std::process::Command::new("getconf")
+        .arg("GNU_LIBC_VERSION")
+        .output();
+    let version = version.map(|o| String::from_utf8_lossy(&o.stdout).into_owned());
+    let minor = version.ok().and_then(|v| {
+        let minor = v.trim().strip_prefix("glibc 2.")?.split('.').next()?;
+        minor.parse::<u32>().ok()
+    });
+    if minor.is_some_and(|m| m >= 36) && is("CARGO_CFG_TARGET_ARCH", "x86_64") {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+}
+
 fn main() {
+    pack_relocations();
     let source = "targets/targets.toml";
     println!("cargo::rerun-if-changed={source}");
     println!("cargo::rerun-if-changed=build.rs");

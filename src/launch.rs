@@ -46,6 +46,7 @@ pub fn run(guest: &Guest, parsed: Parsed, program_fd: Option<i32>) -> Result<Exi
         uname_release: options.uname_release,
         log_ranges: options.log_ranges,
         code_bytes: options.tb_size_mib.map(|mib| mib.saturating_mul(1 << 20)),
+        code_cache: options.code_cache,
         perfmap: options.perfmap,
         jitdump: options.jitdump,
         stats: options.stats,
@@ -72,6 +73,9 @@ fn child_options(guest: &Guest, options: &UserOptions) -> Vec<OsString> {
     }
     if let Some(cpu) = &options.cpu {
         flag("-cpu", Some(cpu.into()));
+    }
+    if let Some(folder) = &options.code_cache {
+        flag("-code-cache", Some(folder.clone().into()));
     }
     if let Some(size) = options.stack_size {
         flag("-s", Some(size.to_string().into()));

@@ -59,6 +59,8 @@ pub struct RunConfig {
     pub log_ranges: Vec<(u64, u64)>,
     /// Most bytes of translated code (`-tb-size`).
     pub code_bytes: Option<u64>,
+    /// Folder where translations are kept from one run to the next (`-code-cache`).
+    pub code_cache: Option<PathBuf>,
     /// Write perf's map (`-perfmap`).
     pub perfmap: bool,
     /// Write perf's dump (`-jitdump`).

@@ -168,6 +168,9 @@ pub fn execute(t: &mut Task, mut r: Request) -> Errno {
 
 /// Executes with the signal settings that the next program is to inherit; comes back only with an error.
 fn replace(t: &mut Task, exec: impl FnOnce(&mut Task) -> Errno) -> Errno {
+    if let Some(keep) = &t.process.keep {
+        keep.finish(&t.process.engine);
+    }
     if let Err(e) = crate::signal::prepare_exec(t) {
         return e;
     }

@@ -4,6 +4,7 @@
 use crate::StartError;
 use crate::config::RunConfig;
 use crate::guest::GuestPort;
+use crate::keep::Keep;
 use crate::sys;
 use tcg_mem::PAGE;
 use tcg_uspace::Geometry;
@@ -54,7 +55,11 @@ const LEAST: u64 = 16 << 20;
 
 impl Layout {
     /// For a run.
-    pub fn new(cfg: &RunConfig, port: &dyn GuestPort) -> Result<Layout, StartError> {
+    pub fn new(
+        cfg: &RunConfig,
+        port: &dyn GuestPort,
+        keep: Option<&Keep>,
+    ) -> Result<Layout, StartError> {
         let mut layout = Layout {
             geometry: port.geometry(),
             mmap_top: Top::Below(0),
@@ -62,11 +67,16 @@ impl Layout {
         };
         layout.limit(cfg)?;
         if cfg.seed.is_none() && sys::randomizes_addresses() {
-            layout.randomize(if port.elf_class() == 64 {
-                &WIDE
-            } else {
-                &NARROW
-            });
+            let far = match port.elf_class() {
+                64 => &WIDE,
+                _ => &NARROW,
+            };
+            let mut bytes = [0; 32];
+            match keep {
+                Some(keep) => keep.place(&mut bytes),
+                None => sys::random(None, &mut bytes),
+            }
+            layout.randomize(far, &bytes);
         }
         if let Some(top) = cfg.test.stack {
             layout.geometry.stack_top = top & !(PAGE - 1);
@@ -98,9 +108,7 @@ impl Layout {
         Ok(())
     }
 
-    fn randomize(&mut self, d: &Distances) {
-        let mut bytes = [0; 32];
-        sys::random(None, &mut bytes);
+    fn randomize(&mut self, d: &Distances, bytes: &[u8; 32]) {
         let mut numbers = bytes.chunks_exact(8).map(|c| {
             let word: [u8; 8] = c.try_into().unwrap_or_default();
             u64::from_ne_bytes(word)

@@ -9,6 +9,7 @@ pub mod guest;
 #[path = "../abi/mod.rs"]
 pub mod guests;
 pub mod ioctl;
+mod keep;
 mod layout;
 mod limits;
 mod load;

@@ -3,6 +3,7 @@
 use crate::StartError;
 use crate::config::RunConfig;
 use crate::guest::{self, GuestPort, StartFacts};
+use crate::keep::Keep;
 use crate::layout::{Layout, Top};
 use crate::start::{self, ImageFacts, StackImage};
 use crate::task::{Config, Process, Task};
@@ -214,8 +215,12 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     if let Some(i) = &interpreter {
         check(cfg, i)?;
     }
-    let layout = Layout::new(cfg, port)?;
+    let keep = Keep::new(cfg);
+    let layout = Layout::new(cfg, port, keep.as_ref())?;
     let (space, engine) = machine(cfg, port, &layout)?;
+    if let Some(keep) = &keep {
+        keep.start(&engine);
+    }
     let rie = program.head.exec_stack.is_none();
     let geometry = layout.geometry;
     let plan = match cfg.test.load {
@@ -267,6 +272,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     for (resource, limits) in &cfg.limits {
         process.inherit_limit(*resource, *limits);
     }
+    process.keep = keep;
     process.cmdline = with_nuls(&argv);
     process.environ = with_nuls(&envp);
     let vcpu =

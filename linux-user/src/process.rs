@@ -290,6 +290,9 @@ pub fn end(t: &mut Task, status: i32) -> ! {
     if let Some(d) = t.process.debug.get().cloned() {
         d.exited(t, status);
     }
+    if let Some(keep) = &t.process.keep {
+        keep.finish(&t.process.engine);
+    }
     crate::stats::finish(t);
     sys::exit_group(status)
 }

@@ -98,6 +98,7 @@ impl Stats {
             ("time, system calls and signals", ms(sum(|t| &t.serve_ns))),
             ("threads", threads.len().to_string()),
             ("blocks translated", s.blocks.to_string()),
+            ("blocks kept from earlier runs", s.revived.to_string()),
             ("blocks translated again in full", s.extended.to_string()),
             ("blocks translated in vain", s.dropped.to_string()),
             ("guest instructions translated", s.guest_insns.to_string()),
@@ -116,9 +117,14 @@ impl Stats {
             ("block lookups", s.lookups.to_string()),
             (
                 "block lookups, hits",
-                s.lookups.saturating_sub(s.blocks + s.dropped).to_string(),
+                s.lookups
+                    .saturating_sub(s.blocks + s.revived + s.dropped)
+                    .to_string(),
             ),
-            ("block lookups, misses", (s.blocks + s.dropped).to_string()),
+            (
+                "block lookups, misses",
+                (s.blocks + s.revived + s.dropped).to_string(),
+            ),
             ("jump cache misses", s.indirect_lookups.to_string()),
             ("return stack overflows", s.return_overflows.to_string()),
             ("floating-point exceptions", s.fp_faults.to_string()),

@@ -64,6 +64,8 @@ pub struct Process {
     pub limits: Mutex<HashMap<i32, [u64; 2]>>,
     /// The gdb server (`-g`).
     pub debug: OnceLock<Arc<crate::debug::Debugger>>,
+    /// Where translations are kept (`-code-cache`).
+    pub keep: Option<crate::keep::Keep>,
     /// Counters (`-stats`).
     pub stats: OnceLock<Arc<crate::stats::Stats>>,
     /// The file of `-D`, for the words of `-d` that are not the engine's.
@@ -124,6 +126,7 @@ impl Process {
             actions: Actions::inherited(),
             limits: Mutex::default(),
             debug: OnceLock::new(),
+            keep: None,
             stats: OnceLock::new(),
             log: OnceLock::new(),
         }
@@ -178,6 +181,7 @@ impl Process {
                     .clone(),
             ),
             debug: OnceLock::new(),
+            keep: None,
             stats: OnceLock::new(),
             log: self.log.clone(),
         }

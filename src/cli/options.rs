@@ -244,6 +244,16 @@ pub const OPTIONS: &[Opt] = &[
             Ok(())
         },
     ),
+    with(
+        &["code-cache"],
+        "CODE_CACHE",
+        "folder",
+        "keep translated code in 'folder' (yours alone), for the next run of the program",
+        |o, a| {
+            o.code_cache = Some(a.into());
+            Ok(())
+        },
+    ),
     Opt {
         names: &["exec-fd"],
         env: None,

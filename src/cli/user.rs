@@ -63,6 +63,8 @@ pub struct UserOptions {
     pub jitdump: bool,
     /// `-test`.
     pub test: TestOptions,
+    /// `-code-cache`.
+    pub code_cache: Option<std::path::PathBuf>,
     /// `-stats`.
     pub stats: bool,
 }

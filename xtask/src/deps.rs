@@ -130,6 +130,8 @@ const ALLOWED: &[Row] = &[
             "softmmu-boards",
             "softmmu-core",
             "softmmu-cpu",
+            "tcg-debug",
+            "tcg-mem",
             "tcg-target",
             "tcg-exec",
             "target-ppc",

@@ -107,16 +107,17 @@ impl Debuggee for Server {
             pc: &mut r.pc,
             mode: &mut r.mode,
             fp_flags: &mut r.fp_flags,
+            now_ns: 0,
         });
         true
     }
 
-    fn read_memory(&self, va: u64, out: &mut [u8]) -> usize {
+    fn read_memory(&self, _: u32, va: u64, out: &mut [u8]) -> usize {
         self.process.space.mem().read_some(GuestVa(va), out)
     }
 
     /// Through the kernel's view of this process, which may write to what the guest may not.
-    fn write_memory(&self, va: u64, data: &[u8]) -> bool {
+    fn write_memory(&self, _: u32, va: u64, data: &[u8]) -> bool {
         let len = data.len() as u64;
         let Some(host) = self.process.space.mem().host(GuestVa(va), len) else {
             return false;
@@ -141,18 +142,6 @@ impl Debuggee for Server {
         engine.set_watchpoints(&watches, self.description.watch_stops_before);
     }
 
-    fn pass_signals(&self, mask: u64) {
-        self.debugger.passed.store(mask, Ordering::Relaxed);
-    }
-
-    fn catch_syscalls(&self, numbers: Option<Vec<u64>>) {
-        self.debugger.lock().catching = numbers;
-    }
-
-    fn siginfo(&self, tid: u32) -> Option<Vec<u8>> {
-        self.debugger.lock().threads.get(&tid)?.siginfo.clone()
-    }
-
     fn attach(&self, there: bool) {
         self.debugger.lock().attached = there;
     }
@@ -171,6 +160,24 @@ impl Debuggee for Server {
 
     fn kill(&self) {
         sys::kill_self();
+    }
+
+    fn process(&self) -> Option<&dyn gdb::Process> {
+        Some(self)
+    }
+}
+
+impl gdb::Process for Server {
+    fn pass_signals(&self, mask: u64) {
+        self.debugger.passed.store(mask, Ordering::Relaxed);
+    }
+
+    fn catch_syscalls(&self, numbers: Option<Vec<u64>>) {
+        self.debugger.lock().catching = numbers;
+    }
+
+    fn siginfo(&self, tid: u32) -> Option<Vec<u8>> {
+        self.debugger.lock().threads.get(&tid)?.siginfo.clone()
     }
 
     fn exec_file(&self) -> Vec<u8> {

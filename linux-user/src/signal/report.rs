@@ -96,6 +96,7 @@ fn link_register(t: &Task) -> Option<u64> {
         pc: &mut pc,
         mode: &mut mode,
         fp_flags: &mut fp_flags,
+        now_ns: 0,
     })?;
     Some(value.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)))
 }

@@ -550,3 +550,80 @@ pub fn set_comm(name: &[u8]) {
         );
     }
 }
+
+/// The user whose rights this process has.
+pub fn effective_user() -> u32 {
+    call(libc::SYS_geteuid, []).unwrap_or(0) as u32
+}
+
+/// Whether the kernel says that whoever started this program must not have a say in it (setuid and the like).
+pub fn is_secure_start() -> bool {
+    // SAFETY: no preconditions.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// RLIMIT_FSIZE.
+pub fn file_size_limit() -> u64 {
+    let mut limit = [0u64; 2];
+    let args = [0, u64::from(libc::RLIMIT_FSIZE), 0, addr_mut(&mut limit)];
+    match call(libc::SYS_prlimit64, args) {
+        Ok(_) => limit[0],
+        Err(_) => 0,
+    }
+}
+
+/// A file's contents, mapped for good. The file must never be written again, only replaced.
+pub fn map_whole(file: &std::fs::File) -> std::io::Result<&'static [u8]> {
+    let len = file.metadata()?.len() as usize;
+    if len == 0 {
+        return Ok(&[]);
+    }
+    let fd = std::os::fd::AsRawFd::as_raw_fd(file) as u64;
+    let (prot, flags) = (libc::PROT_READ as u64, libc::MAP_PRIVATE as u64);
+    match call(libc::SYS_mmap, [0, len as u64, prot, flags, fd, 0]) {
+        // SAFETY: a new mapping of that length that is never unmapped, of a file that nobody changes (see above).
+        Ok(at) => Ok(unsafe { std::slice::from_raw_parts(at as *const u8, len) }),
+        Err(e) => Err(std::io::Error::from_raw_os_error(e.0)),
+    }
+}
+
+/// The linker's hash of this executable (the note NT_GNU_BUILD_ID), in hexadecimal.
+pub fn build_id() -> Option<String> {
+    const NT_GNU_BUILD_ID: u32 = 3;
+    unsafe extern "C" fn first(
+        info: *mut libc::dl_phdr_info,
+        _: usize,
+        out: *mut libc::c_void,
+    ) -> i32 {
+        // SAFETY: the C library passes a valid structure, and the caller below a pointer to a Vec.
+        let (info, out) = unsafe { (&*info, &mut *out.cast::<Vec<u8>>()) };
+        for k in 0..usize::from(info.dlpi_phnum) {
+            // SAFETY: inside the program header table.
+            let p = unsafe { &*info.dlpi_phdr.add(k) };
+            if p.p_type == libc::PT_NOTE {
+                let at = (info.dlpi_addr + p.p_vaddr) as *const u8;
+                // SAFETY: a loaded segment of this executable.
+                out.extend_from_slice(unsafe {
+                    std::slice::from_raw_parts(at, p.p_memsz as usize)
+                });
+            }
+        }
+        // The first one is the executable; no more are wanted.
+        1
+    }
+    let mut notes: Vec<u8> = Vec::new();
+    // SAFETY: the callback's argument is the vector.
+    unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut notes).cast()) };
+    let mut rest = notes.as_slice();
+    let number = |at: &[u8]| Some(u32::from_le_bytes(at.get(..4)?.try_into().ok()?));
+    loop {
+        let (name, desc) = (number(rest)? as usize, number(rest.get(4..)?)? as usize);
+        let kind = number(rest.get(8..)?)?;
+        let desc_at = 12 + name.next_multiple_of(4);
+        if kind == NT_GNU_BUILD_ID && rest.get(12..12 + name)? == b"GNU\0" {
+            let id = rest.get(desc_at..desc_at + desc)?;
+            return Some(id.iter().map(|b| format!("{b:02x}")).collect());
+        }
+        rest = rest.get(desc_at + desc.next_multiple_of(4)..)?;
+    }
+}

@@ -255,6 +255,10 @@ impl World {
     /// Some access somewhere; what was read.
     fn access(&self, r: &mut Random) -> u64 {
         let ranges = self.machine.space.device_ranges();
+        if ranges.is_empty() {
+            // A window of the host bridge hides everything.
+            return 0;
+        }
         let (first, last) = r.pick(&ranges);
         let span = (last - first).saturating_add(1);
         let limit = r.pick(&[0x40, 0x400, 0x4000, u64::MAX]);

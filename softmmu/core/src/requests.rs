@@ -17,6 +17,28 @@ pub enum Request {
     Quit(u8),
     /// Stand still because a CPU cannot go on.
     Stuck(String),
+    /// Stand still: a CPU has met what a debugger waits for.
+    Debug(u32, DebugStop),
+}
+
+/// What a CPU has met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DebugStop {
+    /// A breakpoint.
+    Break,
+    /// The end of the steps that were asked for.
+    Step,
+    /// A watched access.
+    Watch {
+        /// First watched address.
+        start: u64,
+        /// Watched bytes.
+        len: u64,
+        /// Loads are watched.
+        read: bool,
+        /// Stores are watched.
+        write: bool,
+    },
 }
 
 /// The requests that wait.
@@ -59,6 +81,19 @@ impl Requests {
             guest: true,
             reason,
         }));
+    }
+
+    /// The stops for a debugger among what was asked.
+    pub fn take_debug(&self) -> Vec<(u32, DebugStop)> {
+        let mut stops = Vec::new();
+        self.waiting.lock().retain(|r| match r {
+            Request::Debug(cpu, why) => {
+                stops.push((*cpu, *why));
+                false
+            }
+            _ => true,
+        });
+        stops
     }
 
     /// What was asked since the last time.

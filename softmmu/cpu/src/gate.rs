@@ -19,11 +19,25 @@ pub(crate) enum Wish {
     Quit,
 }
 
+/// How a CPU runs, as a debugger wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Until something happens.
+    Run,
+    /// One instruction.
+    Step,
+    /// Instructions as long as the program counter is in `0..1`.
+    Range(u64, u64),
+    /// Not at all.
+    Frozen,
+}
+
 /// The part under the lock.
 pub(crate) struct Inside {
     pub wishes: Vec<Wish>,
     /// It is to stand still.
     pub stop: bool,
+    pub plan: Plan,
     /// It does.
     pub stopped: bool,
 }
@@ -58,6 +72,7 @@ impl Gate {
             inside: Mutex::new(Inside {
                 wishes: Vec::new(),
                 stop: true,
+                plan: Plan::Run,
                 stopped: false,
             }),
             changed: Condvar::new(),
@@ -91,7 +106,11 @@ impl Gate {
     }
 
     pub(crate) fn wish(&self, wish: Wish) {
-        self.inside.lock().wishes.push(wish);
+        let mut inside = self.inside.lock();
+        inside.wishes.push(wish);
+        // It stands still again when the wish is granted.
+        inside.stopped = false;
+        drop(inside);
         self.kick();
     }
 
@@ -116,6 +135,16 @@ impl Gate {
     pub(crate) fn set_stopped(&self, inside: &mut Inside, stopped: bool) {
         inside.stopped = stopped;
         self.changed.notify_all();
+    }
+
+    /// It stands still from now on; called by its thread.
+    pub(crate) fn stop_here(&self) {
+        self.inside.lock().stop = true;
+    }
+
+    /// Somebody wants the thread to look.
+    pub(crate) fn is_kicked(&self) -> bool {
+        self.kicked.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -9,6 +9,7 @@ mod gate;
 mod socket;
 mod thread;
 
+pub use gate::Plan;
 use gate::{Gate, Wish};
 use parking_lot::Mutex;
 use socket::Socket;
@@ -124,6 +125,13 @@ impl CpuSet {
         self.cpus.iter().for_each(|c| c.gate.resume());
     }
 
+    /// How a CPU, which stands still, runs when they are resumed.
+    pub fn plan(&self, cpu: u32, plan: Plan) {
+        if let Some(cpu) = self.cpus.get(cpu as usize) {
+            cpu.gate.inside.lock().plan = plan;
+        }
+    }
+
     /// Stops them; returns when all stand still. Not to be called on a CPU's thread.
     pub fn stop(&self) {
         self.cpus.iter().for_each(|c| c.gate.ask_to_stop());
@@ -135,6 +143,12 @@ impl CpuSet {
         self.cpus
             .get(cpu as usize)
             .is_some_and(|c| c.gate.is_idle())
+    }
+
+    /// Whether a CPU that stands still waits for an interrupt.
+    pub fn is_waiting(&self, cpu: u32) -> bool {
+        let waits = |v: &mut Vcpu| v.with_system(|s, c| s.is_halted(c.state));
+        self.with(cpu, waits).flatten().unwrap_or(false)
     }
 
     /// Looks at or changes a CPU that stands still ([`CpuSet::stop`]), in its precise state.

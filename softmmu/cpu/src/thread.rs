@@ -1,9 +1,9 @@
 //! The loop of a CPU's thread.
 
-use crate::gate::Wish;
+use crate::gate::{Plan, Wish};
 use crate::{Cpu, Parts, Starter};
 use softmmu_core::cpu::CpuStart;
-use softmmu_core::requests::Request;
+use softmmu_core::requests::{DebugStop, Request};
 use tcg_exec::{Event, Exit, Vcpu};
 
 /// What a CPU does between two looks at what is asked of it.
@@ -24,7 +24,8 @@ pub(crate) fn run(cpu: &Cpu, parts: &Parts, starter: &Starter) {
     cpu.gate.connect(cpu.vcpu.lock().kick_handle());
     loop {
         cpu.gate.look();
-        state = serve(cpu, starter, state);
+        let (next, plan) = serve(cpu, starter, state);
+        state = next;
         if state == State::Ended {
             return;
         }
@@ -33,8 +34,13 @@ pub(crate) fn run(cpu: &Cpu, parts: &Parts, starter: &Starter) {
             vcpu.timer();
         }
         if state != State::Parked {
-            let exit = vcpu.run();
-            state = after(&vcpu, parts, exit);
+            state = match plan {
+                Plan::Run => {
+                    let exit = vcpu.run();
+                    after(cpu, &vcpu, parts, exit)
+                }
+                _ => steps(cpu, &mut vcpu, parts, plan),
+            };
         }
         drop(vcpu);
         if state != State::Running {
@@ -45,14 +51,14 @@ pub(crate) fn run(cpu: &Cpu, parts: &Parts, starter: &Starter) {
 }
 
 /// Does what was asked for, and stands still as long as that is asked for.
-fn serve(cpu: &Cpu, starter: &Starter, mut state: State) -> State {
+fn serve(cpu: &Cpu, starter: &Starter, mut state: State) -> (State, Plan) {
     loop {
         let mut inside = cpu.gate.inside.lock();
         let wishes = std::mem::take(&mut inside.wishes);
         if wishes.is_empty() {
-            if !inside.stop {
+            if !inside.stop && inside.plan != Plan::Frozen {
                 cpu.gate.set_stopped(&mut inside, false);
-                return state;
+                return (state, inside.plan);
             }
             cpu.gate.set_stopped(&mut inside, true);
             cpu.gate.sleep(&mut inside, false);
@@ -65,9 +71,36 @@ fn serve(cpu: &Cpu, starter: &Starter, mut state: State) -> State {
             state = grant(&mut vcpu, starter, wish, state);
         }
         if state == State::Ended {
+            return (state, Plan::Run);
+        }
+    }
+}
+
+/// Runs a debugger's steps; interrupts are not taken meanwhile.
+fn steps(cpu: &Cpu, vcpu: &mut Vcpu, parts: &Parts, plan: Plan) -> State {
+    if !vcpu.wake() {
+        return State::Halted;
+    }
+    while !cpu.gate.is_kicked() {
+        let state = match vcpu.step() {
+            Exit::Step => State::Running,
+            exit => after(cpu, vcpu, parts, exit),
+        };
+        let in_range = matches!(plan, Plan::Range(from, to) if (from..to).contains(&vcpu.pc()));
+        if !in_range && !cpu.gate.inside.lock().stop {
+            stop(cpu, parts, DebugStop::Step);
+        }
+        if !in_range || state != State::Running {
             return state;
         }
     }
+    State::Running
+}
+
+/// The CPU stands still, and a debugger hears of it.
+fn stop(cpu: &Cpu, parts: &Parts, why: DebugStop) {
+    cpu.gate.stop_here();
+    parts.requests.ask(Request::Debug(cpu.gate.index, why));
 }
 
 fn grant(vcpu: &mut Vcpu, starter: &Starter, wish: Wish, state: State) -> State {
@@ -98,7 +131,7 @@ fn begin(vcpu: &mut Vcpu, starter: &Starter, start: &CpuStart) {
 }
 
 /// What an exit means.
-fn after(vcpu: &Vcpu, parts: &Parts, exit: Exit) -> State {
+fn after(cpu: &Cpu, vcpu: &Vcpu, parts: &Parts, exit: Exit) -> State {
     match exit {
         Exit::Interrupt | Exit::Step => State::Running,
         Exit::Machine(Event::Halt) => State::Halted,
@@ -114,7 +147,23 @@ fn after(vcpu: &Vcpu, parts: &Parts, exit: Exit) -> State {
             parts.requests.ask(Request::Stuck(vcpu.message()));
             State::Parked
         }
-        Exit::Trap { .. } | Exit::Fault(_) | Exit::Break | Exit::Watch(_) => {
+        Exit::Break => {
+            stop(cpu, parts, DebugStop::Break);
+            State::Running
+        }
+        Exit::Watch(hit) => {
+            let p = hit.point;
+            let (start, len, read, write) = (p.start, p.len, p.read, p.write);
+            let why = DebugStop::Watch {
+                start,
+                len,
+                read,
+                write,
+            };
+            stop(cpu, parts, why);
+            State::Running
+        }
+        Exit::Trap { .. } | Exit::Fault(_) => {
             let message = format!("{exit:?} at {:#x}", vcpu.pc());
             parts.requests.ask(Request::Stuck(message));
             State::Parked

@@ -3,6 +3,23 @@
 use crate::machine::Machine;
 use softmmu_core::control::{Cause, Control, EventSink, MachineEvent, RunState};
 use softmmu_core::requests::Request;
+use tcg_mem::PAGE;
+
+impl Machine {
+    /// The physical address of what a CPU sees at an address.
+    pub(crate) fn physical(&self, cpu: u32, va: u64) -> Option<u64> {
+        let found = self.with_cpu(cpu, |v| {
+            let mode = v.mode();
+            v.with_system(|system, c| {
+                let ways = [false, true].map(|exec| system.mmu_index(mode, exec));
+                ways.iter()
+                    .find_map(|way| system.peek(c, va, *way))
+                    .map(|m| m.pa)
+            })
+        });
+        found.flatten().flatten()
+    }
+}
 
 impl Control for Machine {
     fn state(&self) -> RunState {
@@ -84,20 +101,19 @@ impl Control for Machine {
     }
 
     fn read_virt(&self, cpu: u32, va: u64, buf: &mut [u8]) -> bool {
-        for (i, byte) in buf.iter_mut().enumerate() {
-            let at = va.wrapping_add(i as u64);
-            let pa = self.with_cpu(cpu, |v| {
-                let mode = v.mode();
-                let found = v.with_system(|system, c| {
-                    let index = system.mmu_index(mode, false);
-                    system.peek(c, at, index).map(|m| m.pa)
-                });
-                found.flatten()
-            });
-            let Some(pa) = pa.flatten() else { return false };
-            if !self.read_phys(pa, std::slice::from_mut(byte)) {
+        let mut at = va;
+        let mut rest = buf;
+        while !rest.is_empty() {
+            let room = (PAGE - at % PAGE) as usize;
+            let (part, more) = rest.split_at_mut(room.min(rest.len()));
+            let Some(pa) = self.physical(cpu, at) else {
+                return false;
+            };
+            if !self.read_phys(pa, part) {
                 return false;
             }
+            at = at.wrapping_add(part.len() as u64);
+            rest = more;
         }
         true
     }

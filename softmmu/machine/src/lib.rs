@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod control;
+pub mod gdb;
 pub mod isa;
 mod machine;
 

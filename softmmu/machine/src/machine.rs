@@ -5,9 +5,9 @@ use parking_lot::Mutex;
 use softmmu_boards::assemble::Assembly;
 use softmmu_boards::boot::Loaded;
 use softmmu_core::control::{Cause, EventSink, MachineEvent, RunState};
-use softmmu_core::requests::{Request, Requests};
+use softmmu_core::requests::{DebugStop, Request, Requests};
 use softmmu_cpu::{CpuSet, Parts};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tcg_exec::{EngineConfig, Vcpu};
 use tcg_target::Isa;
 
@@ -37,6 +37,16 @@ pub struct Machine {
     loaded: Loaded,
     pub(crate) state: Mutex<RunState>,
     pub(crate) sinks: Mutex<Vec<EventSink>>,
+    /// Who hears of stops for a debugger, and of the end.
+    pub(crate) debugger: OnceLock<Box<dyn DebugEvents>>,
+}
+
+/// A debugger's server as the main loop sees it.
+pub(crate) trait DebugEvents: Send + Sync {
+    /// A CPU has stopped; all stand still.
+    fn stopped(&self, cpu: u32, why: DebugStop);
+    /// The emulator ends with this status.
+    fn ended(&self, status: u8);
 }
 
 impl Machine {
@@ -69,6 +79,7 @@ impl Machine {
             loaded,
             state: Mutex::new(RunState::Prelaunch),
             sinks: Mutex::default(),
+            debugger: OnceLock::new(),
         });
         machine.reset_now();
         Ok(machine)
@@ -136,6 +147,9 @@ impl Machine {
             self.assembly.timers.run_due();
             for request in self.assembly.requests.take() {
                 if let Some(status) = self.serve(request) {
+                    if let Some(debugger) = self.debugger.get() {
+                        debugger.ended(status);
+                    }
                     return status;
                 }
             }
@@ -154,6 +168,12 @@ impl Machine {
                 self.halt(RunState::Shutdown);
             }
             Request::Quit(status) => return Some(status),
+            Request::Debug(cpu, why) => {
+                self.halt(RunState::Debug);
+                if let Some(debugger) = self.debugger.get() {
+                    debugger.stopped(cpu, why);
+                }
+            }
             Request::Stuck(text) => {
                 self.halt(RunState::InternalError);
                 eprintln!("emu: the machine cannot go on: {text}");

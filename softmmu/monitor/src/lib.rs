@@ -105,6 +105,18 @@ impl CharFrontend for Inbox {
     }
 }
 
+/// A monitor for people without a device: runs a command, gives what it prints.
+pub fn runner(context: Context) -> Box<dyn Fn(&str) -> String + Send> {
+    let session = Session::new(context);
+    Box::new(move |line| {
+        let text = hmp::execute(&session, line).replace("\r\n", "\n");
+        if session.quits() {
+            session.context.machine.quit(0);
+        }
+        text
+    })
+}
+
 /// Starts a monitor at `backend`.
 pub fn start(context: Context, backend: Arc<dyn CharBackend>, mode: Mode) -> std::io::Result<()> {
     let (sender, receiver) = channel();

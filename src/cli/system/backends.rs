@@ -172,23 +172,27 @@ impl Hosts {
         });
     }
 
-    /// Starts the monitors of a machine.
-    pub fn start_monitors(
+    /// What monitors of a machine work on.
+    pub fn context(
         &self,
         machine: &Arc<dyn Control>,
         big_endian: bool,
         target: &'static str,
-    ) -> Result<(), Failure> {
+    ) -> Context {
+        Context {
+            machine: machine.clone(),
+            chardevs: self.chardevs.clone(),
+            drives: self.drives.clone(),
+            nets: self.nets.clone(),
+            big_endian,
+            target,
+        }
+    }
+
+    /// Starts the monitors of a machine.
+    pub fn start_monitors(&self, context: &Context) -> Result<(), Failure> {
         for (backend, mode) in &self.monitors {
-            let context = Context {
-                machine: machine.clone(),
-                chardevs: self.chardevs.clone(),
-                drives: self.drives.clone(),
-                nets: self.nets.clone(),
-                big_endian,
-                target,
-            };
-            softmmu_monitor::start(context, backend.clone(), *mode)
+            softmmu_monitor::start(context.clone(), backend.clone(), *mode)
                 .map_err(|e| usage(format!("no monitor: {e}")))?;
         }
         Ok(())

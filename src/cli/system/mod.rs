@@ -277,7 +277,13 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
     let requests = machine.requests().clone();
     hosts.on_exit(Arc::new(move || requests.ask(Request::Quit(0))));
     let control: Arc<dyn Control> = machine.clone();
-    hosts.start_monitors(&control, port.big_endian, port.name)?;
+    let context = hosts.context(&control, port.big_endian, port.name);
+    hosts.start_monitors(&context)?;
+    if let Some(place) = &options.gdb {
+        let run = softmmu_monitor::runner(context);
+        softmmu_machine::gdb::start(&machine, place, run)
+            .map_err(|e| usage(&format!("-gdb: {e}")))?;
+    }
     if !options.stopped {
         machine.cont();
     }

@@ -35,6 +35,8 @@ pub struct SystemOptions {
     pub no_reboot: bool,
     pub no_shutdown: bool,
     pub stopped: bool,
+    /// `PORT`, `HOST:PORT` or a path.
+    pub gdb: Option<String>,
     pub name: Option<String>,
     pub rtc_virtual: bool,
     pub rtc_base: Option<Duration>,
@@ -285,10 +287,19 @@ pub const OPTIONS: &[Opt] = &[
         },
     ),
     flag(&["S"], "do not start yet", on!(stopped)),
-    flag(&["s"], "as -gdb tcp::1234", |_, _| missing("the gdb stub")),
-    with(&["gdb"], "CHARDEV", "wait for a debugger", |_, _| {
-        missing("the gdb stub")
+    flag(&["s"], "as -gdb tcp::1234", |o, _| {
+        o.gdb = Some("1234".into());
+        Ok(())
     }),
+    with(
+        &["gdb"],
+        "tcp::PORT|unix:PATH",
+        "wait for a debugger; with -S before anything runs",
+        |o, a| {
+            o.gdb = gdb_place(a)?;
+            Ok(())
+        },
+    ),
     with(&["name"], "TEXT", "name of the machine", text!(name)),
     with(
         &["rtc"],
@@ -333,6 +344,31 @@ fn cpus(text: &str) -> Result<u32, Failure> {
     opts.finish().map_err(usage)?;
     let count = cpus.unwrap_or(product);
     u32::try_from(count).map_err(|_| Failure::usage(format!("-smp {text}: too many CPUs")))
+}
+
+/// The place of the gdb server in a character device's words. DEVIATES: without a host it is this machine only, as
+/// whoever connects may do anything.
+fn gdb_place(text: &str) -> Result<Option<String>, Failure> {
+    let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+    let place = rest.split(',').next().unwrap_or_default();
+    let words = rest.split(',').skip(1);
+    let known = ["server", "server=on", "nowait", "wait=off", "nodelay"];
+    let fits = words
+        .clone()
+        .all(|w| known.contains(&w) || w.starts_with("nodelay="));
+    let place = match (kind, place.split_once(':')) {
+        ("none", None) if rest.is_empty() => return Ok(None),
+        ("tcp", Some(("", port))) => port.parse::<u16>().ok().map(|p| p.to_string()),
+        ("tcp", Some((_, port))) => port.parse::<u16>().ok().map(|_| place.to_owned()),
+        ("unix", None) if !place.is_empty() => Some(place.to_owned()),
+        _ => None,
+    };
+    let wrong = || {
+        Failure::usage(format!(
+            "-gdb {text}: expected tcp:[HOST]:PORT, unix:PATH or none"
+        ))
+    };
+    place.filter(|_| fits).map(Some).ok_or_else(wrong)
 }
 
 fn rtc(o: &mut SystemOptions, text: &str) -> Result<(), Failure> {
@@ -414,6 +450,14 @@ mod tests {
         assert_eq!(cpus("2").ok(), Some(2));
         assert_eq!(cpus("sockets=2,cores=2").ok(), Some(4));
         assert!(cpus("0").is_err());
+        let place = |t| gdb_place(t).ok().flatten();
+        assert_eq!(place("tcp::1234").as_deref(), Some("1234"));
+        assert_eq!(
+            place("tcp:0.0.0.0:1,server=on,wait=off").as_deref(),
+            Some("0.0.0.0:1")
+        );
+        assert_eq!(place("unix:/tmp/x,server").as_deref(), Some("/tmp/x"));
+        assert!(gdb_place("tcp:1234").is_err() && gdb_place("pty").is_err());
         assert_eq!(date_seconds("1970-01-02"), Some(86400));
         assert_eq!(date_seconds("2000-03-01T00:00:01"), Some(951_868_801));
         assert_eq!(date_seconds("2000-13-01"), None);

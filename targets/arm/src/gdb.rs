@@ -117,6 +117,7 @@ mod tests {
             pc: &mut pc,
             mode: &mut mode,
             fp_flags: &mut fp_flags,
+            now_ns: 0,
         };
         let find = |name: &str| d.regs().find(|r| r.name == name).unwrap();
         assert_eq!(find("pc").read(&r), Some(vec![0, 0x80, 0, 0]));

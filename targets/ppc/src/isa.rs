@@ -4,10 +4,12 @@ use std::fmt::Write;
 
 use tcg_ir::{Block, FpMode, HelperDef, Slot, StateLayout};
 use tcg_mem::MemFault;
+use tcg_target::gdb::GdbDescription;
 use tcg_target::{Isa, TranslateCtx};
 
 use crate::decode::Feature;
 use crate::features::CpuModel;
+use crate::gdb;
 use crate::state::{LAYOUT, Mode, PpcState, msr};
 
 /// A Power CPU in problem state.
@@ -90,6 +92,11 @@ impl Isa for Ppc {
 
     fn translate(&self, pc: u64, mode: u32, ctx: &mut TranslateCtx<'_>) -> Result<Block, MemFault> {
         crate::translate::translate(self.model, None, pc, mode, ctx)
+    }
+
+    fn gdb(&self) -> Option<GdbDescription> {
+        let (model, side) = (self.model, gdb::Side::Program);
+        Some(gdb::describe(model, self.wide, self.little_endian, side))
     }
 
     fn disassemble(&self, pc: u64, mode: u32, bytes: &[u8]) -> (String, usize) {

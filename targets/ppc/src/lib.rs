@@ -4,6 +4,7 @@ pub mod decode;
 pub mod disasm;
 pub mod features;
 pub mod fpscr;
+mod gdb;
 pub mod helper;
 pub mod isa;
 pub mod state;

@@ -76,6 +76,7 @@ fn float_registers(out: &mut String, isa: &dyn Isa, state: &[u8], pc: u64, mode:
         pc: &mut pc,
         mode: &mut mode,
         fp_flags: &mut fp_flags,
+        now_ns: 0,
     };
     let floats = description.features.iter().skip(1).flat_map(|f| &f.regs);
     for (n, reg) in floats.enumerate() {

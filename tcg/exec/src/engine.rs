@@ -4,6 +4,7 @@ use crate::block::{PAGE_BITS, PageIndex, TransBlock};
 use crate::codebuf::{CodeBuffer, CodeMap};
 use crate::codepages::Machine;
 use crate::fault;
+use crate::kept::Kept;
 use crate::lock::{Guard, Lock};
 use crate::observe::Hooks;
 use crate::safepoint::Safepoint;
@@ -12,8 +13,8 @@ use crate::stops::Stops;
 use crate::table::{Table, Writer};
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use tcg_debug::{Observer, log_mask};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault, UserMem};
 use tcg_target::{CodeMemory, CodeUser, Isa, WriteFault};
@@ -114,6 +115,8 @@ pub struct Engine {
     /// System mode.
     pub(crate) machine: Option<Machine>,
     pub(crate) stops: Stops,
+    /// Translations of earlier runs.
+    pub(crate) kept: OnceLock<Kept>,
     pub(crate) helpers: Box<[tcg_ir::HelperFn]>,
     /// Number of invalidations so far.
     pub(crate) invalidations: AtomicU64,
@@ -182,6 +185,7 @@ impl Engine {
             hooks: Hooks::default(),
             machine,
             stops: Stops::default(),
+            kept: OnceLock::new(),
             helpers: crate::jit::helper_table(isa),
             invalidations: AtomicU64::new(0),
             ir_bytes: AtomicUsize::new(0),
@@ -355,12 +359,14 @@ impl Engine {
         self.safepoint.hold();
         std::mem::forget(self.inner.lock());
         std::mem::forget(self.inline_caches.lock());
+        self.hold_kept();
     }
 
     /// After a fork, in the parent (also when it failed).
     pub fn after_fork_parent(&self) {
         // SAFETY: `before_fork` took the locks.
         unsafe {
+            self.release_kept();
             self.inline_caches.force_unlock();
             self.inner.force_unlock();
             self.safepoint.release();
@@ -371,6 +377,7 @@ impl Engine {
     pub fn after_fork_child(&self) {
         self.after_fork_parent();
         self.counters.reset();
+        self.forget_kept();
         self.safepoint.alone();
     }
 

@@ -289,6 +289,10 @@ impl Cpu {
                 self.trapped(code, info)
             }
             Outcome::Fault { .. } if self.self_modified.take() => Next::OneInsn,
+            // Called off: no fault of the guest's.
+            Outcome::Fault { fault, .. } if self.watch_hit.get().is_some() => {
+                Next::Leave(Exit::Fault(fault))
+            }
             Outcome::Fault { fault, .. } => self.leave(Exit::Fault(fault)),
             Outcome::Left { .. } => match self.exit_kind() {
                 kind::INTERRUPT => Next::Again,

@@ -16,7 +16,7 @@ pub(crate) fn helper_table(isa: &dyn Isa) -> Box<[HelperFn]> {
 #[derive(Default)]
 pub(crate) struct Compiler(Option<tcg_x64::Compiler>);
 
-fn host_features(cfg: &EngineConfig) -> Features {
+pub(crate) fn host_features(cfg: &EngineConfig) -> Features {
     match cfg.baseline_host {
         true => Features::baseline(),
         false => Features::detect(),

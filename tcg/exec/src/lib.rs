@@ -19,6 +19,7 @@ mod fault;
 mod fpflags;
 mod interp;
 mod jit;
+mod kept;
 mod lock;
 mod lookup;
 mod observe;

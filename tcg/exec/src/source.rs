@@ -2,6 +2,7 @@
 
 use crate::block::{PAGE_BITS, Piece};
 use crate::engine::Engine;
+use crate::kept;
 use tcg_ir::{Block, Op, OpClass};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault, UserMem};
 use tcg_target::{BlockLimits, TranslateCtx};
@@ -37,6 +38,8 @@ pub(crate) struct Source {
     pub verify: Vec<Piece>,
     /// System mode: the range of bytes of the page that it may depend on.
     pub read: (u16, u16),
+    /// All bytes that it was made from and that may have had a say, if the translation may be kept.
+    pub whole: Option<Vec<Piece>>,
 }
 
 /// What has been read so far.
@@ -49,6 +52,8 @@ struct Reader<'a> {
     pc: u64,
     /// System mode: the range of bytes of the page that has been read, also to look ahead.
     read: (u16, u16),
+    /// Everything read, if the translation may be kept.
+    whole: Option<Vec<Piece>>,
 }
 
 impl Reader<'_> {
@@ -73,6 +78,7 @@ impl Reader<'_> {
                 Err(_) => break,
             }
         }
+        kept::note_read(&mut self.whole, va.0, &buf[..done]);
         Ok(done)
     }
 
@@ -164,6 +170,7 @@ impl Engine {
             recorded: Vec::new(),
             pc,
             read: (u16::MAX, 0),
+            whole: self.keeps(guarded).map(|_| Vec::new()),
         };
         if let Guarded::Page(host) = guarded {
             reader.pages.push((host >> PAGE_BITS) as u64);
@@ -174,6 +181,7 @@ impl Engine {
                 verify: Vec::new(),
                 pages: reader.pages,
                 read: reader.read,
+                whole: None,
                 ir,
             });
         }
@@ -199,6 +207,7 @@ impl Engine {
             verify: verify.collect(),
             pages: reader.pages,
             read: (0, 0),
+            whole: reader.whole,
             ir,
         })
     }

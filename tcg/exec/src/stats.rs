@@ -41,6 +41,8 @@ macro_rules! counters {
 counters! {
     /// Blocks translated and published.
     blocks,
+    /// Translations kept from an earlier run and published.
+    revived,
     /// Translations dropped because another thread was first or the code changed meanwhile.
     dropped,
     /// Brief translations that have run so often that full ones took their place.

@@ -1,6 +1,7 @@
 //! Breakpoints and watchpoints. Guest memory is not changed: a block ends in front of a breakpoint, and one that
-//! begins there only comes back. While there are watchpoints, instructions are run one at a time by the interpreter,
-//! which looks at each access. Nobody pays for any of it while there are none.
+//! begins there only comes back. While there are watchpoints, user mode runs instructions one at a time by the interpreter,
+//! which looks at each access; in a machine the pages of watchpoints are in no soft TLB, so that accesses to them come to
+//! the slow path, which has those that are watched run by the interpreter. Nobody pays for any of it while there are none.
 
 use crate::Exit;
 use crate::engine::Engine;
@@ -104,6 +105,15 @@ impl Stops {
         let point = *watches.find(|w| wanted(w) && touches(w))?;
         Some((WatchHit { point, access }, lists.before))
     }
+
+    /// Whether anything in a page is watched.
+    pub(crate) fn watches_page(&self, page: u64) -> bool {
+        self.watching() && {
+            let lists = self.lists.lock();
+            let mut watches = lists.watches.iter();
+            watches.any(|w| w.start <= page | 0xfff && page < w.start.saturating_add(w.len))
+        }
+    }
 }
 
 /// A block in place of `ir` that only leaves, with this trap code.
@@ -164,6 +174,11 @@ impl Engine {
         self.stops
             .watching
             .store(!watches.is_empty(), Ordering::SeqCst);
+        if let Some(machine) = &self.machine {
+            for tlb in machine.tlbs.lock().iter() {
+                tlb.stale.store(true, Ordering::Release);
+            }
+        }
     }
 
     /// Whether there is a breakpoint at an address (without tag bits).
@@ -197,6 +212,12 @@ impl Engine {
 }
 
 impl Cpu {
+    /// Whether an access of translated code is watched.
+    pub(crate) fn is_watched(&self, va: u64, len: usize, access: Access) -> bool {
+        let stops = &self.engine.stops;
+        stops.watching() && !self.unwatched.get() && stops.hit(va, len as u64, access).is_some()
+    }
+
     /// An access by the interpreter: notes whether it is watched, and calls it off if the stop is to be before it.
     pub(crate) fn watch(&self, va: GuestVa, len: usize, access: Access) -> Result<(), MemFault> {
         if !self.engine.stops.watching() || self.unwatched.get() {

@@ -355,6 +355,7 @@ impl CpuHost for Cpu {
     fn read_virt(&self, va: u64, size: u32, big: bool, mmu_index: u8) -> Result<u64, SysFault> {
         let sys = self.sys_or_panic();
         let n = size.clamp(1, 8) as usize;
+        self.note_watched(va, n, Access::Read);
         let mut bytes = [0; 8];
         self.load_bytes(sys, va, &mut bytes[..n], mmu_index)?;
         if big {
@@ -377,6 +378,7 @@ impl CpuHost for Cpu {
         if big {
             bytes[..n].reverse();
         }
+        self.note_watched(va, n, Access::Write);
         self.store_bytes(sys, va, &bytes[..n], mmu_index)
     }
 
@@ -389,6 +391,16 @@ impl CpuHost for Cpu {
 }
 
 impl Cpu {
+    /// A helper's access: if it is watched, the CPU stops soon.
+    fn note_watched(&self, va: u64, len: usize, access: Access) {
+        if self.is_watched(va, len, access)
+            && let Some((hit, _)) = self.engine.stops.hit(va, len as u64, access)
+        {
+            self.watch_hit.set(Some(hit));
+            self.look_up_soon();
+        }
+    }
+
     fn sys_or_panic(&self) -> &Sys {
         match &self.sys {
             Some(sys) => sys,

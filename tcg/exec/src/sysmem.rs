@@ -131,7 +131,7 @@ impl Cpu {
         };
         let known = sys.walks.get(w.page, Access::Read, mmu).is_some()
             || sys.walks.get(w.page, Access::Write, mmu).is_some();
-        if w.swap || !known || self.engine.stops.watching() {
+        if w.swap || !known || self.engine.stops.watches_page(w.page) {
             return;
         }
         let write = || {
@@ -155,6 +155,13 @@ impl Cpu {
         // SAFETY: the header is live, and only this thread uses its scratch area.
         let scratch = unsafe { &mut (*self.env.header()).scratch[0] };
         let buffer = std::ptr::from_mut(scratch) as usize;
+        let access = match what & 0xf0 {
+            want::LOAD => Access::Read,
+            _ => Access::Write,
+        };
+        if self.is_watched(va, len, access) {
+            return Err(Stop::Alone);
+        }
         match what & 0xf0 {
             want::LOAD => {
                 if !crosses(va, len) {

@@ -3,7 +3,7 @@
 //! Pages are write-protected *before* their bytes are read. A write that comes in between faults, is entered in
 //! the list of recent invalidations, and publishing notices that and starts again.
 
-use crate::block::TransBlock;
+use crate::block::{Piece, TransBlock};
 use crate::engine::{Backend, Engine};
 use crate::jit::{Compiled, Compiler};
 use crate::prefix::{self, Wrapped};
@@ -30,6 +30,24 @@ pub(crate) enum Failed {
     Alone,
 }
 
+/// Where a block comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin {
+    /// So many guest instructions were translated for it.
+    Translated(u32),
+    /// An earlier run.
+    Kept,
+}
+
+/// The code with what has to stand in front of it, if anything.
+pub(crate) fn wrapped(verify: &[Piece], brief: bool, code: &[u8]) -> Option<Wrapped> {
+    match (verify, brief) {
+        ([], false) => None,
+        ([], true) => Some(prefix::counting(code)),
+        (pieces, _) => Some(prefix::verifying(pieces, code)),
+    }
+}
+
 /// A block that nothing is known of but where it is.
 fn bare(source: &Source, guarded: Guarded) -> TransBlock {
     let mut block = TransBlock::bare(source.ir.pc, source.ir.mode);
@@ -54,6 +72,9 @@ impl Engine {
         brief: bool,
         compiler: &mut Compiler,
     ) -> Result<&TransBlock, Failed> {
+        if let Some(kept) = self.revive(pc, mode, guarded, brief) {
+            return kept;
+        }
         let start = Instant::now();
         let mut limits = BlockLimits {
             max_insns: match self.cfg.one_insn_per_tb {
@@ -75,6 +96,7 @@ impl Engine {
             let mut source = self.source_to_window(source.map_err(Failed::Fetch)?, limits)?;
             if interpreted {
                 source.ir = stops::block_that_leaves(self, &source.ir, INTERPRETED);
+                source.whole = None;
             }
             if self.cfg.verify_ir {
                 self.check(&source.ir);
@@ -84,6 +106,7 @@ impl Engine {
                 Backend::Jit => match self.compile(compiler, &source, limits) {
                     Some(c) => {
                         self.report(&source.ir, c.code, guarded);
+                        self.note_kept(&source, &c, limits);
                         self.publish_code(source, c, limits, since, guarded)
                     }
                     None => {
@@ -163,7 +186,7 @@ impl Engine {
         block.pages = source.pages.into();
         block.verify = source.verify.into();
         block.ir = Some(Box::new(source.ir));
-        self.publish(block, insns, &[], None, since)
+        self.publish(block, Origin::Translated(insns), &[], None, since)
     }
 
     fn publish_code(
@@ -181,22 +204,20 @@ impl Engine {
         block.loops = c.loops;
         block.pages = source.pages.into();
         let insns = source.ir.guest_insns;
-        let wrapped = match (source.verify.is_empty(), limits.brief) {
-            (true, false) => return self.publish(block, insns, c.code, None, since),
-            (true, true) => prefix::counting(c.code),
-            (false, _) => prefix::verifying(&source.verify, c.code),
-        };
+        let wrapped = wrapped(&source.verify, limits.brief, c.code);
         block.verify = source.verify.into();
-        block.body = wrapped.body;
-        self.publish(block, insns, &wrapped.code, Some(&wrapped), since)
+        block.body = wrapped.as_ref().map_or(0, |w| w.body);
+        let code = wrapped.as_ref().map_or(c.code, |w| &w.code);
+        let origin = Origin::Translated(insns);
+        self.publish(block, origin, code, wrapped.as_ref(), since)
     }
 
     /// Enters a block, or gives the one that another thread entered first, or `None` if its guest code changed since
     /// invalidation number `since`.
-    fn publish(
+    pub(crate) fn publish(
         &self,
         mut block: TransBlock,
-        insns: u32,
+        origin: Origin,
         code: &[u8],
         wrapped: Option<&Wrapped>,
         since: u64,
@@ -234,8 +255,13 @@ impl Engine {
             o.published(self.isa, block.pc, block.entry, code);
         }
         let c = &self.counters;
-        Counters::bump(&c.blocks);
-        c.guest_insns.fetch_add(u64::from(insns), Ordering::Relaxed);
+        match origin {
+            Origin::Translated(insns) => {
+                Counters::bump(&c.blocks);
+                c.guest_insns.fetch_add(u64::from(insns), Ordering::Relaxed);
+            }
+            Origin::Kept => Counters::bump(&c.revived),
+        }
         c.code_bytes.fetch_add(code.len() as u64, Ordering::Relaxed);
         Ok(Some(block))
     }

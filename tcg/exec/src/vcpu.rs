@@ -279,10 +279,15 @@ impl Cpu {
             return Next::Leave(Exit::Interrupt);
         }
         if asked != 0 {
-            return Next::Again;
+            // A helper's access may have been watched.
+            return match self.watch_hit.take() {
+                Some(hit) => Next::Leave(Exit::Watch(hit)),
+                None => Next::Again,
+            };
         }
         self.prepare_mxcsr();
-        if self.engine.stops.watching() {
+        let one_by_one = self.sys.is_none() || self.engine.cfg.backend == Backend::Interp;
+        if one_by_one && self.engine.stops.watching() {
             return self.run_watched();
         }
         match self.engine.cfg.backend {
@@ -632,6 +637,20 @@ impl Vcpu {
     /// Runs exactly one guest instruction.
     pub fn step(&mut self) -> Exit {
         self.cpu.step()
+    }
+
+    /// A machine's CPU that waits for an interrupt takes one if it can; false if it still waits.
+    pub fn wake(&mut self) -> bool {
+        let Some(sys) = &self.cpu.sys else {
+            return true;
+        };
+        if !sys.system.is_halted(self.cpu.state()) {
+            return true;
+        }
+        let before = fault::set_current(&self.cpu);
+        let awake = self.cpu.start(sys);
+        fault::restore_current(before);
+        awake
     }
 
     /// The same, whatever breakpoints and watchpoints there are.

@@ -78,6 +78,9 @@ impl Engine {
             source = again(BlockLimits::full(limits.max_insns))?;
             found = find(&source.ir, slot);
         }
+        if found != Found::Nothing {
+            source.whole = None;
+        }
         match found {
             Found::At(0) => source.ir = stops::block_that_leaves(self, &source.ir, NOT_ALONE),
             Found::At(n) => source = again(BlockLimits::full(n))?,

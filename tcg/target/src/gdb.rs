@@ -14,6 +14,8 @@ pub struct CpuRegs<'a> {
     pub mode: &'a mut u32,
     /// Sticky floating-point flags, in softfloat's layout.
     pub fp_flags: &'a mut u32,
+    /// The machine's clock, for registers that count; 0 in user mode.
+    pub now_ns: u64,
 }
 
 /// Where a register is.
@@ -158,12 +160,12 @@ impl GdbDescription {
         self.features.iter().flat_map(|f| &f.regs)
     }
 
-    /// The target description as gdb reads it.
-    pub fn xml(&self) -> String {
+    /// The target description as gdb reads it. `osabi` is gdb's name of what runs there: `GNU/Linux`, `none`.
+    pub fn xml(&self, osabi: &str) -> String {
         use std::fmt::Write;
         let mut out = format!(
             "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n<target>\n\
-             <architecture>{}</architecture>\n<osabi>GNU/Linux</osabi>\n",
+             <architecture>{}</architecture>\n<osabi>{osabi}</osabi>\n",
             self.architecture
         );
         let mut number = 0;
@@ -225,6 +227,7 @@ mod tests {
             pc: &mut pc,
             mode: &mut mode,
             fp_flags: &mut fp_flags,
+            now_ns: 0,
         };
         let d = description();
         let regs: Vec<_> = d.regs().collect();
@@ -241,7 +244,7 @@ mod tests {
 
     #[test]
     fn numbers_run_through_the_description() {
-        let xml = description().xml();
+        let xml = description().xml("none");
         assert!(
             xml.contains(
                 "<reg name=\"sum\" bitsize=\"32\" type=\"uint32\" regnum=\"1\" group=\"g\"/>"

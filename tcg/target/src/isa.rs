@@ -113,6 +113,12 @@ pub trait CodeMemory: Send + Sync {
     /// the translations must be compared with the code each time.
     fn protect_code(&self, va: GuestVa, len: u64) -> bool;
 
+    /// Whether what is executed here comes from a file that is mapped privately and cannot be written, so that it is likely
+    /// to be there again when the program runs the next time.
+    fn is_lasting(&self, _va: GuestVa) -> bool {
+        false
+    }
+
     /// A host fault hit a guest address. Called from the signal handler of the faulting thread.
     fn classify(&self, va: GuestVa, access: Access) -> WriteFault;
 

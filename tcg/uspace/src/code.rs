@@ -120,6 +120,12 @@ impl CodeMemory for AddressSpace {
             .all(|page| self.protect_page(&inner, page))
     }
 
+    fn is_lasting(&self, va: GuestVa) -> bool {
+        let inner = self.lock();
+        let vma = inner.map.find(va.0);
+        vma.is_some_and(|(_, v)| v.file.is_some() && !v.shared && !v.prot.writable())
+    }
+
     fn classify(&self, va: GuestVa, access: Access) -> WriteFault {
         let fault = |kind| WriteFault::Fault(MemFault { va, access, kind });
         if access == Access::Write && self.flags.get(va.0) & WRITE != 0 {

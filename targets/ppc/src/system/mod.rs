@@ -1,6 +1,7 @@
 //! The system level: a whole CPU with its MMU, exceptions, timers and special registers.
 
 mod broadcast;
+mod gdb;
 pub mod interrupt;
 pub mod mmu;
 pub mod model;
@@ -18,6 +19,7 @@ use std::fmt::Write;
 
 use tcg_ir::{Block, FpMode, HelperDef, StateLayout};
 use tcg_mem::{Access, MemFault};
+use tcg_target::gdb::GdbDescription;
 use tcg_target::{CpuHost, Isa, Mapping, Outcome, SysCpu, SysFault, System, TranslateCtx};
 
 use crate::state::Mode;
@@ -334,6 +336,10 @@ impl Isa for PpcSystem {
             }
         }
         out
+    }
+
+    fn gdb(&self) -> Option<GdbDescription> {
+        Some(gdb::describe(self.user.model, self.model.family))
     }
 
     fn system(&self) -> Option<&dyn System> {

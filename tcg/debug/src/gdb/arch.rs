@@ -120,6 +120,7 @@ mod tests {
             pc: &mut pc,
             mode: &mut mode,
             fp_flags: &mut fp_flags,
+            now_ns: 0,
         };
         let all = get_all(&d, &r);
         assert_eq!(all.0, [Some(2), Some(1), None, None, Some(4), Some(3)]);

@@ -52,7 +52,9 @@ impl<D: Debuggee> HostIoOpen for Target<'_, D> {
         if flags.intersects(written) {
             return Err(HostIoError::Errno(HostIoErrno::EROFS));
         }
-        let file = self.guest.open(Path::new(OsStr::from_bytes(filename)))?;
+        let process = self.guest.process();
+        let process = process.ok_or(HostIoError::Errno(HostIoErrno::ENOSYS))?;
+        let file = process.open(Path::new(OsStr::from_bytes(filename)))?;
         let fd = (3..u32::MAX).find(|n| !self.files.0.contains_key(n));
         let fd = fd.ok_or(HostIoError::Errno(HostIoErrno::EMFILE))?;
         self.files.0.insert(fd, file);

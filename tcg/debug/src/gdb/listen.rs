@@ -1,8 +1,8 @@
-//! The place where gdb connects: a TCP port on this machine, or a socket in the file system.
+//! The place where gdb connects: a TCP port, on this machine unless an address is given, or a socket in the file system.
 
 use super::Event;
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::Sender;
@@ -50,15 +50,27 @@ impl Stream {
     }
 }
 
+/// The address that a place names: `PORT` (of this machine only) or `HOST:PORT`.
+fn address(place: &str) -> Option<SocketAddr> {
+    if let Ok(port) = place.parse::<u16>() {
+        return Some((Ipv4Addr::LOCALHOST, port).into());
+    }
+    let (host, port) = place.rsplit_once(':')?;
+    if host.contains('/') {
+        return None;
+    }
+    (host, port.parse().ok()?).to_socket_addrs().ok()?.next()
+}
+
 /// Opens the place, and starts a thread that takes one debugger after the other and reports what they send. `start` is
 /// run in that thread first.
 pub fn listen(place: &str, hide: Hide, start: fn(), events: Sender<Event>) -> io::Result<()> {
-    let listener = match place.parse::<u16>() {
-        Ok(port) => {
-            let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    let listener = match address(place) {
+        Some(address) => {
+            let socket = TcpListener::bind(address)?;
             Listener::Tcp(hide(socket.into()).into())
         }
-        Err(_) => {
+        None => {
             // A socket that a former run left behind.
             if UnixStream::connect(place)
                 .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)

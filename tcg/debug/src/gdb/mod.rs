@@ -103,23 +103,14 @@ pub trait Debuggee {
     /// Shows a thread's registers; changes count if `write`. False if there is no such thread or it cannot be done.
     fn registers(&self, tid: u32, write: bool, f: &mut dyn FnMut(&mut CpuRegs<'_>)) -> bool;
 
-    /// Reads memory; gives the number of bytes that could be read.
-    fn read_memory(&self, va: u64, out: &mut [u8]) -> usize;
+    /// Reads memory as a thread sees it; gives the number of bytes that could be read.
+    fn read_memory(&self, tid: u32, va: u64, out: &mut [u8]) -> usize;
 
     /// Writes memory, code and read-only data too; whether all of it could be written.
-    fn write_memory(&self, va: u64, data: &[u8]) -> bool;
+    fn write_memory(&self, tid: u32, va: u64, data: &[u8]) -> bool;
 
     /// From now on the guest stops at these places.
     fn set_stops(&self, breaks: &[u64], watches: &[Watch]);
-
-    /// From now on these signals (bit n-1 for number n of the host's) are delivered without a stop.
-    fn pass_signals(&self, mask: u64);
-
-    /// From now on these system calls stop (none: no system call does, an empty list: all do).
-    fn catch_syscalls(&self, numbers: Option<Vec<u64>>);
-
-    /// The siginfo that a thread stopped with, in the guest's form.
-    fn siginfo(&self, tid: u32) -> Option<Vec<u8>>;
 
     /// A debugger is there, or has gone (then no event stops any more).
     fn attach(&self, there: bool);
@@ -133,8 +124,30 @@ pub trait Debuggee {
     /// Lets the guest go on: threads as listed, others as `others` says.
     fn resume(&self, threads: &BTreeMap<u32, Resume>, others: Run);
 
-    /// Kills the process.
+    /// Ends the guest.
     fn kill(&self);
+
+    /// What a process has besides; nothing if the guest is a machine.
+    fn process(&self) -> Option<&dyn Process> {
+        None
+    }
+
+    /// What a machine has besides.
+    fn machine(&self) -> Option<&dyn Machine> {
+        None
+    }
+}
+
+/// A guest that is one process of an operating system.
+pub trait Process {
+    /// From now on these signals (bit n-1 for number n of the host's) are delivered without a stop.
+    fn pass_signals(&self, mask: u64);
+
+    /// From now on these system calls stop (none: no system call does, an empty list: all do).
+    fn catch_syscalls(&self, numbers: Option<Vec<u64>>);
+
+    /// The siginfo that a thread stopped with, in the guest's form.
+    fn siginfo(&self, tid: u32) -> Option<Vec<u8>>;
 
     /// The program's path.
     fn exec_file(&self) -> Vec<u8>;
@@ -144,4 +157,16 @@ pub trait Debuggee {
 
     /// Opens a file as the guest would.
     fn open(&self, path: &Path) -> std::io::Result<File>;
+}
+
+/// A guest that is a whole machine; its threads are the CPUs.
+pub trait Machine {
+    /// Runs a command of the machine's monitor; what it prints.
+    fn monitor(&self, command: &str) -> String;
+
+    /// Whether addresses of memory are physical.
+    fn physical(&self) -> bool;
+
+    /// From now on they are, or not.
+    fn set_physical(&self, on: bool);
 }

@@ -1,7 +1,7 @@
 //! The thread between gdb and the guest: one event after the other.
 
 use super::target::{Target, part};
-use super::wire::{Piece, Splitter, Wire, escaped};
+use super::wire::{self, Piece, Splitter, Wire, escaped};
 use super::{Debuggee, Event, Run, Watch, Why, signals};
 use gdbstub::common::{Signal, Tid};
 use gdbstub::stub::state_machine::GdbStubStateMachine as Machine;
@@ -34,7 +34,8 @@ pub fn serve<D: Debuggee>(guest: &D, events: &Receiver<Event>) {
                 guest.attach(true);
                 guest.stop_all();
                 guest.settle();
-                session = Session::new(guest, Wire::new(out));
+                let features = wire::features(guest.process().is_some());
+                session = Session::new(guest, Wire::new(out, features));
             }
             Event::Data(data) => {
                 let goes_on = session.as_mut().is_none_or(|s| s.data(&data).is_some());
@@ -76,8 +77,13 @@ fn detach<D: Debuggee>(guest: &D) {
     guest.stop_all();
     guest.settle();
     guest.set_stops(&[], &[]);
-    guest.catch_syscalls(None);
-    guest.pass_signals(0);
+    if let Some(process) = guest.process() {
+        process.catch_syscalls(None);
+        process.pass_signals(0);
+    }
+    if let Some(machine) = guest.machine() {
+        machine.set_physical(false);
+    }
     guest.attach(false);
     guest.resume(&BTreeMap::new(), Run::Continue);
 }
@@ -119,12 +125,18 @@ impl<'a, D: Debuggee> Session<'a, D> {
                 Piece::PassSignals(numbers, ack) => {
                     let known = numbers.iter().filter_map(|n| signals::from_gdb(*n));
                     let mask = known.fold(0, |m, s| m | 1u64 << (s - 1));
-                    self.target.guest.pass_signals(mask);
+                    if let Some(process) = self.target.guest.process() {
+                        process.pass_signals(mask);
+                    }
                     self.answer(ack, b"OK")?;
                 }
                 Piece::Kill(ack) => {
                     self.answer(ack, b"OK")?;
                     self.target.guest.kill();
+                }
+                Piece::Machine(text, ack) => {
+                    let body = self.machine_query(&text);
+                    self.answer(ack, body.as_bytes())?;
                 }
                 Piece::SigInfo(offset, len, ack) => {
                     let body = self.siginfo(offset, len);
@@ -138,9 +150,8 @@ impl<'a, D: Debuggee> Session<'a, D> {
     /// The signal information of the thread that stopped last.
     fn siginfo(&self, offset: u64, len: usize) -> Vec<u8> {
         let threads = self.target.guest.threads();
-        let found = threads
-            .iter()
-            .find_map(|tid| self.target.guest.siginfo(*tid));
+        let process = self.target.guest.process();
+        let found = process.and_then(|p| threads.iter().find_map(|tid| p.siginfo(*tid)));
         let Some(info) = found else {
             return b"E01".to_vec();
         };
@@ -151,6 +162,26 @@ impl<'a, D: Debuggee> Session<'a, D> {
         let mut body = if end { b"l".to_vec() } else { b"m".to_vec() };
         body.extend(escaped(&buf));
         body
+    }
+
+    /// QEMU's packets about whole machines, without their prefix: `.` and a question, `=` and an order. [QEMU-GDB]
+    fn machine_query(&self, text: &str) -> &'static str {
+        let Some(machine) = self.target.guest.machine() else {
+            return "";
+        };
+        match text {
+            ".Supported" => "PhyMemMode",
+            ".PhyMemMode" if machine.physical() => "1",
+            ".PhyMemMode" => "0",
+            _ => match text.strip_prefix("=PhyMemMode:") {
+                Some(on @ ("0" | "1")) => {
+                    machine.set_physical(on == "1");
+                    "OK"
+                }
+                Some(_) => "E22",
+                None => "",
+            },
+        }
     }
 
     fn answer(&mut self, ack: bool, body: &[u8]) -> Option<()> {

@@ -15,6 +15,7 @@ use gdbstub::target::ext::breakpoints::*;
 use gdbstub::target::ext::catch_syscalls::{CatchSyscalls, CatchSyscallsOps, SyscallNumbers};
 use gdbstub::target::ext::exec_file::{ExecFile, ExecFileOps};
 use gdbstub::target::ext::host_io::HostIoOps;
+use gdbstub::target::ext::monitor_cmd::{ConsoleOutput, MonitorCmd, MonitorCmdOps};
 use gdbstub::target::ext::target_description_xml_override::*;
 use gdbstub::target::ext::thread_extra_info::{ThreadExtraInfo, ThreadExtraInfoOps};
 use gdbstub::target::{TargetError, TargetResult};
@@ -48,6 +49,14 @@ impl<'a, D: Debuggee> Target<'a, D> {
             threads: BTreeMap::new(),
             others: Run::Continue,
             hold: false,
+        }
+    }
+
+    /// This, if the guest is a process.
+    fn process(&mut self) -> Option<&mut Self> {
+        match self.guest.process() {
+            Some(_) => Some(self),
+            None => None,
         }
     }
 
@@ -119,7 +128,7 @@ impl<D: Debuggee> gdbstub::target::Target for Target<'_, D> {
         Some(self)
     }
     fn support_catch_syscalls(&mut self) -> Option<CatchSyscallsOps<'_, Self>> {
-        Some(self)
+        self.process().map(|t| t as _)
     }
     fn support_target_description_xml_override(
         &mut self,
@@ -127,13 +136,19 @@ impl<D: Debuggee> gdbstub::target::Target for Target<'_, D> {
         Some(self)
     }
     fn support_exec_file(&mut self) -> Option<ExecFileOps<'_, Self>> {
-        Some(self)
+        self.process().map(|t| t as _)
     }
     fn support_auxv(&mut self) -> Option<AuxvOps<'_, Self>> {
-        Some(self)
+        self.process().map(|t| t as _)
     }
     fn support_host_io(&mut self) -> Option<HostIoOps<'_, Self>> {
-        Some(self)
+        self.process().map(|t| t as _)
+    }
+    fn support_monitor_cmd(&mut self) -> Option<MonitorCmdOps<'_, Self>> {
+        match self.guest.machine() {
+            Some(_) => Some(self),
+            None => None,
+        }
     }
 }
 
@@ -156,15 +171,15 @@ impl<D: Debuggee> MultiThreadBase for Target<'_, D> {
         Some(self)
     }
 
-    fn read_addrs(&mut self, start: u64, data: &mut [u8], _tid: Tid) -> TargetResult<usize, Self> {
-        match self.guest.read_memory(start, data) {
+    fn read_addrs(&mut self, start: u64, data: &mut [u8], tid: Tid) -> TargetResult<usize, Self> {
+        match self.guest.read_memory(number(tid), start, data) {
             0 if !data.is_empty() => Err(TargetError::Errno(EFAULT)),
             n => Ok(n),
         }
     }
 
-    fn write_addrs(&mut self, start: u64, data: &[u8], _tid: Tid) -> TargetResult<(), Self> {
-        match self.guest.write_memory(start, data) {
+    fn write_addrs(&mut self, start: u64, data: &[u8], tid: Tid) -> TargetResult<(), Self> {
+        match self.guest.write_memory(number(tid), start, data) {
             true => Ok(()),
             false => Err(TargetError::Errno(EFAULT)),
         }
@@ -361,12 +376,16 @@ impl<D: Debuggee> CatchSyscalls for Target<'_, D> {
         filter: Option<SyscallNumbers<'_, u64>>,
     ) -> TargetResult<(), Self> {
         let numbers = filter.map(Iterator::collect).unwrap_or_default();
-        self.guest.catch_syscalls(Some(numbers));
+        if let Some(process) = self.guest.process() {
+            process.catch_syscalls(Some(numbers));
+        }
         Ok(())
     }
 
     fn disable_catch_syscalls(&mut self) -> TargetResult<(), Self> {
-        self.guest.catch_syscalls(None);
+        if let Some(process) = self.guest.process() {
+            process.catch_syscalls(None);
+        }
         Ok(())
     }
 }
@@ -382,7 +401,8 @@ impl<D: Debuggee> TargetDescriptionXmlOverride for Target<'_, D> {
         if annex != b"target.xml" {
             return Err(TargetError::NonFatal);
         }
-        let xml = self.guest.description().xml();
+        let osabi = self.guest.process().map_or("none", |_| "GNU/Linux");
+        let xml = self.guest.description().xml(osabi);
         Ok(part(xml.as_bytes(), offset, length, buf))
     }
 }
@@ -395,13 +415,15 @@ impl<D: Debuggee> ExecFile for Target<'_, D> {
         length: usize,
         buf: &mut [u8],
     ) -> TargetResult<usize, Self> {
-        Ok(part(&self.guest.exec_file(), offset, length, buf))
+        let file = self.guest.process().map(|p| p.exec_file());
+        Ok(part(&file.unwrap_or_default(), offset, length, buf))
     }
 }
 
 impl<D: Debuggee> Auxv for Target<'_, D> {
     fn get_auxv(&self, offset: u64, length: usize, buf: &mut [u8]) -> TargetResult<usize, Self> {
-        Ok(part(&self.guest.auxv(), offset, length, buf))
+        let auxv = self.guest.process().map(|p| p.auxv());
+        Ok(part(&auxv.unwrap_or_default(), offset, length, buf))
     }
 }
 
@@ -409,5 +431,23 @@ impl<D: Debuggee> ThreadExtraInfo for Target<'_, D> {
     fn thread_extra_info(&self, tid: Tid, buf: &mut [u8]) -> Result<usize, &'static str> {
         let name = self.guest.thread_name(number(tid));
         Ok(part(name.as_bytes(), 0, name.len(), buf))
+    }
+}
+
+impl<D: Debuggee> MonitorCmd for Target<'_, D> {
+    fn handle_monitor_cmd(
+        &mut self,
+        command: &[u8],
+        mut out: ConsoleOutput<'_>,
+    ) -> Result<(), &'static str> {
+        if let Some(machine) = self.guest.machine() {
+            let text = machine.monitor(&String::from_utf8_lossy(command));
+            // Each piece goes out as one packet.
+            for piece in text.as_bytes().chunks(2048) {
+                out.write_raw(piece);
+                out.flush();
+            }
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! Packets that gdbstub does not know, handled beside it: QPassSignals, qXfer:siginfo:read, the answer to vKill.
+//! Packets that gdbstub does not know, handled beside it: QPassSignals, qXfer:siginfo:read, those about machines, the answer
+//! to vKill.
 //!
 //! What gdb sends is taken apart into packets; those of ours are answered here, the others go to gdbstub as they
 //! came. gdbstub's answer to qSupported gets the names of ours added.
@@ -7,19 +8,26 @@ use gdbstub::conn::Connection;
 use std::io::{self, Write};
 
 /// What is added to the answer to qSupported.
-const FEATURES: &[u8] = b";QPassSignals+;qXfer:siginfo:read+";
+pub(super) fn features(process: bool) -> &'static [u8] {
+    match process {
+        true => b";QPassSignals+;qXfer:siginfo:read+",
+        false => b"",
+    }
+}
 
 /// The way to gdb. A packet is sent in one piece.
 pub(super) struct Wire {
     out: Box<dyn Write + Send>,
     packet: Vec<u8>,
+    features: &'static [u8],
 }
 
 impl Wire {
-    pub(super) fn new(out: Box<dyn Write + Send>) -> Wire {
+    pub(super) fn new(out: Box<dyn Write + Send>, features: &'static [u8]) -> Wire {
         Wire {
             out,
             packet: Vec::new(),
+            features,
         }
     }
 
@@ -75,7 +83,7 @@ impl Connection for Wire {
             .strip_prefix(b"$")
             .and_then(|p| p.split_last_chunk::<3>());
         if let Some((body, _)) = body.filter(|(b, _)| b.starts_with(b"PacketSize=")) {
-            packet = framed(&[body, FEATURES].concat());
+            packet = framed(&[body, self.features].concat());
         }
         self.out.write_all(&packet)?;
         self.out.flush()
@@ -91,6 +99,8 @@ pub(super) enum Piece {
     PassSignals(Vec<u8>, bool),
     /// qXfer:siginfo:read of so many bytes from an offset; acknowledge if true.
     SigInfo(u64, usize, bool),
+    /// One of QEMU's about machines; acknowledge if true.
+    Machine(String, bool),
     /// vKill, which gdbstub leaves without an answer; acknowledge if true.
     Kill(bool),
 }
@@ -150,6 +160,11 @@ fn ours(body: &[u8], acknowledge: bool) -> Option<Piece> {
     if text.starts_with("vKill;") {
         return Some(Piece::Kill(acknowledge));
     }
+    let machine = text.strip_prefix("qqemu").filter(|t| t.starts_with('.'));
+    let order = text.strip_prefix("Qqemu.").map(|t| format!("={t}"));
+    if let Some(text) = machine.map(str::to_owned).or(order) {
+        return Some(Piece::Machine(text, acknowledge));
+    }
     if let Some(list) = text.strip_prefix("QPassSignals:") {
         let numbers = list.split(';').filter(|n| !n.is_empty());
         let numbers = numbers.filter_map(|n| u8::from_str_radix(n, 16).ok());
@@ -201,7 +216,7 @@ mod tests {
     #[test]
     fn features_are_added_to_the_answer() {
         let sink = Sink::default();
-        let mut w = Wire::new(Box::new(sink.clone()));
+        let mut w = Wire::new(Box::new(sink.clone()), features(true));
         for b in b"+$PacketSize=1000;x+#00" {
             w.write(*b).unwrap();
         }

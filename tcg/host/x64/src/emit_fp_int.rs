@@ -7,7 +7,7 @@ use crate::abi::*;
 use crate::compiler::Gen;
 use crate::emit_fp_conv::{Form, power};
 use crate::emit_fp_vec::{LE, ORD, splat_float};
-use crate::emit_vec::{PAND, POR, PUNPCKLQDQ, PXOR, p, splat};
+use crate::emit_vec::{PAND, PANDN, POR, PUNPCKLQDQ, PXOR, p, splat};
 use crate::enc::{Alu, Opc, Rm, Sh, x86cc};
 use tcg_ir::{FpRound, Inst, Ty, Value};
 
@@ -169,6 +169,9 @@ impl Gen<'_> {
         let native = mode == CURRENT || mode == self.current_round(i);
         // Only the signed conversion of 32 bits rounds by itself.
         let truncate = mode == ZERO || !native || !signed || wide;
+        if mode != ZERO && !signed {
+            x = self.settle_negative(f, x, mode);
+        }
         if mode != ZERO && truncate {
             let y = if x == a { self.tmp() } else { d };
             self.round_to(f, y, x, mode, false, None);
@@ -184,6 +187,19 @@ impl Gen<'_> {
             (_, false) => self.cvt_to_u32_lanes(d, x),
         }
         true
+    }
+
+    /// `x`, with the lanes that round to -1 or less replaced by their rounded values: those are invalid, and must not
+    /// be inexact when they are rounded.
+    fn settle_negative(&mut self, f: Form, x: u8, mode: u8) -> u8 {
+        let y = self.tmp();
+        self.round_to(f, y, x, mode, true, None);
+        self.load_const(Ty::V128, XMM14, splat_float(f.wide, -1.0));
+        self.cmp_packed(f.wide, XMM14, y, XMM14, LE);
+        self.v3(PAND, y, y, XMM14);
+        self.v3(PANDN, XMM14, XMM14, x);
+        self.v3(POR, y, y, XMM14);
+        y
     }
 
     fn cvt_to_quads(&mut self, i: &Inst, d: u8, x: u8, signed: bool) {

@@ -255,8 +255,7 @@ fn regimes() -> [[FpMode; 2]; 4] {
 
 /// The flags that are exact: see `emit_fp.rs`.
 fn exact_flags(form: &Form, fp: &[FpMode; 2]) -> u32 {
-    let converts = matches!(form.inst.op, Op::VFToI);
-    match converts || fp[usize::from(form.inst.aux & 1)].flush {
+    match fp[usize::from(form.inst.aux & 1)].flush {
         true => 7,
         false => 0x17,
     }

@@ -274,8 +274,7 @@ fn exact_flags(b: &Block) -> u32 {
     const INVALID_ZERO_OVERFLOW: u32 = 7;
     const INEXACT: u32 = 16;
     let flushes = |i: &Inst| is_float(i.op) && b.fp[usize::from(i.aux & 1)].flush;
-    let converts = |i: &Inst| matches!(i.op, Op::FToI | Op::VFToI);
-    match b.insts.iter().any(|i| flushes(i) || converts(i)) {
+    match b.insts.iter().any(flushes) {
         true => INVALID_ZERO_OVERFLOW,
         false => INVALID_ZERO_OVERFLOW | INEXACT,
     }
