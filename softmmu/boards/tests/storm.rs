@@ -204,6 +204,8 @@ impl World {
             ram: RAM,
             cpus: 1,
             endian: Endian::Big,
+            options: BTreeMap::new(),
+            firmware_env: Vec::new(),
             devices: Vec::new(),
         };
         let make = |wanted: &Wanted| {

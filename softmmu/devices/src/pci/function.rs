@@ -9,7 +9,7 @@ use softmmu_core::device::{Mmio, StateError, Widths, load_state, save_state};
 use softmmu_core::dma::Dma;
 use softmmu_core::irq::Irq;
 use softmmu_core::ram::Ram;
-use softmmu_core::space::{Backing, Region, RegionId};
+use softmmu_core::space::{AddressSpace, Backing, Region, RegionId};
 use std::sync::{Arc, OnceLock, Weak};
 use tcg_mem::BusError;
 
@@ -54,6 +54,8 @@ pub enum BarBacking {
     Ram(Arc<Ram>),
     /// Part of the CPUs' address space, from an address on.
     Cpu(u64),
+    /// A space of its own, with devices in it.
+    Space(Arc<AddressSpace>),
 }
 
 /// A base address.
@@ -427,13 +429,18 @@ impl PciFunction {
                         let space = self.dma.space().clone();
                         Backing::Window { space, base: *at }
                     }
+                    BarBacking::Space(space) => Backing::Window {
+                        space: space.clone(),
+                        base: 0,
+                    },
                 };
                 let name = format!("{} BAR {index}", self.name);
                 Region {
                     name,
                     base,
                     size: bar.size,
-                    priority: 1,
+                    // Of two at one place the first function's wins, whichever was put there first.
+                    priority: 0x800 - (8 * i32::from(self.devfn) + index as i32),
                     backing,
                 }
             });
