@@ -4,6 +4,7 @@ mod fw_cfg;
 mod gpio;
 mod guts;
 mod led;
+mod pflash;
 mod rom;
 mod spin;
 mod unimp;
@@ -41,6 +42,22 @@ pub const CLASSES: &[Class] = &[
         place: Place::System,
         props: &[],
         create: gpio::create,
+    },
+    Class {
+        name: "cfi.pflash01",
+        aliases: &[],
+        title: "NOR flash with Intel's command set",
+        place: Place::System,
+        props: &[
+            Prop::new("drive", Kind::Drive, "", "where its contents are kept"),
+            Prop::new("num-blocks", Kind::Number(65536), "256", "blocks"),
+            Prop::new("sector-length", Kind::Size, "64k", "bytes of a block"),
+            Prop::new("width", Kind::Number(4), "2", "bytes of a word"),
+            Prop::new("big-endian", Kind::Switch, "on", "byte order of a word"),
+            Prop::new("id0", Kind::Number(255), "0x89", "its maker"),
+            Prop::new("id1", Kind::Number(255), "0x18", "its kind"),
+        ],
+        create: pflash::create,
     },
     Class {
         name: "led",
