@@ -159,3 +159,15 @@ fn an_image_may_have_a_hole_where_registers_are() {
     assert!(device.seen.lock().is_empty());
     assert!(space.load_bytes_at(0x2fff, &[1, 2]).is_err());
 }
+
+#[test]
+fn a_window_that_leads_to_itself_answers_nobody() {
+    let outer = AddressSpace::new("outer");
+    let inner = outer.inner("inner");
+    outer.add(Region::window("there", 0x1000, 0x1000, inner.clone(), 0));
+    inner.add(Region::window("back", 0, 0x1000, outer.clone(), 0x1000));
+    assert!(outer.read(0x1000, 4).is_err() && outer.write(0x1ffc, 8, 0).is_err());
+    assert!(matches!(outer.page(0x1000), PhysPage::Io));
+    assert!(outer.memory(0x1000).is_none() && outer.device_ranges().is_empty());
+    assert!(outer.describe().contains("back"));
+}

@@ -68,6 +68,14 @@ fn help(port: &IsaPort, options: &SystemOptions) -> Result<Option<String>, Failu
             lines.collect::<String>()
         )));
     }
+    let machine = options.machine.as_deref().and_then(|m| m.split_once(','));
+    if let Some((name, words)) = machine
+        && words.split(',').any(|w| w == "help")
+    {
+        let source = Source::find(port.name, name);
+        let source = source.map_err(|e| Failure::usage(format!("-M {e}")))?;
+        return Ok(Some(source.describe()));
+    }
     for text in &options.devices {
         let (name, rest) = text.split_once(',').unwrap_or((text, ""));
         if name == "help" {
