@@ -16,7 +16,7 @@ def wants(name, status, patterns, *words, stdin=''):
     rc, out = run(*words, stdin=stdin)
     check(name, rc == status and all(re.search(p, out, re.M) for p in patterns), f'status {rc}\n{out}')
 
-boards = ['ppce500', 'mpc8544ds', 'bamboo', 'sam460ex']
+boards = ['ppce500', 'mpc8544ds', 'bamboo', 'sam460ex', 'g3beige', 'mac99']
 wants('-M help', 0, [f'^  {b} +.' for b in boards], '-M', 'help')
 wants('-M NAME,help', 0, ['^ppce500: ', 'e500v2', 'dumpdtb=FILE'], '-M', 'ppce500,help')
 wants('-device help', 0, ['^  e1000 ', '^  virtio-blk-pci ', '^  virtio-rng-pci '], '-device', 'help')
@@ -24,12 +24,18 @@ wants('-device X,help', 0, ['^  netdev=<netdev>', '^  mac=<MAC>'], '-device', 'e
 wants('unknown device', 1, ["did you mean 'e1000'"], '-M', 'ppce500', '-device', 'e100', '-S')
 wants('unknown property', 1, ["no property 'nettdev'; did you mean 'netdev'"], '-M', 'ppce500', '-device', 'e1000,nettdev=x', '-S')
 wants('unknown board', 1, ["did you mean 'bamboo'"], '-M', 'bambo', '-S')
+wants('-M NAME,help of options', 0, ['^  via=cuda\\|pmu'], '-M', 'mac99,help')
+wants('unknown option of a board', 1, ["no option 'viaa'; did you mean 'via'"], '-M', 'mac99,viaa=pmu', '-S')
+wants('unknown value of an option', 1, ['via=pmo: expected one of cuda, pmu'], '-M', 'mac99,via=pmo', '-S')
+wants('unknown CPU', 1, ['750'], '-M', 'g3beige', '-cpu', '751', '-S')
 wants('nothing to start', 1, ['-kernel'], '-M', 'bamboo')
 
 for board, tree, map_ in [
     ('ppce500', ['dev: fsl-mpic, id "mpic"', 'dev: e1000, id "card"'], ['fe0040000-.*i/o.*mpic', 'prio 0, ram']),
     ('bamboo', ['dev: ppc-uic', 'dev: ppc4xx-pcihost, id "pci.0"'], ['ef600300-', 'eec00000-', 'ef400000-']),
     ('sam460ex', ['dev: m41t80', 'dev: ppc460ex-pcie-host, id "pcie1"'], ['4ef600300-', 'c0ec00000-', 'c08000000-']),
+    ('g3beige', ['dev: heathrow, id "pic"', 'dev: adb-keyboard, id "keyboard"', 'dev: VGA'], ['ffc00000-.*rom', 'f0000510-', 'prio 0, ram']),
+    ('mac99', ['dev: openpic', 'dev: cuda', 'dev: sungem|dev: e1000'], ['fff00000-|ffc00000-']),
     (example, ['dev: led, id "light"', 'green light off'], ['d0004500-', 'd00ff000-'])]:
     more = [] if board == example else ['-device', 'e1000,id=card']
     words = ['-M', board, '-S', '-display', 'none', '-serial', 'null', '-nodefaults', '-monitor', 'stdio', *more]

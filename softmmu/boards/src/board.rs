@@ -3,7 +3,10 @@
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
+
+use crate::tree;
 
 /// A board.
 #[derive(Clone, Debug, Deserialize)]
@@ -398,8 +401,18 @@ impl Source {
                 return Err(self.error(self.place_of(word), text));
             }
         }
-        let tables = self.board.tree.iter().map(Spanned::get_ref);
-        let tables = tables.chain(self.board.cpu_nodes.iter().map(|n| &n.props));
+        let tree = self.board.tree.iter().map(|t| (&["tree"][..], t.get_ref()));
+        let nodes = self.board.cpu_nodes.iter();
+        let nodes = nodes.map(|n| (&["cpu-nodes", "props"][..], &n.props));
+        let tables: Vec<_> = tree.chain(nodes).collect();
+        for (way, table) in &tables {
+            if let Err(fault) = tree::node(table) {
+                let inner = fault.0.iter().map(String::as_str);
+                let at = self.span_of(way.iter().copied().chain(inner));
+                return Err(self.error(at, format!("tree: {}", tree::show(&fault))));
+            }
+        }
+        let tables = tables.into_iter().map(|(_, table)| table);
         let (mut labels, mut used) = (BTreeSet::new(), Vec::new());
         tables.for_each(|table| references(table, &mut labels, &mut used));
         for (key, label) in used {
@@ -438,6 +451,25 @@ impl Source {
         let quoted = |q: char| self.text.find(&format!("{q}{text}{q}"));
         let at = quoted('"').or_else(|| quoted('\'')).unwrap_or(0);
         at..at
+    }
+
+    /// Where a key stands, by the tables on the way to it.
+    fn span_of<'a>(&self, way: impl Iterator<Item = &'a str>) -> std::ops::Range<usize> {
+        let Ok(root) = DeTable::parse(&self.text) else {
+            return 0..0;
+        };
+        let (mut table, mut at) = (root.get_ref(), 0..0);
+        for key in way {
+            let Some((found, value)) = table.iter().find(|(k, _)| k.get_ref() == key) else {
+                break;
+            };
+            at = found.span();
+            match value.get_ref() {
+                DeValue::Table(inner) => table = inner,
+                _ => break,
+            }
+        }
+        at
     }
 
     /// For `-M NAME,help`.
