@@ -116,7 +116,7 @@ const ALLOWED: &[Row] = &[
     row(
         "softmmu-boards",
         &["softmmu-core", "softmmu-devices", "softmmu-opts"],
-        &[],
+        &["tcg-mem"],
     ),
     row(
         "softmmu-cpu",

@@ -253,6 +253,17 @@ pub const COMMANDS: &[Command] = &[
         run::chardev_add,
     ),
     both(
+        "screendump",
+        &["screendump"],
+        &[
+            need("filename", Kind::Text),
+            may("device", Kind::Text),
+            may("format", Kind::Text),
+        ],
+        "FILE: writes what the screen shows as a PPM picture",
+        run::screendump,
+    ),
+    both(
         "chardev-remove",
         &["chardev-remove"],
         &[LABEL],
