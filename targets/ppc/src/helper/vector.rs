@@ -6,6 +6,9 @@ use super::{crypto, estimate};
 /// The code of an operation is its number, an immediate from bit 8 on and [`SAT`].
 pub const SAT: u32 = 1 << 31;
 
+/// The immediate of floating-point operations that take denormal numbers for zeros.
+pub const FLUSH: u32 = 1;
+
 /// Numbers of operations.
 #[allow(missing_docs)]
 pub mod op {
@@ -222,7 +225,12 @@ fn times_ten_carry(a: u128, add: u128) -> u128 {
 }
 
 fn floats(number: u32, imm: u32, a: u128, b: u128, sat: &mut bool) -> Option<u128> {
-    let f = |v, i| get(v, 32, i) as u32;
+    let raw = |v, i| get(v, 32, i) as u32;
+    // Without Java mode small numbers are zeros.
+    let f = |v, i| match raw(v, i) {
+        x if imm == FLUSH && x & 0x7f80_0000 == 0 => x & 1 << 31,
+        x => x,
+    };
     Some(match number {
         // Bit 0: a > b, bit 1: a < -b; both for NaNs.
         op::CMP_BOUNDS => build(32, |i| {
@@ -235,7 +243,7 @@ fn floats(number: u32, imm: u32, a: u128, b: u128, sat: &mut bool) -> Option<u12
         }),
         op::TO_UNSIGNED | op::TO_SIGNED => build(32, |i| {
             // A NaN gives 0 without saturation. [PowerISA I.6.7.1 ConvertSPtoSXWsaturate]
-            let x = estimate::truncated(f(b, i), imm).unwrap_or(0);
+            let x = estimate::truncated(raw(b, i), imm).unwrap_or(0);
             saturate(x, 32, number == op::TO_SIGNED, sat)
         }),
         op::EXP2 => build(32, |i| estimate::exp2(f(b, i)).into()),
