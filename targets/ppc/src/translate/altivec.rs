@@ -6,8 +6,8 @@ use tcg_ir::{Cond, FpRound, Op, Ty, Value};
 
 use super::{NONE, Out, Translator};
 use crate::decode::args;
-use crate::helper::vector::{SAT, op as vop};
-use crate::state::slot;
+use crate::helper::vector::{FLUSH, SAT, op as vop};
+use crate::state::{Mode, slot};
 
 /// The regime of AltiVec floating point.
 const VECTOR: u8 = 1;
