@@ -393,19 +393,18 @@ fn to_integral(code: u32, a: u64, fpscr: u32) -> Outcome {
 /// Estimates, computed as the exact reciprocal rounded once (and the root before it).
 fn estimate(code: u32, a: u64, fpscr: u32) -> Outcome {
     let single = code & SINGLE != 0;
-    let mut st = status(fpscr);
     let one = 0x3ff0 << 48;
-    let result = if code & 0xff == op::RE {
-        match single {
-            false => f64::div(one, a, &mut st),
-            true => widen(f64_to_f32::div(one, a, &mut st)),
-        }
-    } else {
-        let root = f64::sqrt(a, &mut st);
-        match single {
-            false => f64::div(one, root, &mut st),
-            true => widen(f64_to_f32::div(one, root, &mut st)),
-        }
+    if code & 0xff == op::RE {
+        let mut o = arithmetic_outcome(op::DIV | code & SINGLE, [one, a, 0], fpscr);
+        o.raised &= !XX;
+        o.last &= !(FI | FR);
+        return o;
+    }
+    let mut st = status(fpscr);
+    let root = f64::sqrt(a, &mut st);
+    let result = match single {
+        false => f64::div(one, root, &mut st),
+        true => widen(f64_to_f32::div(one, root, &mut st)),
     };
     // Whether an estimate is inexact is not recorded.
     let raised = from_flags(st.flags.bits()) & !XX;

@@ -114,6 +114,8 @@ pub struct EnvHeader {
     pub mxcsr_sticky: u32,
     /// Scratch for ldmxcsr/stmxcsr.
     pub mxcsr_tmp: u32,
+    /// MXCSR of the first regime while a silent second one is in force, else 0.
+    pub mxcsr_aside: u32,
 }
 
 impl EnvHeader {

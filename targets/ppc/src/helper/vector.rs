@@ -1,7 +1,7 @@
 //! AltiVec operations without an IR operation of their own, as functions of 128-bit registers. Element 0 is the
 //! leftmost: the most significant. [PowerISA I.6]
 
-use super::{crypto, estimate};
+use super::{crypto, decimal, estimate};
 
 /// The code of an operation is its number, an immediate from bit 8 on and [`SAT`].
 pub const SAT: u32 = 1 << 31;
@@ -79,6 +79,8 @@ pub mod op {
     pub const INSERT_WORD: u32 = 64;
     pub const EXTRACT_WORD: u32 = 65;
     pub const KEEP_LEFT: u32 = 66;
+    /// See [`crate::helper::decimal`]: the immediate is its operation; with `SAT` the CR field.
+    pub const DECIMAL: u32 = 67;
 }
 
 /// Element `i` from the left, of `bits`, zero-extended.
@@ -118,6 +120,10 @@ pub fn run(what: u32, a: u128, b: u128, c: u128) -> u128 {
     let mut sat = false;
     let imm = what >> 8 & 0xffff;
     let number = what & 0xff;
+    if number == op::DECIMAL {
+        let (r, cr) = decimal::run(imm, a, b);
+        return if what & SAT != 0 { u128::from(cr) } else { r };
+    }
     let r = sums(number, a, b, c, &mut sat)
         .or_else(|| quads(number, a, b, c))
         .or_else(|| floats(number, imm, a, b, &mut sat))

@@ -680,8 +680,4 @@ impl Translator<'_> {
             t.vector_call(vop::SIGMA_D | imm << 8, x, x, x)
         })
     }
-
-    pub(super) fn bcd(&mut self) -> Out {
-        self.unimplemented("decimal arithmetic on vectors")
-    }
 }
