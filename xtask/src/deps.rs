@@ -226,6 +226,20 @@ const ALLOWED: &[Row] = &[
         ],
         &[],
     ),
+    // Tests of what guest instructions become.
+    row(
+        "emu-golden",
+        &[],
+        &[
+            "target-arm",
+            "target-aarch64",
+            "target-ppc",
+            "target-riscv",
+            "tcg-mem",
+            "tcg-target",
+            "tcg-x64",
+        ],
+    ),
 ];
 
 /// Reads `cargo metadata` and returns every edge that is not allowed.

@@ -187,7 +187,7 @@ pub fn class(v: u64, single: bool) -> u32 {
 /// Does a sum, product, quotient, root or fused multiply-add in one format; `a`, `b`, `c` as in the IR: a × b + c.
 fn arithmetic(code: u32, [a, b, c]: [u64; 3], st: &mut FloatStatus) -> u64 {
     let single = code & SINGLE != 0;
-    let wide = |v: u32| f32::to_f64(v, &mut FloatStatus::default());
+    let wide = widen;
     let flip = |v: u64| {
         if v & !(1 << 63) > 0x7ff0 << 48 {
             v
@@ -356,7 +356,13 @@ fn from_integer(code: u32, a: u64, fpscr: u32) -> Outcome {
 }
 
 fn widen(v: u32) -> u64 {
-    f32::to_f64(v, &mut FloatStatus::default())
+    // A NaN keeps what it carries.
+    match v & 0x7fff_ffff {
+        n @ 0x7f80_0001.. => {
+            u64::from(v >> 31) << 63 | 0x7ff << 52 | u64::from(n & 0x7f_ffff) << 29
+        }
+        _ => f32::to_f64(v, &mut FloatStatus::default()),
+    }
 }
 
 fn to_integral(code: u32, a: u64, fpscr: u32) -> Outcome {
@@ -387,19 +393,18 @@ fn to_integral(code: u32, a: u64, fpscr: u32) -> Outcome {
 /// Estimates, computed as the exact reciprocal rounded once (and the root before it).
 fn estimate(code: u32, a: u64, fpscr: u32) -> Outcome {
     let single = code & SINGLE != 0;
-    let mut st = status(fpscr);
     let one = 0x3ff0 << 48;
-    let result = if code & 0xff == op::RE {
-        match single {
-            false => f64::div(one, a, &mut st),
-            true => widen(f64_to_f32::div(one, a, &mut st)),
-        }
-    } else {
-        let root = f64::sqrt(a, &mut st);
-        match single {
-            false => f64::div(one, root, &mut st),
-            true => widen(f64_to_f32::div(one, root, &mut st)),
-        }
+    if code & 0xff == op::RE {
+        let mut o = arithmetic_outcome(op::DIV | code & SINGLE, [one, a, 0], fpscr);
+        o.raised &= !XX;
+        o.last &= !(FI | FR);
+        return o;
+    }
+    let mut st = status(fpscr);
+    let root = f64::sqrt(a, &mut st);
+    let result = match single {
+        false => f64::div(one, root, &mut st),
+        true => widen(f64_to_f32::div(one, root, &mut st)),
     };
     // Whether an estimate is inexact is not recorded.
     let raised = from_flags(st.flags.bits()) & !XX;
