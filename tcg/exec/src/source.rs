@@ -166,7 +166,7 @@ impl Engine {
         let mut reader = Reader {
             engine: self,
             guarded,
-            pages: Vec::with_capacity(2),
+            pages: Vec::with_capacity(1),
             recorded: Vec::new(),
             pc,
             read: (u16::MAX, 0),

@@ -1,6 +1,8 @@
 //! Builds a block: typed helper functions for every operation, constant folding while emitting, and forwarding
 //! of guest registers (state slots) through values, across overlapping views.
 
+use std::cell::Cell;
+
 use crate::{
     Block, Cond, ExitInfo, HelperDef, HelperId, Inst, MemFlags, Op, Slot, StateLayout, Ty, Value,
 };
@@ -108,6 +110,11 @@ struct PendingFlag {
     value: Value,
 }
 
+thread_local! {
+    /// Working memory of the last builder of this thread, empty.
+    static SPARE: Cell<Option<(Vec<Unit>, Vec<Value>, Vec<PendingFlag>)>> = const { Cell::new(None) };
+}
+
 /// Makes one block.
 pub struct Builder<'a> {
     /// The block so far.
@@ -122,20 +129,25 @@ pub struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// A builder of an empty block.
     pub fn new(pc: u64, mode: u32, layout: &'a StateLayout) -> Builder<'a> {
-        let units = vec![UNKNOWN; layout.bytes / 4];
+        let (mut units, consts, pending) = SPARE.take().unwrap_or_default();
+        units.resize(layout.bytes / 4, UNKNOWN);
         Builder {
             block: Block::new(pc, mode),
             layout,
             units,
-            consts: Vec::new(),
+            consts,
             region: None,
-            pending: Vec::new(),
+            pending,
         }
     }
 
     /// The finished block.
-    pub fn finish(self) -> Block {
+    pub fn finish(mut self) -> Block {
         debug_assert!(self.region.is_none() && self.pending.is_empty());
+        self.units.clear();
+        self.consts.clear();
+        self.pending.clear();
+        SPARE.set(Some((self.units, self.consts, self.pending)));
         self.block
     }
 
