@@ -5,6 +5,7 @@
 mod cpuinfo;
 mod port;
 mod sigframe;
+mod vdso;
 
 pub use port::Aarch64Port;
 

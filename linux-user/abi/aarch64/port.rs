@@ -5,9 +5,9 @@ use crate::errno::Errno;
 use crate::guest::{AuxFacts, CoreRegisters, GuestPort, StartFacts, TrapAction};
 use crate::signal::{Action, CoreBytes, SigInfo};
 use crate::task::Task;
+use crate::vdso::Vdso;
 use target_aarch64::{A64State, Aarch64, CpuModel, MODELS, trap};
 use tcg_exec::Vcpu;
-use tcg_mem::GuestVa;
 use tcg_target::Isa;
 use tcg_uspace::Geometry;
 
@@ -24,14 +24,6 @@ const TRAP_BRKPT: i32 = 1;
 
 /// AT_MINSIGSTKSZ: a frame without SVE state, and what the kernel adds.
 const MORE: &[(u64, u64)] = &[(51, 4720)];
-
-/// mov x8, #139 (rt_sigreturn); svc #0. Unwinders recognise these two instructions.
-const SIGRETURN: [u32; 2] = [0xd280_1168, 0xd400_0001];
-
-/// Where the page with [`SIGRETURN`] lies: above the stack.
-pub(super) fn kernel_page() -> u64 {
-    Geometry::wide().stack_top
-}
 
 impl GuestPort for Aarch64Port {
     fn name(&self) -> &'static str {
@@ -98,12 +90,8 @@ impl GuestPort for Aarch64Port {
         super::sigframe::pop(t)
     }
 
-    fn map_kernel_pages(&self, t: &mut Task) -> Result<(), Errno> {
-        let mut page = vec![0u8; 0x1000];
-        for (to, word) in page.chunks_exact_mut(4).zip(SIGRETURN) {
-            to.copy_from_slice(&word.to_le_bytes());
-        }
-        t.map_kernel_page(GuestVa(kernel_page()), &page, "[vdso]")
+    fn vdso(&self, _big_endian: bool) -> Option<&'static Vdso> {
+        Some(&super::vdso::VDSO)
     }
 
     fn start(&self, t: &mut Task, facts: &StartFacts) -> Result<(), Errno> {

@@ -4,7 +4,7 @@
 //! A frame is `struct rt_sigframe` (siginfo, ucontext) and above it a frame record (x29, x30). The ucontext ends in 4096
 //! bytes for records: `fpsimd_context`, `esr_context` if a fault is reported, and an empty one at the end.
 
-use super::port::kernel_page;
+use super::vdso::return_code;
 use crate::abi::{Layout, Reader, ULong, Writer};
 use crate::errno::Errno;
 use crate::signal::{self, Action, AltStack, SA_SIGINFO, SIGINFO_SIZE, SigInfo};
@@ -67,7 +67,7 @@ pub fn push(t: &mut Task, info: &SigInfo, action: &Action, old_mask: u64) -> Res
     let lr = if action.flags & SA_RESTORER != 0 {
         action.restorer
     } else {
-        kernel_page()
+        return_code(t)
     };
     let big = t.abi.endian == Endian::Big;
     let mode = Mode(t.vcpu.mode()).with_big_endian(big);

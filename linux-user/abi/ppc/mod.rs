@@ -35,7 +35,11 @@ fn with_differences(endian: Endian, base: Abi) -> Abi {
         ipc_times_first: true,
         put_stat: structs::put_stat,
         put_stat64: structs::put_stat64,
-        cpuinfo: cpuinfo::text,
+        cpuinfo: if base.word == 8 {
+            cpuinfo::text64
+        } else {
+            cpuinfo::text32
+        },
         ..base
     }
 }

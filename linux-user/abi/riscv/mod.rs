@@ -6,6 +6,7 @@ mod calls;
 mod cpuinfo;
 mod port;
 mod sigframe;
+mod vdso;
 
 pub use port::RiscvPort;
 

@@ -5,10 +5,10 @@ use crate::errno::Errno;
 use crate::guest::{AuxFacts, CoreRegisters, GuestPort, StartFacts, TrapAction};
 use crate::signal::{Action, CoreBytes, SigInfo};
 use crate::task::Task;
+use crate::vdso::Vdso;
 use std::sync::OnceLock;
 use target_riscv::{Cpu, Mode, Riscv, RiscvState, trap};
 use tcg_exec::Vcpu;
-use tcg_mem::GuestVa;
 use tcg_target::Isa;
 use tcg_uspace::Geometry;
 
@@ -46,14 +46,6 @@ pub fn chosen(bits: u32) -> Cpu {
 pub fn cpu_of(t: &Task) -> Cpu {
     chosen(8 * t.abi.word as u32)
 }
-
-/// Where the page with the way back from signal handlers lies: the highest page below the end of the stack's area.
-pub fn vdso(port: &dyn GuestPort) -> GuestVa {
-    GuestVa(port.geometry().stack_top)
-}
-
-/// The code that a signal handler returns to: li a7, 139; ecall.
-const SIGRETURN: [u32; 2] = [0x08b0_0893, 0x0000_0073];
 
 impl GuestPort for RiscvPort {
     fn name(&self) -> &'static str {
@@ -122,12 +114,8 @@ impl GuestPort for RiscvPort {
         super::sigframe::pop(t)
     }
 
-    fn map_kernel_pages(&self, t: &mut Task) -> Result<(), Errno> {
-        let mut page = vec![0u8; 0x1000];
-        for (k, word) in SIGRETURN.iter().enumerate() {
-            page[4 * k..][..4].copy_from_slice(&word.to_le_bytes());
-        }
-        t.map_kernel_page(vdso(self), &page, "[vdso]")
+    fn vdso(&self, _big_endian: bool) -> Option<&'static Vdso> {
+        Some(super::vdso::image(self.bits == 64))
     }
 
     fn start(&self, t: &mut Task, facts: &StartFacts) -> Result<(), Errno> {

@@ -4,7 +4,7 @@
 //! A frame is siginfo and ucontext: flags, link, stack, mask (with room for 1,024 signals), general registers with the
 //! program counter in the place of x0, and floating-point state, whose last words say that no further record follows.
 
-use super::port;
+use super::vdso::return_code;
 use crate::abi::{Layout, Reader, ULong, Writer};
 use crate::errno::Errno;
 use crate::signal::{self, Action, AltStack, SIGINFO_SIZE, SigInfo};
@@ -44,6 +44,18 @@ const fn offsets(word: usize) -> Offsets {
     }
 }
 
+/// Offsets of the general and the floating-point registers from the stack pointer that a handler starts with, of 32-bit
+/// and 64-bit programs.
+pub const REGS_AT: [u32; 2] = [
+    (SIGINFO_SIZE + offsets(4).regs) as u32,
+    (SIGINFO_SIZE + offsets(8).regs) as u32,
+];
+/// See [`REGS_AT`].
+pub const FP_AT: [u32; 2] = [
+    (SIGINFO_SIZE + offsets(4).fp) as u32,
+    (SIGINFO_SIZE + offsets(8).fp) as u32,
+];
+
 /// Builds the frame of a handler and points the registers at it.
 pub fn push(t: &mut Task, info: &SigInfo, action: &Action, old_mask: u64) -> Result<(), Errno> {
     let at = offsets(t.abi.word);
@@ -62,7 +74,7 @@ pub fn push(t: &mut Task, info: &SigInfo, action: &Action, old_mask: u64) -> Res
     put_ucontext(t, &mut w, at, (old_mask, old_sp));
     let context = sp + SIGINFO_SIZE as u64;
     t.put_bytes(GuestVa(context), w.done())?;
-    let back = port::vdso(t.port).0;
+    let back = return_code(t);
     let s = t.vcpu.state_mut::<RiscvState>();
     s.x[RA] = back;
     s.x[SP] = sp;

@@ -5,14 +5,17 @@ use parking_lot::Mutex;
 use softmmu_core::clock::Clock;
 use softmmu_core::cpu::{Acknowledge, CpuInputs, CpuSlot, DcrBus};
 use softmmu_core::device::{Device, Endian};
+use softmmu_core::display::Display;
 use softmmu_core::dma::{Dma, Watch};
-use softmmu_core::irq::{IrqSink, Wire};
+use softmmu_core::irq::{Irq, IrqSink, Wire};
 use softmmu_core::props::Values;
 use softmmu_core::ram::Ram;
 use softmmu_core::requests::{INPUT_POWER_OFF, INPUT_RESET, Requests};
 use softmmu_core::space::{AddressSpace, Region};
 use softmmu_core::timer::Timers;
-use softmmu_devices::class::{Backends, Build, Host, Parts, Place, all, find};
+use softmmu_devices::class::{
+    Backends, Build, FirmwareConfig, Host, Parts, Place, Services, all, find,
+};
 use softmmu_devices::i2c::I2cBus;
 use softmmu_devices::pci::PciBus;
 use std::collections::{BTreeMap, HashMap};
@@ -28,6 +31,10 @@ pub struct Wanted {
     pub cpus: u32,
     /// Byte order of the CPUs.
     pub endian: Endian,
+    /// Variables of firmware.
+    pub firmware_env: Vec<String>,
+    /// Options of the board that were given, by name.
+    pub options: BTreeMap<String, String>,
     /// `-device`, and what other options make of it: class and properties (`id` and `bus` among them).
     pub devices: Vec<(String, Vec<(String, String)>)>,
 }
@@ -70,7 +77,14 @@ pub struct Assembly {
     pub devices: Vec<Instance>,
     /// PCI buses by name.
     pub pci: Vec<(String, Arc<PciBus>)>,
+    /// Who tells firmware about the machine.
+    pub firmware: Option<Arc<dyn FirmwareConfig>>,
+    /// The first screen.
+    pub display: Option<Arc<dyn Display>>,
 }
+
+/// An interrupt output: name, number, line.
+type Output = (&'static str, u32, Irq);
 
 struct Assembler<'a> {
     source: &'a Source,
@@ -83,6 +97,10 @@ struct Assembler<'a> {
     dcr: DcrBus,
     acknowledge: Option<Arc<dyn Acknowledge>>,
     devices: Vec<Instance>,
+    spaces: Vec<(String, Arc<AddressSpace>)>,
+    services: Services,
+    firmware: Option<Arc<dyn FirmwareConfig>>,
+    display: Option<Arc<dyn Display>>,
     anonymous: u32,
 }
 
@@ -114,6 +132,7 @@ pub fn assemble(
         cpus: CpuSlot::default(),
         cpu_count: wanted.cpus,
         guest_endian: wanted.endian,
+        firmware_env: wanted.firmware_env.clone(),
         backends,
     };
     let mut sinks: HashMap<String, Arc<dyn IrqSink>> = HashMap::new();
@@ -135,10 +154,22 @@ pub fn assemble(
         dcr: DcrBus::default(),
         acknowledge: None,
         devices: Vec::new(),
+        spaces: Vec::new(),
+        services: Services::new(),
+        firmware: None,
+        display: None,
         anonymous: 0,
     };
+    source.check_options(&wanted.options)?;
+    let mut outputs = Vec::new();
     for row in &board.devices {
-        assembler.board_device(row.get_ref(), row.span())?;
+        if board.applies(&row.get_ref().when, &wanted.options) {
+            let made = assembler.board_device(row.get_ref(), row.span())?;
+            outputs.push((row.get_ref(), made));
+        }
+    }
+    for (row, outputs) in &outputs {
+        assembler.connect(row, outputs)?;
     }
     for (class, props) in &wanted.devices {
         let made = assembler.extra_device(class, props);
@@ -160,6 +191,8 @@ pub fn assemble(
         acknowledge: assembler.acknowledge,
         devices: assembler.devices,
         pci: assembler.pci,
+        firmware: assembler.firmware,
+        display: assembler.display,
         space,
     })
 }
@@ -201,7 +234,7 @@ impl Assembler<'_> {
             "machine" => self.requests.clone(),
             _ => self.sinks.get(&name).cloned().ok_or_else(|| {
                 let hint = softmmu_opts::hint(&name, self.sinks.keys().map(String::as_str));
-                format!("'{target}': no device '{name}' with interrupt inputs is above{hint}")
+                format!("'{target}': no device '{name}' with interrupt inputs{hint}")
             })?,
         };
         let mut wires = self.wires.lock();
@@ -215,7 +248,7 @@ impl Assembler<'_> {
         &mut self,
         row: &DeviceRow,
         at: std::ops::Range<usize>,
-    ) -> Result<(), BoardError> {
+    ) -> Result<Vec<Output>, BoardError> {
         let source = self.source;
         let class = find(row.class.get_ref()).ok_or_else(|| {
             let hint = softmmu_opts::hint(row.class.get_ref(), all().map(|c| c.name));
@@ -235,10 +268,10 @@ impl Assembler<'_> {
             })?;
             given.push((key.get_ref().clone(), text));
         }
-        if let Some(n) = row.serial
-            && self.host.backends.chardev(&format!("serial{n}")).is_ok()
-        {
-            given.push(("chardev".into(), format!("serial{n}")));
+        for (prop, n) in row.serial.list() {
+            if self.host.backends.chardev(&format!("serial{n}")).is_ok() {
+                given.push((prop.to_owned(), format!("serial{n}")));
+            }
         }
         let pairs = given.iter().map(|(k, v)| (k.as_str(), v.as_str()));
         let values = Values::check(class.name, class.props, pairs).map_err(|e| {
@@ -249,11 +282,13 @@ impl Assembler<'_> {
             )
         })?;
         let on = row.on.as_ref();
-        let (pci, i2c) = self.buses(class.place, on.map(|o| o.get_ref().as_str()));
+        let named = on.map(|o| o.get_ref().as_str());
+        let (pci, i2c) = self.buses(class.place, named);
         let bus_missing = match class.place {
-            Place::System => on.is_some(),
+            Place::System => named.is_some_and(|o| !self.spaces.iter().any(|(n, _)| n == o)),
             Place::Pci => pci.is_none(),
             Place::I2c => i2c.is_none(),
+            Place::Child => false,
         };
         if bus_missing {
             let span = on.map_or(at.clone(), Spanned::span);
@@ -263,10 +298,10 @@ impl Assembler<'_> {
             ));
         }
         let addresses = row.at.list();
-        let parts = self
-            .make(class, &row.id, &values, &addresses, (pci, i2c))
+        let mut parts = self
+            .make(class, &row.id, &values, &addresses, named, (pci, i2c))
             .map_err(|e| source.error(at.clone(), format!("{}: {e}", row.id)))?;
-        for (name, wire) in &row.wires {
+        for name in row.wires.keys() {
             if !parts.outputs.iter().any(|(n, _, _)| n == name.get_ref()) {
                 let known = parts.outputs.iter().map(|(n, _, _)| *n);
                 let hint = softmmu_opts::hint(name.get_ref(), known);
@@ -277,14 +312,6 @@ impl Assembler<'_> {
                 );
                 return Err(source.error(name.span(), text));
             }
-            for (_, n, irq) in parts.outputs.iter().filter(|(o, _, _)| o == name.get_ref()) {
-                if let Some(target) = wire.get_ref().get(*n as usize) {
-                    let wire = self.wire(target, *n).map_err(|e| {
-                        source.error(wire.span(), format!("wires: {}: {e}", name.get_ref()))
-                    })?;
-                    irq.connect(wire);
-                }
-            }
         }
         if row.dcr.is_some() != parts.dcr.is_some() {
             let text = match row.dcr {
@@ -293,14 +320,30 @@ impl Assembler<'_> {
             };
             return Err(source.error(at, text));
         }
-        if let (Some(first), Some((dcr, count))) = (row.dcr, &parts.dcr) {
-            if !self.dcr.add(first, *count, dcr) {
-                let text =
-                    format!("dcr: others have some of {first:#x} and the {count} from there on");
-                return Err(source.error(at, text));
+        if let (Some(first), Some((dcr, count))) = (row.dcr, &parts.dcr)
+            && !self.dcr.add(first, *count, dcr)
+        {
+            let text = format!("dcr: others have some of {first:#x} and the {count} from there on");
+            return Err(source.error(at, text));
+        }
+        let outputs = std::mem::take(&mut parts.outputs);
+        self.keep(&row.id, class.name, values, parts);
+        Ok(outputs)
+    }
+
+    /// Connects a device's outputs; all devices exist.
+    fn connect(&self, row: &DeviceRow, outputs: &[Output]) -> Result<(), BoardError> {
+        for (name, wire) in &row.wires {
+            for (_, n, irq) in outputs.iter().filter(|(o, _, _)| o == name.get_ref()) {
+                if let Some(target) = wire.get_ref().get(*n as usize) {
+                    let wire = self.wire(target, *n).map_err(|e| {
+                        self.source
+                            .error(wire.span(), format!("wires: {}: {e}", name.get_ref()))
+                    })?;
+                    irq.connect(wire);
+                }
             }
         }
-        self.keep(&row.id, class.name, values, parts);
         Ok(())
     }
 
@@ -324,6 +367,7 @@ impl Assembler<'_> {
         id: &str,
         values: &Values,
         at: &[u64],
+        on: Option<&str>,
         (pci, i2c): (Option<Arc<PciBus>>, Option<Arc<I2cBus>>),
     ) -> Result<Parts, String> {
         let slot = match values.text("addr") {
@@ -333,7 +377,11 @@ impl Assembler<'_> {
             ),
             None => None,
         };
+        let space = on.and_then(|o| self.spaces.iter().find(|(n, _)| n == o));
         let mut build = Build {
+            space: space.map_or(&self.host.space, |(_, s)| s).clone(),
+            services: &self.services,
+            on,
             id,
             values,
             at,
@@ -359,6 +407,14 @@ impl Assembler<'_> {
         if parts.acknowledge.is_some() {
             self.acknowledge = parts.acknowledge;
         }
+        if let Some(space) = parts.space {
+            self.spaces.push((id.to_owned(), space));
+        }
+        if let Some(service) = parts.service {
+            self.services.push((id.to_owned(), service));
+        }
+        self.firmware = parts.firmware.or(self.firmware.take());
+        self.display = self.display.take().or(parts.display);
         if let Some(device) = parts.device {
             self.devices.push(Instance {
                 id: id.to_owned(),
@@ -398,13 +454,13 @@ impl Assembler<'_> {
         let pairs = rest.map(|(k, v)| (k.as_str(), v.as_str()));
         let values = Values::check(class.name, class.props, pairs).map_err(|e| e.text)?;
         let buses = self.buses(class.place, special("bus"));
-        if buses.0.is_none() && buses.1.is_none() {
+        if class.place != Place::Child && buses.0.is_none() && buses.1.is_none() {
             return Err(match special("bus") {
                 Some(bus) => format!("the machine has no bus '{bus}' for it"),
                 None => "the machine has no bus for it".into(),
             });
         }
-        let parts = self.make(class, &id, &values, &[], buses)?;
+        let parts = self.make(class, &id, &values, &[], special("bus"), buses)?;
         self.keep(&id, class.name, values, parts);
         Ok(())
     }

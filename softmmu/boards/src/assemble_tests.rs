@@ -26,6 +26,8 @@ fn wanted(devices: &[(&str, &[(&str, &str)])]) -> Wanted {
         ram: 64 << 20,
         cpus: 2,
         endian: Endian::Big,
+        options: BTreeMap::new(),
+        firmware_env: Vec::new(),
         devices: devices
             .iter()
             .map(|(c, p)| ((*c).to_owned(), p.iter().map(own).collect()))
@@ -47,12 +49,32 @@ fn every_board_comes_up_and_its_state_goes_round() {
         let machine = make(&source, &wanted_here).unwrap();
         machine.reset();
         let state: BTreeMap<_, _> = machine.save().into_iter().collect();
-        assert!(state.len() > source.board.devices.len());
+        let board = &source.board;
+        let there =
+            |r: &&toml::Spanned<DeviceRow>| board.applies(&r.get_ref().when, &BTreeMap::new());
+        assert_eq!(state.len(), board.devices.iter().filter(there).count() + 1);
         machine.load(&state).unwrap();
         assert_eq!(state, machine.save().into_iter().collect());
         assert!(machine.describe().contains("virtio-rng-pci"));
         let tree = load(&source, &machine, &wanted(&[]), &Images::default()).unwrap();
         assert!(tree.start.is_none(), "nothing to start without an image");
+    }
+}
+
+#[test]
+fn every_option_of_every_board_can_be_chosen() {
+    for source in Source::built_in("ppc").unwrap() {
+        for (name, option) in &source.board.options {
+            for value in &option.values {
+                let mut wanted = wanted(&[]);
+                wanted.options.insert(name.clone(), value.clone());
+                make(&source, &wanted).unwrap();
+            }
+            let mut wanted = wanted(&[]);
+            wanted.options.insert(name.clone(), "nonsense".into());
+            let error = make(&source, &wanted).err().unwrap().to_string();
+            assert!(error.contains("expected one of"), "{error}");
+        }
     }
 }
 

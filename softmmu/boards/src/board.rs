@@ -28,6 +28,15 @@ pub struct Board {
     pub clock_hz: u64,
     /// The network card of `-nic` without a model.
     pub nic: Option<String>,
+    /// What `-M NAME,OPTION=VALUE` may choose.
+    #[serde(default)]
+    pub options: BTreeMap<String, BoardOption>,
+    /// Buses of `-drive if=ide`, two drives on each.
+    #[serde(default)]
+    pub ide: Vec<String>,
+    /// What firmware is told.
+    #[serde(default)]
+    pub fw_cfg: Vec<Spanned<FirmwareItem>>,
     /// Memory.
     pub memory: Memory,
     /// How it starts.
@@ -39,6 +48,47 @@ pub struct Board {
     pub cpu_nodes: Option<CpuNodes>,
     /// The device tree; none: the machine has none but that of `-dtb`.
     pub tree: Option<Spanned<toml::Table>>,
+}
+
+/// A choice.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BoardOption {
+    /// What it may be; the first is what it is if nobody says.
+    pub values: Vec<String>,
+    /// One line.
+    pub help: String,
+}
+
+/// Something that firmware is told by number.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FirmwareItem {
+    /// Its number.
+    pub key: u16,
+    /// 16, 32 or 64 (little-endian).
+    pub bits: u32,
+    /// A number, or what boot knows by name.
+    pub value: StartValue,
+    /// Options that must have one of these values.
+    #[serde(default)]
+    pub when: When,
+}
+
+/// Options and the values of each that are meant.
+pub type When = BTreeMap<String, Vec<String>>;
+
+impl Board {
+    /// Whether options have the values that are meant.
+    pub fn applies(&self, when: &When, given: &BTreeMap<String, String>) -> bool {
+        when.iter().all(|(option, values)| {
+            let default = self.options.get(option).and_then(|o| o.values.first());
+            given
+                .get(option)
+                .or(default)
+                .is_some_and(|v| values.contains(v))
+        })
+    }
 }
 
 fn one() -> u32 {
@@ -64,7 +114,9 @@ pub struct Memory {
 pub enum StartValue {
     /// As it is.
     Number(u64),
-    /// `dtb`, `initrd`, `initrd-size`, `kernel`, `map-size`, `cmdline`.
+    /// `dtb`, `initrd`, `initrd-size`, `kernel`, `map-size`; for firmware also `kernel-size`,
+    /// `cmdline`, `ram-size`, `cpus`, `max-cpus`, `boot-device`, `no-graphic`, `width`, `height`,
+    /// `depth`.
     Word(String),
 }
 
@@ -78,6 +130,14 @@ pub struct Boot {
     pub firmware_at: Option<u64>,
     /// Where the kernel goes, as a file, if there is firmware.
     pub payload_at: Option<u64>,
+    /// Where the kernel goes, taken apart, if there is firmware.
+    pub kernel_base: Option<u64>,
+    /// The firmware if nobody gives another.
+    pub firmware: Option<String>,
+    /// The Debian package that it is in.
+    pub firmware_package: Option<String>,
+    /// Where the CPU starts, whatever firmware's file says.
+    pub start: Option<u64>,
     /// Bytes between the end of the image and the device tree.
     #[serde(default)]
     pub dtb_gap: u64,
@@ -118,13 +178,41 @@ pub struct DeviceRow {
     /// `power-off`.
     #[serde(default)]
     pub wires: BTreeMap<Spanned<String>, Spanned<OneOrMore>>,
-    /// It is the serial port of the `n`th `-serial`.
-    pub serial: Option<u32>,
+    /// It is the serial port of the `n`th `-serial`; or which of its ports (properties) are.
+    #[serde(default)]
+    pub serial: Serials,
+    /// Options of the board that must have one of these values; otherwise the device is not there.
+    #[serde(default)]
+    pub when: When,
     /// Number of its first device control register.
     pub dcr: Option<u32>,
     /// Its properties.
     #[serde(default)]
     pub props: BTreeMap<Spanned<String>, Spanned<Value>>,
+}
+
+/// Serial ports of a device.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(untagged)]
+pub enum Serials {
+    /// None.
+    #[default]
+    None,
+    /// One: its property `chardev`.
+    One(u32),
+    /// Several, by property.
+    More(BTreeMap<String, u32>),
+}
+
+impl Serials {
+    /// Properties and numbers.
+    pub fn list(&self) -> Vec<(&str, u32)> {
+        match self {
+            Serials::None => Vec::new(),
+            Serials::One(n) => vec![("chardev", *n)],
+            Serials::More(all) => all.iter().map(|(p, n)| (p.as_str(), *n)).collect(),
+        }
+    }
 }
 
 /// Addresses.
@@ -207,8 +295,27 @@ pub struct Source {
     pub board: Board,
 }
 
+/// Words that stand for numbers that firmware is told.
+const FIRMWARE_WORDS: &[&str] = &[
+    "ram-size",
+    "cpus",
+    "max-cpus",
+    "kernel",
+    "kernel-size",
+    "initrd",
+    "initrd-size",
+    "cmdline",
+    "boot-device",
+    "no-graphic",
+    "width",
+    "height",
+    "depth",
+];
+
 const BUILT_IN: &[(&str, &str)] = &[
     ("ppc/ppce500.toml", include_str!("../ppc/ppce500.toml")),
+    ("ppc/g3beige.toml", include_str!("../ppc/g3beige.toml")),
+    ("ppc/mac99.toml", include_str!("../ppc/mac99.toml")),
     ("ppc/mpc8544ds.toml", include_str!("../ppc/mpc8544ds.toml")),
     ("ppc/bamboo.toml", include_str!("../ppc/bamboo.toml")),
     ("ppc/sam460ex.toml", include_str!("../ppc/sam460ex.toml")),
@@ -254,8 +361,44 @@ impl Source {
         let mut ids = std::collections::BTreeSet::new();
         for row in &self.board.devices {
             let id = &row.get_ref().id;
-            if !ids.insert(id) {
+            // Of devices that are there under conditions, one is.
+            if !ids.insert(id) && row.get_ref().when.is_empty() {
                 return Err(self.error(row.span(), format!("id: there are two devices '{id}'")));
+            }
+        }
+        for item in &self.board.fw_cfg {
+            let value = &item.get_ref().value;
+            let known = match value {
+                StartValue::Number(_) => true,
+                StartValue::Word(word) => FIRMWARE_WORDS.contains(&word.as_str()),
+            };
+            if !known || ![16, 32, 64].contains(&item.get_ref().bits) {
+                let text = format!(
+                    "fw-cfg: bits are 16, 32 or 64, value a number or one of {}",
+                    FIRMWARE_WORDS.join(", ")
+                );
+                return Err(self.error(item.span(), text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether options of a command line are the board's.
+    pub fn check_options(&self, given: &BTreeMap<String, String>) -> Result<(), BoardError> {
+        let fail = |text: String| BoardError {
+            file: self.board.name.clone(),
+            line: None,
+            text,
+        };
+        for (name, value) in given {
+            let known = self.board.options.keys().map(String::as_str);
+            let Some(option) = self.board.options.get(name) else {
+                let hint = softmmu_opts::hint(name, known);
+                return Err(fail(format!("there is no option '{name}'{hint}")));
+            };
+            if !option.values.contains(value) {
+                let values = option.values.join(", ");
+                return Err(fail(format!("{name}={value}: expected one of {values}")));
             }
         }
         Ok(())

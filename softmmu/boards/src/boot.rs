@@ -25,6 +25,12 @@ pub struct Images {
     pub loaders: Vec<(PathBuf, Option<u64>)>,
     /// Bytes for the guest's random numbers at the start.
     pub seed: Vec<u8>,
+    /// `-boot`: letters of devices, the first that is tried first.
+    pub order: String,
+    /// `-nographic`.
+    pub no_graphic: bool,
+    /// `-g`: width, height, bits of a pixel.
+    pub screen: Option<(u32, u32, u32)>,
 }
 
 /// What was loaded. It is put into memory again at each reset.
@@ -36,6 +42,16 @@ pub struct Loaded {
     pub start: Option<CpuStart>,
     /// The device tree that the guest gets.
     pub dtb: Option<Vec<u8>>,
+    /// What firmware is told, by number.
+    pub items: Vec<(u16, Vec<u8>)>,
+}
+
+/// A kernel that was loaded for firmware to start.
+#[derive(Clone, Copy, Debug, Default)]
+struct Prepared {
+    kernel: (u64, u64),
+    initrd: (u64, u64),
+    command: u64,
 }
 
 struct Plan<'a> {
@@ -65,7 +81,14 @@ pub fn load(
     let mut payload = None;
     if let Some(path) = &images.firmware {
         let image = loader::open(path, boot.firmware_at).map_err(|e| plan.user(e))?;
-        entry = Some(plan.image(&image, path)?);
+        entry = Some(boot.start.unwrap_or(plan.image(&image, path)?));
+        if let Some(base) = boot.kernel_base {
+            let prepared = plan.prepare(images, base)?;
+            plan.out.items = plan.items(wanted, images, &prepared);
+            plan.out.start = Some(plan.start(entry.unwrap_or(0), None, None, None)?);
+            plan.check(machine)?;
+            return Ok(plan.out);
+        }
         if let (Some(path), Some(at)) = (&images.kernel, boot.payload_at) {
             let bytes = loader::read_file(path).map_err(|e| plan.user(e))?;
             payload = Some((at, bytes.len() as u64));
@@ -129,6 +152,84 @@ impl Plan<'_> {
         }
         self.end = self.end.max(image.end());
         Ok(image.entry)
+    }
+
+    /// Puts kernel, initial RAM disk and command line where firmware finds them already loaded.
+    fn prepare(&mut self, images: &Images, base: u64) -> Result<Prepared, BoardError> {
+        let mut out = Prepared::default();
+        let Some(path) = &images.kernel else {
+            return Ok(out);
+        };
+        let mut image = loader::open(path, Some(base)).map_err(|e| self.user(e))?;
+        if image.kind != "raw" {
+            let first = image.segments.first().map_or(0, |s| s.at);
+            for segment in &mut image.segments {
+                segment.at = base + (segment.at - first);
+            }
+        }
+        self.end = base;
+        self.image(&image, path)?;
+        out.kernel = (base, self.end - base);
+        let mut free = page(self.end.saturating_add(self.source.board.boot.initrd_gap));
+        if let Some(path) = &images.initrd {
+            let bytes = loader::read_file(path).map_err(|e| self.user(e))?;
+            out.initrd = (free, bytes.len() as u64);
+            free = page(free.saturating_add(bytes.len() as u64));
+            self.out.blobs.push((out.initrd.0, bytes));
+        }
+        let mut command = images.append.clone().into_bytes();
+        command.push(0);
+        out.command = free;
+        let end = free.saturating_add(command.len() as u64);
+        if end > self.limit {
+            return Err(
+                self.user("kernel and initial RAM disk do not fit into memory (try a larger -m)")
+            );
+        }
+        self.out.blobs.push((free, command));
+        Ok(out)
+    }
+
+    /// What firmware is told.
+    fn items(&self, wanted: &Wanted, images: &Images, loaded: &Prepared) -> Vec<(u16, Vec<u8>)> {
+        let board = &self.source.board;
+        let (width, height, depth) = images.screen.unwrap_or((800, 600, 32));
+        let device = match &images.kernel {
+            Some(_) => b'm',
+            None => images
+                .order
+                .bytes()
+                .find(|b| (b'c'..=b'n').contains(b))
+                .unwrap_or(b'c'),
+        };
+        let number = |value: &StartValue| match value {
+            StartValue::Number(n) => *n,
+            StartValue::Word(word) => match word.as_str() {
+                "ram-size" => wanted.ram,
+                "cpus" => u64::from(wanted.cpus),
+                "max-cpus" => u64::from(board.max_cpus),
+                "kernel" => loaded.kernel.0,
+                "kernel-size" => loaded.kernel.1,
+                "initrd" => loaded.initrd.0,
+                "initrd-size" => loaded.initrd.1,
+                "cmdline" => loaded.command,
+                "boot-device" => u64::from(device),
+                "no-graphic" => u64::from(images.no_graphic),
+                "width" => u64::from(width),
+                "height" => u64::from(height),
+                "depth" => u64::from(depth),
+                // The board's check has refused others.
+                _ => 0,
+            },
+        };
+        let items = board.fw_cfg.iter().map(toml::Spanned::get_ref);
+        let items = items.filter(|i| board.applies(&i.when, &wanted.options));
+        items
+            .map(|i| {
+                let bytes = number(&i.value).to_le_bytes();
+                (i.key, bytes.into_iter().take(i.bits as usize / 8).collect())
+            })
+            .collect()
     }
 
     fn initrd(
@@ -292,6 +393,10 @@ impl Plan<'_> {
     }
 }
 
+fn page(at: u64) -> u64 {
+    align(at, 0x1000)
+}
+
 fn root_cells(table: &toml::Table) -> (i64, i64) {
     let cells = |key| {
         table
@@ -317,6 +422,11 @@ impl Loaded {
         for (at, data) in &self.blobs {
             // Checked when it was loaded.
             let _ = machine.space.load_bytes_at(*at, data);
+        }
+        if let Some(firmware) = &machine.firmware {
+            for (key, bytes) in &self.items {
+                firmware.set_item(*key, bytes.clone());
+            }
         }
     }
 }

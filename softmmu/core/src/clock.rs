@@ -15,6 +15,10 @@ pub enum RtcClock {
 
 const RUNNING: u64 = u64::MAX;
 
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// See the head of the file. Stopped at first.
 pub struct Clock {
     origin: Instant,
@@ -23,8 +27,8 @@ pub struct Clock {
     /// What it shows while it stands still.
     stopped_at: AtomicU64,
     rtc: RtcClock,
-    /// Seconds and nanoseconds since 1970 at the origin.
-    epoch: Duration,
+    /// Nanoseconds since 1970 at the origin.
+    epoch: AtomicU64,
 }
 
 impl Clock {
@@ -38,7 +42,7 @@ impl Clock {
             base: AtomicU64::new(0),
             stopped_at: AtomicU64::new(0),
             rtc,
-            epoch: start.unwrap_or(host),
+            epoch: AtomicU64::new(nanoseconds(start.unwrap_or(host))),
         }
     }
 
@@ -89,7 +93,22 @@ impl Clock {
             RtcClock::Host => self.host_ns(),
             RtcClock::Virtual => self.now_ns(),
         };
-        self.epoch + Duration::from_nanos(since)
+        let epoch = self.epoch.load(Ordering::Relaxed);
+        Duration::from_nanos(epoch) + Duration::from_nanos(since)
+    }
+
+    /// What a snapshot keeps of a stopped clock: what it shows, and what time of day that is.
+    pub fn save(&self) -> [u64; 2] {
+        [self.now_ns(), nanoseconds(self.time_of_day())]
+    }
+
+    /// The opposite. A time of day that follows the host goes on doing so.
+    pub fn restore(&self, [now_ns, time]: [u64; 2]) {
+        self.set(now_ns);
+        if self.rtc == RtcClock::Virtual {
+            let epoch = time.saturating_sub(now_ns);
+            self.epoch.store(epoch, Ordering::Relaxed);
+        }
     }
 }
 
@@ -103,6 +122,10 @@ mod tests {
         assert_eq!((clock.now_ns(), clock.is_running()), (0, false));
         clock.set(5_000_000_000);
         assert_eq!(clock.time_of_day(), Duration::from_secs(1005));
+        let other = Clock::new(RtcClock::Virtual, None);
+        other.restore(clock.save());
+        assert_eq!(other.time_of_day(), Duration::from_secs(1005));
+        assert_eq!(other.now_ns(), 5_000_000_000);
         clock.start();
         let first = clock.now_ns();
         assert!((5_000_000_000..6_000_000_000).contains(&first));

@@ -17,6 +17,8 @@ pub enum RunState {
     Shutdown,
     /// Waits for a migration stream.
     InMigrate,
+    /// Goes on in another process.
+    PostMigrate,
     /// A vCPU cannot go on.
     InternalError,
 }
@@ -31,6 +33,7 @@ impl RunState {
             RunState::Debug => "debug",
             RunState::Shutdown => "shutdown",
             RunState::InMigrate => "inmigrate",
+            RunState::PostMigrate => "postmigrate",
             RunState::InternalError => "internal-error",
         }
     }
@@ -71,6 +74,8 @@ pub trait Control: Send + Sync {
     fn stop(&self);
     /// Goes on.
     fn cont(&self);
+    /// Stands still for another reason than before ([`Control::stop`] was called).
+    fn stand(&self, why: RunState);
     /// As the reset button.
     fn system_reset(&self);
     /// As the power button: the guest may act on it.

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod control;
 pub mod cpu;
 pub mod device;
+pub mod display;
 pub mod dma;
 pub mod fdt;
 pub mod irq;

@@ -6,6 +6,10 @@
 
 use memmap2::{MmapMut, MmapRaw};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use tcg_mem::PAGE;
+
+const PAGE_BYTES: usize = PAGE as usize;
+const ZEROES: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
 
 /// A piece of guest memory, zeroed at first.
 pub struct Ram {
@@ -62,6 +66,53 @@ impl Ram {
         };
         // SAFETY: as in `read`.
         unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), to, data.len()) };
+        true
+    }
+
+    /// The contents for a snapshot: the length, then the number and the bytes of each page that is not all zero.
+    pub fn save(&self) -> Vec<u8> {
+        let mut out = self.len.to_le_bytes().to_vec();
+        let mut page = [0; PAGE_BYTES];
+        for n in 0..self.len / PAGE {
+            if self.read(n * PAGE, &mut page) && page != ZEROES {
+                out.extend(n.to_le_bytes());
+                out.extend(page);
+            }
+        }
+        out
+    }
+
+    /// The opposite; false if it was made of memory of another size, or is broken. Nothing has changed then.
+    pub fn restore(&self, saved: &[u8]) -> bool {
+        let Some((len, mut rest)) = saved.split_first_chunk::<8>() else {
+            return false;
+        };
+        let mut pages = Vec::new();
+        while let Some((n, more)) = rest.split_first_chunk::<8>() {
+            let n = u64::from_le_bytes(*n);
+            let Some((page, more)) = more.split_first_chunk::<PAGE_BYTES>() else {
+                return false;
+            };
+            if n >= self.len / PAGE || pages.last().is_some_and(|(last, _)| *last >= n) {
+                return false;
+            }
+            pages.push((n, page));
+            rest = more;
+        }
+        if u64::from_le_bytes(*len) != self.len || !rest.is_empty() {
+            return false;
+        }
+        let mut pages = pages.into_iter().peekable();
+        let mut now = [0; PAGE_BYTES];
+        for n in 0..self.len / PAGE {
+            let new = pages
+                .next_if(|(at, _)| *at == n)
+                .map_or(&ZEROES, |(_, p)| p);
+            // Pages that are zero on both sides are not touched: they need no memory of the host's.
+            if self.read(n * PAGE, &mut now) && now != *new {
+                self.write(n * PAGE, new);
+            }
+        }
         true
     }
 
@@ -154,5 +205,29 @@ mod tests {
         assert!(!ram.read(8191, &mut two) && !ram.write(8191, &two));
         assert!(ram.fill(0, 8192, 7) && ram.read(8190, &mut two) && two == [7, 7]);
         assert!(!ram.fill(1, 8192, 7));
+    }
+
+    #[test]
+    fn contents_come_back_and_broken_ones_change_nothing() {
+        let ram = Ram::new(4 * PAGE).unwrap();
+        assert!(ram.write(PAGE + 5, b"here") && ram.write(4 * PAGE - 1, b"x"));
+        let saved = ram.save();
+        assert_eq!(saved.len(), 8 + 2 * (8 + PAGE_BYTES));
+        assert!(ram.fill(0, 4 * PAGE, 9));
+        let mut text = [0; 4];
+        for bad in [
+            &saved[..7],
+            &saved[..100],
+            &[],
+            &[saved.as_slice(), &[1]].concat(),
+        ] {
+            assert!(!ram.restore(bad));
+        }
+        let other = Ram::new(PAGE).unwrap();
+        assert!(!other.restore(&saved));
+        assert!(ram.read(PAGE + 5, &mut text) && text == [9; 4]);
+        assert!(ram.restore(&saved) && ram.read(PAGE + 5, &mut text) && text == *b"here");
+        assert!(ram.read(0, &mut text) && text == [0; 4]);
+        assert_eq!(ram.save(), saved);
     }
 }

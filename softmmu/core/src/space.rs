@@ -272,6 +272,30 @@ impl AddressSpace {
         }
     }
 
+    /// All memories, windows' too, each once, with the name of a region that shows it.
+    pub fn memories(&self) -> Vec<(String, Arc<Ram>)> {
+        let mut found = Vec::new();
+        self.collect_memories(&mut found, 0);
+        found
+    }
+
+    fn collect_memories(&self, found: &mut Vec<(String, Arc<Ram>)>, depth: usize) {
+        let regions = self.map.read().regions.clone();
+        for (_, region) in regions {
+            match region.backing {
+                Backing::Ram { ram, .. } => {
+                    if !found.iter().any(|(_, r)| Arc::ptr_eq(r, &ram)) {
+                        found.push((region.name, ram));
+                    }
+                }
+                Backing::Window { space, .. } if depth < 8 => {
+                    space.collect_memories(found, depth + 1);
+                }
+                Backing::Window { .. } | Backing::Io { .. } => {}
+            }
+        }
+    }
+
     /// The device behind an address that takes messages (MSI), and the offset in it.
     pub(crate) fn message_target(&self, pa: u64) -> Option<(Arc<dyn Mmio>, u64)> {
         let (flat, skip) = self.find(pa)?;

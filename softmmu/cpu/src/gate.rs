@@ -15,6 +15,8 @@ pub(crate) enum Wish {
     Reset { start: Option<CpuStart>, wait: bool },
     /// Start, if it waits for that.
     Start(CpuStart),
+    /// Wait to be started, or not.
+    Park(bool),
     /// End.
     Quit,
 }
@@ -40,6 +42,8 @@ pub(crate) struct Inside {
     pub plan: Plan,
     /// It does.
     pub stopped: bool,
+    /// It waits to be started, as of when it came to stand still.
+    pub parked: bool,
 }
 
 /// See the head of the file.
@@ -74,6 +78,7 @@ impl Gate {
                 stop: true,
                 plan: Plan::Run,
                 stopped: false,
+                parked: true,
             }),
             changed: Condvar::new(),
             lines: AtomicU32::new(0),
@@ -180,6 +185,11 @@ impl Gate {
 
     pub(crate) fn lines(&self) -> u32 {
         self.lines.load(Ordering::SeqCst)
+    }
+
+    /// Replaces all levels.
+    pub(crate) fn set_lines(&self, levels: u32) {
+        self.lines.store(levels, Ordering::SeqCst);
     }
 
     pub(crate) fn set_line(&self, line: u32, level: bool) {

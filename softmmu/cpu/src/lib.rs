@@ -12,15 +12,17 @@ mod thread;
 pub use gate::Plan;
 use gate::{Gate, Wish};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use socket::Socket;
 use softmmu_core::clock::Clock;
 use softmmu_core::cpu::{Acknowledge, CpuStart, Cpus, DcrBus};
+use softmmu_core::device::{load_state, save_state};
 use softmmu_core::requests::Requests;
 use softmmu_core::timer::Timers;
 use std::io;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use tcg_exec::{Engine, EngineConfig, Vcpu};
+use tcg_exec::{Engine, EngineConfig, Saved, Vcpu};
 use tcg_mem::{Bus, RamWatch};
 use tcg_target::{Isa, SysCpu};
 
@@ -48,6 +50,17 @@ pub(crate) struct Cpu {
     pub gate: Arc<Gate>,
     /// Held by its thread while it runs.
     pub vcpu: Mutex<Vcpu>,
+}
+
+/// A CPU in a snapshot.
+#[derive(Serialize, Deserialize)]
+struct CpuState {
+    state: Vec<u8>,
+    pc: u64,
+    mode: u32,
+    fp_flags: u32,
+    lines: u32,
+    parked: bool,
 }
 
 /// The CPUs of a machine. They stand still at first.
@@ -154,6 +167,43 @@ impl CpuSet {
     /// Looks at or changes a CPU that stands still ([`CpuSet::stop`]), in its precise state.
     pub fn with<R>(&self, cpu: u32, f: impl FnOnce(&mut Vcpu) -> R) -> Option<R> {
         Some(f(&mut self.cpus.get(cpu as usize)?.vcpu.lock()))
+    }
+
+    /// The state of a CPU that stands still.
+    pub fn save(&self, cpu: u32) -> Option<Vec<u8>> {
+        let cpu = self.cpus.get(cpu as usize)?;
+        let saved = cpu.vcpu.lock().save();
+        Some(save_state(&CpuState {
+            state: saved.state,
+            pc: saved.pc,
+            mode: saved.mode,
+            fp_flags: saved.fp_flags,
+            lines: cpu.gate.lines(),
+            parked: cpu.gate.inside.lock().parked,
+        }))
+    }
+
+    /// The opposite. When the whole machine is loaded, [`CpuSet::loaded`] has to be called.
+    pub fn load_state(&self, cpu: u32, bytes: &[u8]) -> Result<(), String> {
+        let cpu = self.cpus.get(cpu as usize).ok_or("there is no such CPU")?;
+        let s: CpuState = load_state(bytes).map_err(|e| e.to_string())?;
+        let saved = Saved {
+            state: s.state,
+            pc: s.pc,
+            mode: s.mode,
+            fp_flags: s.fp_flags,
+        };
+        if !cpu.vcpu.lock().load(&saved) {
+            return Err("the state of another kind of CPU".into());
+        }
+        cpu.gate.set_lines(s.lines);
+        cpu.gate.wish(Wish::Park(s.parked));
+        Ok(())
+    }
+
+    /// All state has been loaded.
+    pub fn loaded(&self) {
+        self.cpus.iter().for_each(|c| c.vcpu.lock().after_load());
     }
 
     /// The map of physical memory has changed: the CPUs look at it again before they go on.

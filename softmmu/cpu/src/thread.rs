@@ -60,6 +60,7 @@ fn serve(cpu: &Cpu, starter: &Starter, mut state: State) -> (State, Plan) {
                 cpu.gate.set_stopped(&mut inside, false);
                 return (state, inside.plan);
             }
+            inside.parked = state == State::Parked;
             cpu.gate.set_stopped(&mut inside, true);
             cpu.gate.sleep(&mut inside, false);
             cpu.gate.look();
@@ -121,6 +122,8 @@ fn grant(vcpu: &mut Vcpu, starter: &Starter, wish: Wish, state: State) -> State 
             State::Running
         }
         Wish::Start(_) => state,
+        Wish::Park(true) => State::Parked,
+        Wish::Park(false) => State::Running,
         Wish::Quit => State::Ended,
     }
 }

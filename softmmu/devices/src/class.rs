@@ -7,12 +7,14 @@ use softmmu_core::block::BlockBackend;
 use softmmu_core::chardev::CharBackend;
 use softmmu_core::cpu::{Acknowledge, CpuSlot, Dcr};
 use softmmu_core::device::{Device, Endian, Mmio};
+use softmmu_core::display::Display;
 use softmmu_core::dma::Dma;
 use softmmu_core::irq::{Irq, IrqSink};
 use softmmu_core::net::NetBackend;
 use softmmu_core::props::{Prop, Values};
 use softmmu_core::space::{AddressSpace, Region, RegionId};
 use softmmu_core::timer::{Alarm, Timer, Timers};
+use std::any::Any;
 use std::sync::{Arc, Weak};
 
 /// Where a device of a class may be put.
@@ -24,6 +26,8 @@ pub enum Place {
     Pci,
     /// At an address of an I2C bus.
     I2c,
+    /// On a bus of another kind that a device makes (IDE, ADB).
+    Child,
 }
 
 /// A class of devices.
@@ -47,11 +51,16 @@ pub const CLASSES: &[&[Class]] = &[
     crate::serial::CLASSES,
     crate::intc::CLASSES,
     crate::misc::CLASSES,
+    crate::display::CLASSES,
+    crate::ide::CLASSES,
+    crate::input::CLASSES,
+    crate::mac::CLASSES,
     crate::dcr::CLASSES,
     crate::i2c::CLASSES,
     crate::pci::CLASSES,
     crate::virtio::CLASSES,
     crate::net::CLASSES,
+    crate::usb::CLASSES,
 ];
 
 /// The class of this name.
@@ -62,6 +71,16 @@ pub fn find(name: &str) -> Option<&'static Class> {
 /// Every class.
 pub fn all() -> impl Iterator<Item = &'static Class> {
     CLASSES.iter().copied().flatten()
+}
+
+/// What a device offers to devices that name it or are on its bus, by the device's name. Who looks
+/// it up knows its type.
+pub type Services = Vec<(String, Arc<dyn Any + Send + Sync>)>;
+
+/// Takes what a board tells its firmware: numbers and texts by key.
+pub trait FirmwareConfig: Send + Sync {
+    /// Sets an item, before the machine runs.
+    fn set_item(&self, key: u16, bytes: Vec<u8>);
 }
 
 /// The host sides that the command line has made, by name.
@@ -89,6 +108,8 @@ pub struct Host {
     pub cpu_count: u32,
     /// Byte order of the CPUs, for interfaces in "the guest's own" order.
     pub guest_endian: Endian,
+    /// Variables of firmware (`-prom-env`), `NAME=VALUE` each.
+    pub firmware_env: Vec<String>,
     /// The host sides.
     pub backends: Arc<dyn Backends + Send + Sync>,
 }
@@ -112,6 +133,14 @@ pub struct Parts {
     pub acknowledge: Option<Arc<dyn Acknowledge>>,
     /// Where its registers are.
     pub regions: Vec<RegionId>,
+    /// The address space that it makes: devices on it have addresses relative to it.
+    pub space: Option<Arc<AddressSpace>>,
+    /// What it offers to other devices.
+    pub service: Option<Arc<dyn Any + Send + Sync>>,
+    /// It tells firmware about the machine.
+    pub firmware: Option<Arc<dyn FirmwareConfig>>,
+    /// What a screen shows of it.
+    pub display: Option<Arc<dyn Display>>,
 }
 
 /// A device in the making.
@@ -124,6 +153,12 @@ pub struct Build<'a> {
     pub at: &'a [u64],
     /// The machine.
     pub host: &'a Host,
+    /// Where the addresses are: the CPUs' space, or that of the device which it is on.
+    pub space: Arc<AddressSpace>,
+    /// What other devices offer.
+    pub services: &'a Services,
+    /// The device whose bus it is on, if anybody says.
+    pub on: Option<&'a str>,
     /// The PCI bus that it is on, and the slot that was asked for.
     pub pci: Option<(Arc<PciBus>, Option<u8>)>,
     /// The I2C bus that it is on.
@@ -142,8 +177,31 @@ impl Build<'_> {
             };
         };
         let region = Region::io(self.id, *at, size, mmio).priority(1);
-        self.parts.regions.push(self.host.space.add(region));
+        self.parts.regions.push(self.space.add(region));
         Ok(())
+    }
+
+    /// What the device that a property names offers.
+    pub fn link<T: Any + Send + Sync>(&self, prop: &str) -> Result<Arc<T>, String> {
+        let name = self.values.text(prop);
+        let name = name.ok_or_else(|| format!("property '{prop}' is missing"))?;
+        let found = self.services.iter().find(|(n, _)| n == name);
+        found
+            .and_then(|(_, s)| s.clone().downcast().ok())
+            .ok_or_else(|| format!("{prop}={name}: no device of that kind is above"))
+    }
+
+    /// The bus that it is on: that of the device that was named, or the first of the kind.
+    pub fn bus<T: Any + Send + Sync>(&self) -> Result<Arc<T>, String> {
+        let named = self
+            .services
+            .iter()
+            .filter(|(n, _)| self.on.is_none_or(|o| o == n));
+        let mut buses = named.filter_map(|(_, s)| s.clone().downcast().ok());
+        buses.next().ok_or_else(|| match self.on {
+            Some(on) => format!("'{on}' has no bus for it"),
+            None => "the machine has no bus for it".into(),
+        })
     }
 
     /// An interrupt output.

@@ -1,7 +1,7 @@
 //! What every device is tested with: a machine of nothing but the device, and the common tests
 //! ([`device_tests`]).
 
-use crate::class::{Backends, Build, Host, Parts, Place, find};
+use crate::class::{Backends, Build, Host, Parts, Place, Services, find};
 use crate::i2c::I2cBus;
 use crate::pci::PciBus;
 use parking_lot::Mutex;
@@ -164,6 +164,9 @@ pub struct Rig {
     pub pci: Arc<PciBus>,
     pub i2c: Arc<I2cBus>,
     props: Vec<(&'static str, &'static str)>,
+    /// What the devices that were made before offer.
+    pub services: Services,
+    others: Vec<Parts>,
 }
 
 impl Rig {
@@ -208,6 +211,7 @@ impl Rig {
             cpus: slot,
             cpu_count: 2,
             guest_endian: Endian::Big,
+            firmware_env: Vec::new(),
             backends: fakes.clone(),
         };
         let parts = Parts::default();
@@ -222,6 +226,8 @@ impl Rig {
             pci,
             i2c,
             props: Vec::new(),
+            services: Services::new(),
+            others: Vec::new(),
         }
     }
 
@@ -259,12 +265,28 @@ impl Rig {
             values: &values,
             at: &at,
             host: &self.host,
+            space: self.host.space.clone(),
+            services: &self.services,
+            on: None,
             pci: (class.place == Place::Pci).then(|| (self.pci.clone(), Some(64))),
             i2c: (class.place == Place::I2c).then(|| self.i2c.clone()),
             parts: Parts::default(),
         };
         (class.create)(&mut build).unwrap();
         self.parts = build.parts;
+    }
+
+    /// Makes a device that the one under test needs; it offers what it offers by this name.
+    pub fn other(&mut self, name: &str, class: &str, props: &[(&str, &str)]) {
+        self.make(class, props);
+        if let Some(service) = self.parts.service.take() {
+            self.services.push((name.to_owned(), service));
+        }
+        // It is not the one whose registers are stormed.
+        for id in self.parts.regions.drain(..) {
+            self.host.space.remove(id);
+        }
+        self.others.push(std::mem::take(&mut self.parts));
     }
 
     pub fn space(&self) -> Space {

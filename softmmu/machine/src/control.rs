@@ -36,6 +36,10 @@ impl Control for Machine {
         self.go();
     }
 
+    fn stand(&self, why: RunState) {
+        self.halt(why);
+    }
+
     fn system_reset(&self) {
         let reason = "host-qmp-system-reset";
         self.requests().ask(Request::Reset(Cause {
@@ -127,13 +131,10 @@ impl Control for Machine {
     }
 
     fn save(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
-        if self.state() == RunState::Running {
-            return Err("the machine has to be stopped".into());
-        }
-        Err("snapshots of CPUs are not there yet".into())
+        self.save_all()
     }
 
-    fn load(&self, _sections: &[(String, Vec<u8>)]) -> Result<(), String> {
-        Err("snapshots of CPUs are not there yet".into())
+    fn load(&self, sections: &[(String, Vec<u8>)]) -> Result<(), String> {
+        self.load_all(sections)
     }
 }

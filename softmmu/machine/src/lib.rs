@@ -5,5 +5,6 @@ mod control;
 pub mod gdb;
 pub mod isa;
 mod machine;
+mod state;
 
 pub use machine::{Config, Machine};

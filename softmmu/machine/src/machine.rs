@@ -22,6 +22,8 @@ pub struct Config {
     pub name: Option<String>,
     /// Name of the board.
     pub board: String,
+    /// Name of the CPU model.
+    pub cpu: String,
     /// Number of CPUs.
     pub cpus: u32,
     /// The engine's.

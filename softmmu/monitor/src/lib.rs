@@ -1,12 +1,13 @@
 //! Monitors of a machine: QMP for programs and HMP for people, by one table of commands.
 //!
 //! A monitor sits at a character device. Its commands run on a thread of its own, because they may
-//! wait for vCPUs. Leaves out: hotplug (`device_add`), screendump, migration.
+//! wait for vCPUs. Leaves out: hotplug (`device_add`), screendump.
 #![forbid(unsafe_code)]
 
 mod args;
 mod hmp;
 mod memory;
+pub mod migrate;
 mod qmp;
 mod run;
 mod schema;

@@ -2,11 +2,10 @@
 
 use crate::args::Args;
 use crate::table::{COMMANDS, hmp};
-use crate::{Session, schema, snapshot};
+use crate::{Session, migrate, schema, snapshot};
 use serde_json::{Value, json};
 use softmmu_core::control::{Control, RunState};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::Path;
 
 type Outcome = Result<Value, String>;
 
@@ -31,6 +30,11 @@ const TOPICS: &[(&str, Topic)] = &[
     ("network", |s| pairs(s.context.nets.list(), ": ")),
     ("usernet", usernet),
     ("cpus", cpus),
+    ("snapshots", |_| snapshot::list()),
+    ("migrate", |s| match s.context.machine.state() {
+        RunState::PostMigrate => "Status: completed\n".to_owned(),
+        _ => String::new(),
+    }),
 ];
 
 /// Topics that machines have.
@@ -174,10 +178,10 @@ pub fn savevm(session: &Session, args: &Args) -> Outcome {
     }
     let flushed = session.context.drives.flush().map_err(|e| e.to_string());
     let saved = machine(session).save();
-    let path = args.text("file").unwrap_or("");
+    let path = snapshot::path_of(args.text("file").unwrap_or(""));
     let result = flushed
         .and(saved)
-        .and_then(|sections| snapshot::write(Path::new(path), &sections));
+        .and_then(|sections| snapshot::write(&path, &sections));
     if running {
         machine(session).cont();
     }
@@ -185,14 +189,22 @@ pub fn savevm(session: &Session, args: &Args) -> Outcome {
 }
 
 pub fn loadvm(session: &Session, args: &Args) -> Outcome {
-    let sections = snapshot::read(Path::new(args.text("file").unwrap_or("")))?;
     let running = machine(session).state() == RunState::Running;
     machine(session).stop();
     // After a failure the machine stays stopped: it may be neither the old nor the new one.
-    machine(session).load(&sections)?;
+    migrate::load(&session.context, args.text("file").unwrap_or(""))?;
     if running {
         machine(session).cont();
     }
+    done()
+}
+
+pub fn delvm(_: &Session, args: &Args) -> Outcome {
+    let path = snapshot::path_of(args.text("file").unwrap_or(""));
+    // Nothing but what `savevm` has made.
+    snapshot::read(&path)?;
+    let removed = std::fs::remove_file(&path);
+    removed.map_err(|e| format!("{}: {e}", path.display()))?;
     done()
 }
 

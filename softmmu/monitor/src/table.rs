@@ -2,7 +2,7 @@
 //! QMP's dispatch and schema and HMP's dispatch and help follow from it.
 
 use crate::args::{Arg, Args, Kind, may, need};
-use crate::{Session, memory, run};
+use crate::{Session, memory, migrate, run};
 use serde_json::Value;
 
 /// What a command gives back: named members, for the schema.
@@ -210,14 +210,33 @@ pub const COMMANDS: &[Command] = &[
     human(
         &["savevm"],
         &[need("file", Kind::Text)],
-        "FILE: saves the whole state of the machine",
+        "NAME: saves the whole state of the machine to NAME.emusnap, or to a path",
         run::savevm,
     ),
     human(
         &["loadvm"],
         &[need("file", Kind::Text)],
-        "FILE: brings a saved state back",
+        "NAME: brings a saved state back",
         run::loadvm,
+    ),
+    human(
+        &["delvm"],
+        &[need("file", Kind::Text)],
+        "NAME: removes a saved state",
+        run::delvm,
+    ),
+    both(
+        "migrate",
+        &["migrate"],
+        &[need("uri", Kind::Rest)],
+        "file:PATH|unix:PATH|tcp:HOST:PORT: the machine goes on there (-incoming)",
+        migrate::migrate,
+    ),
+    query(
+        "query-migrate",
+        Type::Object(&[("status", Type::Text)]),
+        "how the last migration ended",
+        migrate::query,
     ),
     human(
         &["commit"],

@@ -108,6 +108,10 @@ impl Control for Machine {
         (name == "r1").then_some(u64::from(cpu) + 0xc000_0000)
     }
 
+    fn stand(&self, why: RunState) {
+        *self.state.lock() = why;
+    }
+
     fn save(&self) -> Result<Vec<(String, Vec<u8>)>, String> {
         assert_ne!(self.state(), RunState::Running, "saved while it runs");
         Ok(vec![("ram".to_owned(), self.memory.lock().clone())])
@@ -390,8 +394,22 @@ fn people_s_commands_work() {
     machine.memory.lock()[5] = 77;
     assert_eq!(hmp(&mut q, &format!("loadvm {f}")), "");
     assert_eq!(machine.memory.lock()[5], 5);
+    assert_eq!(hmp(&mut q, "c"), "");
+    machine.memory.lock()[5] = 78;
+    assert_eq!(hmp(&mut q, &format!("migrate file:{f}")), "");
+    assert_eq!(machine.state(), RunState::PostMigrate);
+    assert_eq!(hmp(&mut q, "info migrate"), "Status: completed\n");
+    machine.memory.lock()[5] = 5;
+    assert_eq!(hmp(&mut q, &format!("loadvm {f}")), "");
+    assert_eq!(machine.memory.lock()[5], 78);
+    assert!(hmp(&mut q, "migrate exec:x").contains("expected file:PATH"));
+    assert_eq!(hmp(&mut q, &format!("delvm {f}")), "");
+    assert!(!file.exists());
     std::fs::write(&file, b"EMUSNAP1 and rubbish").unwrap();
     assert!(hmp(&mut q, &format!("loadvm {f}")).contains("damaged"));
+    assert!(hmp(&mut q, &format!("delvm {f}")).contains("damaged"));
+    std::fs::write(&file, b"rubbish").unwrap();
+    assert!(hmp(&mut q, &format!("loadvm {f}")).contains("not a saved machine"));
     std::fs::remove_file(&file).unwrap();
     for topic in ["help", "info"] {
         assert!(hmp(&mut q, topic).lines().count() > 10);

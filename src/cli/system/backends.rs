@@ -4,6 +4,8 @@
 use super::options::SystemOptions;
 use crate::cli::Failure;
 use softmmu_block::Drives;
+use softmmu_block::drive::Drive;
+use softmmu_boards::board::Board;
 use softmmu_chardev::Chardevs;
 use softmmu_chardev::mux::Hooks;
 use softmmu_core::block::BlockBackend;
@@ -96,8 +98,9 @@ impl Hosts {
     pub fn devices(
         &self,
         options: &SystemOptions,
-        board_nic: Option<&str>,
+        board: &Board,
     ) -> Result<(Vec<DeviceWords>, Loaders), Failure> {
+        let board_nic = board.nic.as_deref();
         let mut devices = Vec::new();
         let mut loaders = Vec::new();
         for text in &options.devices {
@@ -114,18 +117,25 @@ impl Hosts {
             let own = |(k, v): (&str, &str)| (k.to_owned(), v.to_owned());
             devices.push((class, opts.rest().map(own).collect()));
         }
+        let mut ide = IdePlaces::new(&board.ide);
         for drive in self.drives.all() {
             match drive.interface.as_deref() {
                 Some("none") => {}
+                None | Some("ide") if !board.ide.is_empty() => {
+                    devices.push(ide.device(&drive)?);
+                }
                 None | Some("virtio") => {
                     let words = vec![("drive".to_owned(), drive.id.clone())];
                     devices.push(("virtio-blk-pci".to_owned(), words));
                 }
                 Some(other) => {
-                    let text = format!("-drive if={other}: this board has none or virtio");
+                    let text = format!("-drive if={other}: this board has none of that kind");
                     return Err(usage(text));
                 }
             }
+        }
+        if !options.no_defaults {
+            devices.extend(ide.empty_cd());
         }
         let mut nics = options.nics.clone();
         let quiet = options.no_defaults || !options.netdevs.is_empty();
@@ -196,6 +206,75 @@ impl Hosts {
                 .map_err(|e| usage(format!("no monitor: {e}")))?;
         }
         Ok(())
+    }
+}
+
+/// Which places of a board's IDE buses are taken.
+struct IdePlaces<'a> {
+    buses: &'a [String],
+    taken: Vec<u64>,
+}
+
+/// Where a CD drive is if nobody says.
+const CD_INDEX: u64 = 2;
+
+impl IdePlaces<'_> {
+    fn new(buses: &[String]) -> IdePlaces<'_> {
+        let taken = Vec::new();
+        IdePlaces { buses, taken }
+    }
+
+    fn words(&mut self, index: u64, cdrom: bool) -> Option<DeviceWords> {
+        let bus = self.buses.get((index / 2) as usize)?;
+        self.taken.push(index);
+        let class = if cdrom { "ide-cd" } else { "ide-hd" };
+        let words = vec![
+            ("bus".to_owned(), bus.clone()),
+            ("unit".to_owned(), (index % 2).to_string()),
+        ];
+        Some((class.to_owned(), words))
+    }
+
+    /// The device of a drive.
+    fn device(&mut self, drive: &Drive) -> Result<DeviceWords, Failure> {
+        let asked = match (drive.index, drive.bus, drive.unit) {
+            (None, None, None) => None,
+            (index, bus, unit) => Some(index.unwrap_or(2 * bus.unwrap_or(0) + unit.unwrap_or(0))),
+        };
+        let all = 0..2 * self.buses.len() as u64;
+        let free = |i: &u64| !self.taken.contains(i);
+        let index = match asked {
+            Some(index) if all.contains(&index) && free(&index) => index,
+            Some(index) => {
+                return Err(usage(format!(
+                    "drive {}: IDE place {index} is taken, or the board does not have it",
+                    drive.id
+                )));
+            }
+            None => all
+                .clone()
+                .find(free)
+                .ok_or_else(|| usage(format!("drive {}: all IDE places are taken", drive.id)))?,
+        };
+        let mut device = self
+            .words(index, drive.cdrom)
+            .ok_or_else(|| usage(format!("drive {}: no IDE bus", drive.id)))?;
+        // A CD drive without a file is empty.
+        if drive.file.is_some() {
+            device.1.push(("drive".to_owned(), drive.id.clone()));
+        }
+        if let Some(serial) = &drive.serial {
+            device.1.push(("serial".to_owned(), serial.clone()));
+        }
+        Ok(device)
+    }
+
+    /// The drive that boards with IDE have anyhow.
+    fn empty_cd(&mut self) -> Option<DeviceWords> {
+        if self.taken.contains(&CD_INDEX) {
+            return None;
+        }
+        self.words(CD_INDEX, true)
     }
 }
 

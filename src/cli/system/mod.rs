@@ -9,7 +9,7 @@ use super::nearest::hint;
 use backends::Hosts;
 use options::SystemOptions;
 use softmmu_boards::assemble::{Wanted, assemble};
-use softmmu_boards::board::Source;
+use softmmu_boards::board::{Board, Source};
 use softmmu_boards::boot::{Images, load};
 use softmmu_core::clock::Clock;
 use softmmu_core::control::Control;
@@ -19,7 +19,9 @@ use softmmu_core::{log, props};
 use softmmu_devices::class::{Place, all, find};
 use softmmu_machine::isa::{self, IsaPort};
 use softmmu_machine::{Config, Machine};
+use softmmu_monitor::migrate;
 use softmmu_opts::size;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -113,21 +115,46 @@ fn start_log(options: &SystemOptions) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The option of boards that `-vga` sets.
+const VGA: &str = "vga";
+
 /// What `-M NAME,KEY=VALUE,...` says besides the name.
 #[derive(Default)]
 struct MachineWords {
     dump_dtb: Option<PathBuf>,
+    /// Options of the board.
+    options: BTreeMap<String, String>,
 }
 
-fn machine_words(source: &Source, rest: &str) -> Result<MachineWords, Failure> {
+fn machine_words(
+    source: &Source,
+    rest: &str,
+    options: &SystemOptions,
+) -> Result<MachineWords, Failure> {
     let mut words = MachineWords::default();
     let mut opts =
         softmmu_opts::Opts::parse(rest, None).map_err(|e| Failure::usage(e.to_string()))?;
     words.dump_dtb = opts.text("dumpdtb").map(PathBuf::from);
     // Taken for scripts' sake: there is one accelerator, and it is always on.
     let _ = (opts.text("accel"), opts.text("usb"), opts.text("graphics"));
-    opts.finish()
-        .map_err(|e| Failure::usage(format!("-M {}: {e}", source.board.name)))?;
+    // The board's own options; it says which it has.
+    let own = |(k, v): (&str, &str)| (k.to_owned(), v.to_owned());
+    words.options = opts.rest().map(own).collect();
+    match options.vga.as_deref() {
+        Some(kind) if source.board.options.contains_key(VGA) => {
+            words.options.insert(VGA.into(), kind.into());
+        }
+        None | Some("none") => {}
+        Some(kind) => {
+            let text = format!(
+                "-vga {kind}: board {} has no graphics card",
+                source.board.name
+            );
+            return Err(Failure::usage(text));
+        }
+    }
+    let checked = source.check_options(&words.options);
+    checked.map_err(|e| Failure::usage(format!("-M {e}")))?;
     Ok(words)
 }
 
@@ -173,20 +200,24 @@ const DATA_FOLDERS: &[&str] = &[
     "/usr/share/seabios",
 ];
 
-fn firmware(options: &SystemOptions) -> Result<Option<PathBuf>, Failure> {
-    let Some(name) = &options.firmware else {
+fn firmware(options: &SystemOptions, board: &Board) -> Result<Option<PathBuf>, Failure> {
+    let own = board.boot.firmware.as_ref().map(PathBuf::from);
+    let Some(name) = options.firmware.as_ref().or(own.as_ref()) else {
         return Ok(None);
     };
-    if name.exists() {
+    if options.firmware.is_some() && name.exists() {
         return Ok(Some(name.clone()));
     }
     let folders = options.data.iter().map(PathBuf::as_path);
     let folders = folders.chain(DATA_FOLDERS.iter().map(Path::new));
     let found = folders.map(|f| f.join(name)).find(|p| p.exists());
     let missing = || {
+        let package = board.boot.firmware_package.as_ref();
+        let package = package.map(|p| format!("; Debian has it in the package {p}"));
         Failure::usage(format!(
-            "-bios {}: there is no such file (-L adds folders)",
-            name.display()
+            "firmware {}: there is no such file (-bios names another, -L adds folders{})",
+            name.display(),
+            package.unwrap_or_default()
         ))
     };
     found.map(Some).ok_or_else(missing)
@@ -201,7 +232,7 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
         .ok_or_else(|| Failure::usage("no board: give one with -M (-M help lists them)"))?;
     let (name, rest) = named.split_once(',').unwrap_or((named, ""));
     let source = Source::find(port.name, name).map_err(|e| usage(&format!("-M {e}")))?;
-    let words = machine_words(&source, rest)?;
+    let words = machine_words(&source, rest, options)?;
     let board = &source.board;
     if board.isa != port.name {
         return Err(Failure::usage(format!(
@@ -221,7 +252,7 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
         Failure::usage(format!("-cpu {model}: no system mode for this model yet"))
     })?;
     let hosts = Arc::new(Hosts::open(options)?);
-    let (devices, loaders) = hosts.devices(options, board.nic.as_deref())?;
+    let (devices, loaders) = hosts.devices(options, board)?;
     let endian = if port.big_endian {
         Endian::Big
     } else {
@@ -231,6 +262,8 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
         ram: ram_bytes(&source, options)?,
         cpus,
         endian,
+        options: words.options.clone(),
+        firmware_env: options.firmware_env.clone(),
         devices,
     };
     let clock = Arc::new(Clock::new(options.rtc_clock(), options.rtc_base));
@@ -240,9 +273,12 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
         initrd: options.initrd.clone(),
         append: options.append.clone(),
         dtb: options.dtb.clone(),
-        firmware: firmware(options)?,
+        firmware: firmware(options, board)?,
         loaders,
         seed: seed(),
+        order: options.boot_order.clone().unwrap_or_else(|| "cd".into()),
+        no_graphic: options.no_graphic,
+        screen: options.screen,
     };
     let loaded = load(&source, &assembly, &wanted, &images).map_err(|e| usage(&e))?;
     if let Some(path) = words.dump_dtb {
@@ -262,6 +298,7 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
         no_shutdown: options.no_shutdown,
         name: options.name.clone(),
         board: board.name.clone(),
+        cpu: model.to_owned(),
         cpus,
         ..Config::default()
     };
@@ -271,12 +308,26 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
     let control: Arc<dyn Control> = machine.clone();
     let context = hosts.context(&control, port.big_endian, port.name);
     hosts.start_monitors(&context)?;
+    if let Some(name) = &options.loadvm {
+        migrate::load(&context, name).map_err(|e| usage(&format!("-loadvm {e}")))?;
+    }
+    if let Some(place) = options.incoming.clone() {
+        let (context, run) = (context.clone(), !options.stopped);
+        let receive = move || {
+            if let Err(e) = migrate::receive(&context, &place, run) {
+                eprintln!("emu: -incoming {e}");
+                context.machine.quit(1);
+            }
+        };
+        let thread = std::thread::Builder::new().name("incoming".into());
+        thread.spawn(receive).map_err(|e| usage(&e))?;
+    }
     if let Some(place) = &options.gdb {
         let run = softmmu_monitor::runner(context);
         softmmu_machine::gdb::start(&machine, place, run)
             .map_err(|e| usage(&format!("-gdb: {e}")))?;
     }
-    if !options.stopped {
+    if !options.stopped && options.incoming.is_none() {
         machine.cont();
     }
     let status = machine.run();

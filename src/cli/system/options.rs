@@ -35,12 +35,18 @@ pub struct SystemOptions {
     pub no_reboot: bool,
     pub no_shutdown: bool,
     pub stopped: bool,
+    pub loadvm: Option<String>,
+    pub incoming: Option<String>,
     /// `PORT`, `HOST:PORT` or a path.
     pub gdb: Option<String>,
     pub name: Option<String>,
     pub rtc_virtual: bool,
     pub rtc_base: Option<Duration>,
     pub snapshot: bool,
+    pub vga: Option<String>,
+    pub boot_order: Option<String>,
+    pub firmware_env: Vec<String>,
+    pub screen: Option<(u32, u32, u32)>,
     pub log: Vec<String>,
     pub log_file: Option<PathBuf>,
 }
@@ -186,8 +192,14 @@ pub const OPTIONS: &[Opt] = &[
         "a disk: file=, format=, if=, id=, readonly=",
         push!(drives),
     ),
-    with(&["hda"], "FILE", "a disk", |o, a| {
-        o.drives.push(format!("file={}", a.replace(',', ",,")));
+    with(&["hda"], "FILE", "the first disk", |o, a| {
+        o.drives
+            .push(format!("file={},index=0", a.replace(',', ",,")));
+        Ok(())
+    }),
+    with(&["hdb"], "FILE", "the second disk", |o, a| {
+        o.drives
+            .push(format!("file={},index=1", a.replace(',', ",,")));
         Ok(())
     }),
     with(
@@ -252,9 +264,48 @@ pub const OPTIONS: &[Opt] = &[
             _ => missing(&format!("-display {a}")),
         },
     ),
-    with(&["vga"], "none", "graphics card", |_, a| match a {
-        "none" => Ok(()),
-        _ => missing(&format!("-vga {a}")),
+    with(
+        &["vga"],
+        "KIND",
+        "the board's graphics card: std, none",
+        text!(vga),
+    ),
+    with(
+        &["g"],
+        "WxH[xDEPTH]",
+        "the screen that firmware sets up",
+        |o, a| {
+            o.screen = Some(screen(a)?);
+            Ok(())
+        },
+    ),
+    with(
+        &["boot"],
+        "LETTERS",
+        "what firmware starts: c disk, d CD; order=, menu=, strict=",
+        |o, a| {
+            o.boot_order = boot_order(a)?.or(o.boot_order.take());
+            Ok(())
+        },
+    ),
+    with(
+        &["prom-env"],
+        "NAME=VALUE",
+        "a variable of firmware",
+        |o, a| match a.contains('=') {
+            true => {
+                o.firmware_env.push(a.to_owned());
+                Ok(())
+            }
+            false => Err(Failure::usage(format!(
+                "-prom-env {a}: expected NAME=VALUE"
+            ))),
+        },
+    ),
+    with(&["cdrom"], "FILE", "a CD", |o, a| {
+        let file = a.replace(',', ",,");
+        o.drives.push(format!("file={file},index=2,media=cdrom"));
+        Ok(())
     }),
     flag(
         &["nodefaults"],
@@ -300,6 +351,18 @@ pub const OPTIONS: &[Opt] = &[
             Ok(())
         },
     ),
+    with(
+        &["loadvm"],
+        "NAME",
+        "start from a machine that savevm saved",
+        text!(loadvm),
+    ),
+    with(
+        &["incoming"],
+        "file:PATH|unix:PATH|tcp:HOST:PORT",
+        "wait for a machine that migrate sends",
+        text!(incoming),
+    ),
     with(&["name"], "TEXT", "name of the machine", text!(name)),
     with(
         &["rtc"],
@@ -318,6 +381,43 @@ pub const OPTIONS: &[Opt] = &[
     with(&["d"], "ITEM,...", "log: guest_errors, unimp", push!(log)),
     with(&["D"], "FILE", "log to here", text!(log_file)),
 ];
+
+/// `800x600` or `800x600x32`.
+fn screen(text: &str) -> Result<(u32, u32, u32), Failure> {
+    let numbers: Option<Vec<u32>> = text.split('x').map(|n| n.parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([w, h, rest @ ..])
+            if (16..=4096).contains(w)
+                && (16..=4096).contains(h)
+                && matches!(rest, [] | [8 | 15 | 16 | 24 | 32]) =>
+        {
+            Ok((*w, *h, rest.first().copied().unwrap_or(32)))
+        }
+        _ => Err(Failure::usage(format!(
+            "-g {text}: expected 800x600 or 800x600x32 (8, 15, 16, 24, 32 bits)"
+        ))),
+    }
+}
+
+/// The letters of `-boot`; what is not about the order is taken and does nothing.
+fn boot_order(text: &str) -> Result<Option<String>, Failure> {
+    let usage = |e: softmmu_opts::OptError| Failure::usage(format!("-boot: {e}"));
+    let mut opts = Opts::parse(text, Some("order")).map_err(usage)?;
+    let order = opts.text("order");
+    let order = opts.text("once").or(order);
+    let _ = (
+        opts.text("menu"),
+        opts.text("strict"),
+        opts.text("splash-time"),
+    );
+    opts.finish().map_err(usage)?;
+    match &order {
+        Some(letters) if !letters.bytes().all(|b| (b'a'..=b'p').contains(&b)) => Err(
+            Failure::usage(format!("-boot {letters}: expected letters from a to p")),
+        ),
+        _ => Ok(order),
+    }
+}
 
 fn memory(text: &str) -> Result<u64, Failure> {
     let broken = || Failure::usage(format!("-m {text}: expected a size"));

@@ -44,4 +44,4 @@ pub use safepoint::Kick;
 pub use stats::Stats;
 pub use stops::{WatchHit, Watchpoint};
 pub use tcg_debug::{Observer, log_mask};
-pub use vcpu::Vcpu;
+pub use vcpu::{Saved, Vcpu};

@@ -495,6 +495,19 @@ impl Drop for Cpu {
     }
 }
 
+/// What a machine's CPU is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The state block.
+    pub state: Vec<u8>,
+    /// The program counter, with tag bits.
+    pub pc: u64,
+    /// The block mode.
+    pub mode: u32,
+    /// Sticky floating-point flags.
+    pub fp_flags: u32,
+}
+
 /// One guest thread's CPU. It belongs to one host thread at a time.
 pub struct Vcpu {
     cpu: Box<Cpu>,
@@ -602,6 +615,40 @@ impl Vcpu {
         let r = self.cpu.with_system(sys, f);
         self.cpu.update_mode();
         Some(r)
+    }
+
+    /// A machine's CPU between two instructions, to be loaded again: registers, program counter, mode, sticky flags.
+    pub fn save(&mut self) -> Saved {
+        self.with_system(|system, cpu| system.before_save(cpu));
+        Saved {
+            state: self.cpu.state().to_vec(),
+            pc: self.pc(),
+            mode: self.mode(),
+            fp_flags: self.fp_flags(),
+        }
+    }
+
+    /// The opposite; false if it is another kind of CPU's. [`Vcpu::after_load`] has to follow when the rest of the machine
+    /// has its state, too.
+    pub fn load(&mut self, saved: &Saved) -> bool {
+        let cpu = &self.cpu;
+        if saved.state.len() != cpu.state().len() {
+            return false;
+        }
+        cpu.state().copy_from_slice(&saved.state);
+        cpu.set_pc(saved.pc);
+        cpu.set_mode(saved.mode);
+        cpu.set_fp_flags(saved.fp_flags);
+        if let Some(sys) = &cpu.sys {
+            sys.fault.set(None);
+            cpu.flush_all(sys);
+        }
+        true
+    }
+
+    /// See [`Vcpu::load`].
+    pub fn after_load(&mut self) {
+        self.with_system(|system, cpu| system.after_load(cpu));
     }
 
     /// Everything cached of address translation is out of date: somebody else has changed the state.

@@ -120,6 +120,12 @@ pub trait System: Send + Sync {
     /// The CPU waits for an interrupt.
     fn is_halted(&self, state: &[u8]) -> bool;
 
+    /// The state is about to be saved: what is kept outside of it for this CPU comes in.
+    fn before_save(&self, _cpu: &mut SysCpu<'_>) {}
+
+    /// The state has been loaded, perhaps in another process: timers and what is kept outside of it follow.
+    fn after_load(&self, cpu: &mut SysCpu<'_>);
+
     /// The CPU is reset by the machine: its state after [`crate::Isa::reset`], where it starts, and its timers.
     /// `index` is its number.
     fn reset(&self, cpu: &mut SysCpu<'_>, index: u32);

@@ -113,11 +113,16 @@ pub fn shrink(
     Ok(found)
 }
 
+/// The signal that a record tells of; 0 for none.
+pub fn signal(guest: &dyn Guest, record: &[u8]) -> u64 {
+    let field = guest.compared().iter().find(|f| f.name == "signal");
+    field.map_or(0, |f| value(record, f, guest.machine().big))
+}
+
 /// Prints a finding.
 pub fn report(guest: &dyn Guest, finding: &Finding, ours: &Emulator) {
-    let signal = guest.compared().iter().find(|f| f.name == "signal");
+    let signal = signal(guest, &finding.want);
     let big = guest.machine().big;
-    let signal = signal.map_or(0, |f| value(&finding.want, f, big));
     println!("{} (signal of the reference: {signal})", ours.name);
     for line in guest.text(&finding.case, finding.at) {
         println!("    {line}");
@@ -155,9 +160,10 @@ pub struct Counts {
 
 impl Counts {
     /// Counts a finding; true if it is to be printed.
-    pub fn add(&mut self, finding: &Finding, list: &[Known], cpu: &str) -> bool {
+    pub fn add(&mut self, finding: &Finding, list: &[Known], stopped_by: u64, cpu: &str) -> bool {
         let row = finding.case.pieces.last().map_or("", |p| p.row.name);
-        let line = |d: &Difference| known::find(list, row, d.field.name, (d.got, d.want), cpu);
+        let line =
+            |d: &Difference| known::find(list, row, d.field.name, (d.got, d.want), stopped_by, cpu);
         // Another signal explains everything that follows from it.
         let signal = finding
             .differences

@@ -1,9 +1,10 @@
 //! Differences that are meant: a file of rows, each with its reason.
 //!
-//! A line is `ROW FIELD CPU REASON…`: the name of a decode row (a `*` at the end takes all that start so), the name
-//! of a field (`*` for any; `NAME=OURS:THEIRS` in
-//! hexadecimal for these values only (one of them may be `*`), `NAME^MASK` if no other bits differ), a CPU model (`*` for any), and why the other emulator is not followed, with the
-//! manual's section. A line for the field `signal` explains all that differs in such a case.
+//! A line is `ROW FIELD CPU REASON…`: the name of a decode row (a `*` is any text), the name of a field (`*` for any;
+//! `NAME=OURS:THEIRS` in hexadecimal for these values only (one of them may be `*`), `NAME^MASK` if no other bits
+//! differ; `@SIGNAL` behind it if the reference must have been stopped by that signal), a CPU model (`*` for any), and
+//! why the other emulator is not followed, with the manual's section. A line for the field `signal` explains all that
+//! differs in such a case.
 
 /// One line.
 #[derive(Clone, Debug)]
@@ -16,9 +17,12 @@ pub struct Known {
 }
 
 fn fits(pattern: &str, name: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
+    match pattern.split_once('*') {
         None => pattern == name,
+        Some((start, rest)) => name.strip_prefix(start).is_some_and(|tail| {
+            let mut ends = (0..=tail.len()).filter_map(|n| tail.get(n..));
+            ends.any(|end| fits(rest, end))
+        }),
     }
 }
 
@@ -55,22 +59,24 @@ pub fn find<'a>(
     row: &str,
     field: &str,
     values: (u64, u64),
+    signal: u64,
     cpu: &str,
 ) -> Option<&'a Known> {
     let exact = format!("{field}={:x}:{:x}", values.0, values.1);
     let theirs = format!("{field}=*:{:x}", values.1);
     let ours = format!("{field}={:x}:*", values.0);
-    let bits = |k: &Known| {
-        let (name, mask) = k.field.split_once('^')?;
+    let bits = |what: &str| {
+        let (name, mask) = what.split_once('^')?;
         let mask = u64::from_str_radix(mask, 16).ok()?;
         Some(name == field && (values.0 ^ values.1) & !mask == 0)
     };
     let names = |k: &Known| {
-        fits(&k.field, field)
-            || k.field == exact
-            || k.field == theirs
-            || k.field == ours
-            || bits(k) == Some(true)
+        let (what, stopped) = match k.field.split_once('@') {
+            Some((what, n)) => (what, n.parse() == Ok(signal)),
+            None => (k.field.as_str(), true),
+        };
+        let named = fits(what, field) || what == exact || what == theirs || what == ours;
+        stopped && (named || bits(what) == Some(true))
     };
     list.iter()
         .find(|k| fits(&k.row, row) && names(k) && fits(&k.cpu, cpu))
@@ -83,8 +89,17 @@ mod tests {
     #[test]
     fn known_bits_explain_no_others() {
         let list = parse("* f^90 * why").unwrap_or_default();
-        assert!(find(&list, "x", "f", (0x10, 0x80), "max").is_some());
-        assert!(find(&list, "x", "f", (0x11, 0x80), "max").is_none());
+        assert!(find(&list, "x", "f", (0x10, 0x80), 0, "max").is_some());
+        assert!(find(&list, "x", "f", (0x11, 0x80), 0, "max").is_none());
+    }
+
+    #[test]
+    fn known_lines_may_ask_for_a_signal_and_for_names_with_any_middle() {
+        let list = parse("x*dp f^1@8 * why").unwrap_or_default();
+        assert!(find(&list, "xsadddp", "f", (0, 1), 8, "max").is_some());
+        assert!(find(&list, "xsadddp", "f", (0, 1), 0, "max").is_none());
+        assert!(find(&list, "xsaddsp", "f", (0, 1), 8, "max").is_none());
+        assert!(fits("a*b*c", "axxbxbyc") && !fits("a*b*c", "axxc") && fits("a*", "a"));
     }
 
     #[test]
@@ -92,9 +107,9 @@ mod tests {
         let list =
             parse("# head\nvld* mem *  because of this\nadd r cortex-a8 why\n").unwrap_or_default();
         assert_eq!(list.len(), 2);
-        assert!(find(&list, "vld_multi", "mem", (0, 1), "max").is_some());
-        assert!(find(&list, "vld_multi", "r", (0, 1), "max").is_none());
-        assert!(find(&list, "add", "r", (0, 1), "max").is_none());
+        assert!(find(&list, "vld_multi", "mem", (0, 1), 0, "max").is_some());
+        assert!(find(&list, "vld_multi", "r", (0, 1), 0, "max").is_none());
+        assert!(find(&list, "add", "r", (0, 1), 0, "max").is_none());
         assert!(parse("add r max").is_err());
     }
 }

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aarch64;
 mod arm;
 mod compare;
 mod elf;
@@ -34,6 +35,14 @@ struct Entry {
 }
 
 const GUESTS: &[Entry] = &[
+    Entry {
+        name: "aarch64",
+        make: |cpu| aarch64::new(cpu, false),
+    },
+    Entry {
+        name: "aarch64_be",
+        make: |cpu| aarch64::new(cpu, true),
+    },
     Entry {
         name: "arm",
         make: |cpu| arm::new(cpu, false),
@@ -251,7 +260,12 @@ impl Session<'_> {
             for finding in found {
                 if compare::astray(self.guest, &finding.differences) {
                     counts.astray += 1;
-                } else if counts.add(&finding, &self.known, &self.cpu) {
+                } else if counts.add(
+                    &finding,
+                    &self.known,
+                    compare::signal(self.guest, &finding.want),
+                    &self.cpu,
+                ) {
                     compare::report(self.guest, &finding, &ours);
                 }
             }

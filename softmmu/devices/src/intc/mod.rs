@@ -18,6 +18,23 @@ pub const CLASSES: &[Class] = &[
         create: uic::create,
     },
     Class {
+        name: "openpic",
+        aliases: &[],
+        title: "OpenPIC interrupt controller, as in Apple's KeyLargo",
+        place: Place::System,
+        props: &[
+            Prop::new("sources", Kind::Number(256), "64", "interrupt sources"),
+            CLOCK,
+            Prop::new(
+                "endianness",
+                ENDIANS,
+                "little",
+                "byte order of its registers",
+            ),
+        ],
+        create: mpic::create,
+    },
+    Class {
         name: "fsl-mpic",
         aliases: &[],
         title: "Freescale MPIC (OpenPIC) interrupt controller",
@@ -30,13 +47,17 @@ pub const CLASSES: &[Class] = &[
                 "off",
                 "can give CPUs their vectors (external proxy)",
             ),
-            Prop::new(
-                "clock",
-                Kind::Number(u32::MAX as u64),
-                "25000000",
-                "of its timers, in Hz",
-            ),
+            CLOCK,
+            Prop::new("endianness", ENDIANS, "big", "byte order of its registers"),
         ],
         create: mpic::create,
     },
 ];
+
+const ENDIANS: Kind = Kind::Word(&["big", "little"]);
+const CLOCK: Prop = Prop::new(
+    "clock",
+    Kind::Number(u32::MAX as u64),
+    "25000000",
+    "of its timers, in Hz",
+);

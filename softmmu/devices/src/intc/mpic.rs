@@ -258,6 +258,7 @@ pub struct Mpic {
     sources: u32,
     proxy: bool,
     clock_hz: u64,
+    widths: Widths,
 }
 
 pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
@@ -273,6 +274,10 @@ pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
         sources: build.values.number_or_0("sources").max(1) as u32,
         proxy: build.values.switch("proxy"),
         clock_hz: build.values.number_or_0("clock").max(1),
+        widths: match build.values.text("endianness") {
+            Some("little") => Widths::LE32,
+            _ => Widths::BE32,
+        },
     });
     let owner: Arc<dyn Alarm> = mpic.clone();
     mpic.timer.fill(build.timer(Arc::downgrade(&owner), 0));
@@ -484,7 +489,7 @@ impl Mpic {
 
 impl Mmio for Mpic {
     fn widths(&self) -> Widths {
-        Widths::BE32
+        self.widths
     }
 
     fn read(&self, offset: u64, _size: u32) -> Result<u64, BusError> {
@@ -725,6 +730,19 @@ mod tests {
         assert_eq!(acknowledge.acknowledge(0), 7);
         assert_eq!(acknowledge.acknowledge(0), 0xffff);
         assert_eq!(acknowledge.acknowledge(99), 0xffff);
+    }
+
+    #[test]
+    fn apples_is_little_endian() {
+        let mut rig = Rig::new();
+        rig.make("openpic", &[]);
+        let space = rig.space();
+        let features = space.get(AT + FRR).swap_bytes();
+        assert_eq!(features >> 16, 63);
+        space.put(AT + SOURCES + 0x20, (5u32 << 16 | 33).swap_bytes());
+        space.put(AT + CPUS + CPU_CTPR, 0);
+        sink(&rig).set_input(1, true);
+        assert_eq!(space.get(AT + CPUS + CPU_IACK).swap_bytes(), 33);
     }
 
     #[test]

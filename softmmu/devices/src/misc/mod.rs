@@ -1,7 +1,9 @@
 //! Small devices: reset and power, pins, and where nothing is.
 
+mod fw_cfg;
 mod gpio;
 mod guts;
+mod rom;
 mod spin;
 mod unimp;
 
@@ -46,6 +48,22 @@ pub const CLASSES: &[Class] = &[
         place: Place::System,
         props: &[],
         create: spin::create,
+    },
+    Class {
+        name: "fw_cfg",
+        aliases: &["fw_cfg_mem"],
+        title: "Tells firmware about the machine",
+        place: Place::System,
+        props: &[],
+        create: fw_cfg::create,
+    },
+    Class {
+        name: "rom",
+        aliases: &[],
+        title: "Memory that the guest cannot write",
+        place: Place::System,
+        props: &[Prop::new("size", Kind::Size, "64k", "bytes")],
+        create: rom::create,
     },
     Class {
         name: "unimplemented-device",

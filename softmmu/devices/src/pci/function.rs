@@ -9,7 +9,7 @@ use softmmu_core::device::{Mmio, StateError, Widths, load_state, save_state};
 use softmmu_core::dma::Dma;
 use softmmu_core::irq::Irq;
 use softmmu_core::ram::Ram;
-use softmmu_core::space::{Backing, Region, RegionId};
+use softmmu_core::space::{AddressSpace, Backing, Region, RegionId};
 use std::sync::{Arc, OnceLock, Weak};
 use tcg_mem::BusError;
 
@@ -54,6 +54,8 @@ pub enum BarBacking {
     Ram(Arc<Ram>),
     /// Part of the CPUs' address space, from an address on.
     Cpu(u64),
+    /// A space of its own, with devices in it.
+    Space(Arc<AddressSpace>),
 }
 
 /// A base address.
@@ -427,6 +429,10 @@ impl PciFunction {
                         let space = self.dma.space().clone();
                         Backing::Window { space, base: *at }
                     }
+                    BarBacking::Space(space) => Backing::Window {
+                        space: space.clone(),
+                        base: 0,
+                    },
                 };
                 let name = format!("{} BAR {index}", self.name);
                 Region {

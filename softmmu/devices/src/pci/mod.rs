@@ -4,6 +4,7 @@ mod bus;
 mod config_port;
 mod fsl_host;
 mod function;
+mod indexed_host;
 mod plb_pci;
 mod plb_pcie;
 mod plb_pcix;
@@ -17,6 +18,10 @@ use softmmu_core::props::{Kind, Prop};
 
 /// Host bridges.
 pub const CLASSES: &[Class] = &[
+    GRACKLE,
+    UNI_NORTH,
+    UNI_NORTH_AGP,
+    UNI_NORTH_INTERNAL,
     Class {
         name: "ppc4xx-pcihost",
         aliases: &[],
@@ -68,6 +73,65 @@ pub const CLASSES: &[Class] = &[
 ];
 
 const IO_AT: Prop = Prop::new("io-at", Kind::Size, "", "CPU's address of PCI I/O space");
+
+const GRACKLE: Class = indexed("grackle-pcihost", "Motorola MPC106 PCI host bridge", |b| {
+    indexed_host::create(b, &indexed_host::GRACKLE)
+});
+const UNI_NORTH: Class = indexed(
+    "uni-north-pci-pcihost",
+    "Apple UniNorth PCI host bridge",
+    |b| indexed_host::create(b, &indexed_host::UNI_NORTH),
+);
+const UNI_NORTH_AGP: Class = indexed("uni-north-agp-pcihost", "Apple UniNorth AGP bridge", |b| {
+    indexed_host::create(b, &indexed_host::UNI_NORTH_AGP)
+});
+const UNI_NORTH_INTERNAL: Class = indexed(
+    "uni-north-internal-pci-pcihost",
+    "Apple UniNorth bridge to its internal bus",
+    |b| indexed_host::create(b, &indexed_host::UNI_NORTH_INTERNAL),
+);
+
+const fn indexed(
+    name: &'static str,
+    title: &'static str,
+    create: fn(&mut crate::class::Build<'_>) -> Result<(), String>,
+) -> Class {
+    Class {
+        name,
+        aliases: &[],
+        title,
+        place: Place::System,
+        props: INDEXED_PROPS,
+        create,
+    }
+}
+
+const INDEXED_PROPS: &[Prop] = &[
+    Prop::new(
+        "memory-at",
+        Kind::Size,
+        "",
+        "CPU's address of PCI memory space",
+    ),
+    Prop::new("memory-bus", Kind::Size, "", "PCI's address there"),
+    Prop::new("memory-size", Kind::Size, "", "bytes"),
+    Prop::new(
+        "low-at",
+        Kind::Size,
+        "",
+        "CPU's address of a second part of memory space",
+    ),
+    Prop::new("low-bus", Kind::Size, "", "PCI's address there"),
+    Prop::new("low-size", Kind::Size, "", "bytes"),
+    Prop::new("io-at", Kind::Size, "", "CPU's address of PCI I/O space"),
+    Prop::new("io-size", Kind::Size, "", "bytes"),
+    Prop::new(
+        "first-slot",
+        Kind::Number(31),
+        "1",
+        "the lowest slot for devices that ask for none",
+    ),
+];
 
 /// Where a function goes, for `-device`.
 pub const ADDR: Prop = Prop::new(

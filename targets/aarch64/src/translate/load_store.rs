@@ -26,7 +26,10 @@ impl Translator<'_> {
 
     /// The store or load of a core register. opc: 0 store, 1 load, 2 load signed to 64 bits, 3 to 32 bits.
     fn transfer(&mut self, k: Kind, rt: u32, addr: Addr) {
-        let mut flags = self.mem(k.size);
+        self.transfer_as(k, rt, addr, self.mem(k.size));
+    }
+
+    fn transfer_as(&mut self, k: Kind, rt: u32, addr: Addr, mut flags: MemFlags) {
         let ty = match (k.size, k.opc) {
             (3, _) | (_, 2) => Ty::I64,
             _ => Ty::I32,
@@ -101,13 +104,21 @@ impl Translator<'_> {
             self.transfer_ordered(kind.size, a.rt, addr, true);
         } else {
             // The host's loads are acquiring.
-            self.transfer(kind, a.rt, addr);
+            let flags = self.mem(a.size).align(a.size as u8);
+            self.transfer_as(kind, a.rt, addr, flags);
         }
         Out::Next
     }
 
     /// The address [rn, rm extended and shifted].
     fn register_address(&mut self, rn: u32, rm: u32, option: u32, shift: u32) -> Addr {
+        if self.ignores_tags() {
+            // The sum is what has a tag.
+            let base = self.reg_sp(true, rn);
+            let index = self.extended(true, rm, option, shift);
+            let sum = self.b.bin(Op::Add, Ty::I64, base, index);
+            return Addr::base_disp(self.address(sum), 0);
+        }
         let base = self.base(rn);
         let index = self.extended(true, rm, option, 0);
         if shift > 3 {

@@ -88,10 +88,12 @@ impl Translator<'_> {
         self.shifted(ty, x, LSL, shift)
     }
 
-    /// An address for an access: without its top byte once the program is known to use that for tags.
+    /// An address for an access: bit 55 instead of its top byte once the program is known to use that for tags.
+    /// [ARMv8 D5.1.4]
     pub(super) fn address(&mut self, a: Value) -> Value {
         if self.ignores_tags() {
-            self.with_const(Op::And, Ty::I64, a, u64::MAX >> 8)
+            let high = self.shifted(Ty::I64, a, LSL, 8);
+            self.shifted(Ty::I64, high, 2, 8)
         } else {
             a
         }

@@ -3,6 +3,7 @@
 pub mod bits;
 pub mod crypto;
 mod entry;
+mod estimate;
 pub mod fp;
 pub mod quad;
 pub mod random;

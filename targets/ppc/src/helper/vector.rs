@@ -1,7 +1,7 @@
 //! AltiVec operations without an IR operation of their own, as functions of 128-bit registers. Element 0 is the
 //! leftmost: the most significant. [PowerISA I.6]
 
-use super::crypto;
+use super::{crypto, estimate};
 
 /// The code of an operation is its number, an immediate from bit 8 on and [`SAT`].
 pub const SAT: u32 = 1 << 31;
@@ -222,68 +222,26 @@ fn times_ten_carry(a: u128, add: u128) -> u128 {
 }
 
 fn floats(number: u32, imm: u32, a: u128, b: u128, sat: &mut bool) -> Option<u128> {
-    let f = |v, i| f32::from_bits(get(v, 32, i) as u32);
+    let f = |v, i| get(v, 32, i) as u32;
     Some(match number {
         // Bit 0: a > b, bit 1: a < -b; both for NaNs.
         op::CMP_BOUNDS => build(32, |i| {
             let (x, y) = (f(a, i), f(b, i));
-            let nan = x.is_nan() || y.is_nan();
-            let (above, below) = (nan || x > y, nan || x < -y);
-            u128::from(above) << 31 | u128::from(below) << 30
+            let is_nan = |v: u32| v << 1 > 0xff00_0000;
+            let nan = is_nan(x) || is_nan(y);
+            let high = nan || estimate::above(x, y);
+            let low = nan || estimate::above(y ^ 1 << 31, x);
+            u128::from(high) << 31 | u128::from(low) << 30
         }),
         op::TO_UNSIGNED | op::TO_SIGNED => build(32, |i| {
-            let x = f64::from(f(b, i)) * (1u64 << imm) as f64;
-            if x.is_nan() {
-                *sat = true;
-                return 0;
-            }
-            let x = x.trunc().clamp(-1e20, 1e20);
-            saturate(x as i128, 32, number == op::TO_SIGNED, sat)
+            // A NaN gives 0 without saturation. [PowerISA I.6.7.1 ConvertSPtoSXWsaturate]
+            let x = estimate::truncated(f(b, i), imm).unwrap_or(0);
+            saturate(x, 32, number == op::TO_SIGNED, sat)
         }),
-        op::EXP2 => build(32, |i| u128::from(exp2(f(b, i)).to_bits())),
-        op::LOG2 => build(32, |i| u128::from(log2(f(b, i)).to_bits())),
+        op::EXP2 => build(32, |i| estimate::exp2(f(b, i)).into()),
+        op::LOG2 => build(32, |i| estimate::log2(f(b, i)).into()),
         _ => return None,
     })
-}
-
-/// 2 to the power of `x`, by the same arithmetic on every host: far closer than the 1/16 that is asked for, and exact
-/// for integers. [PowerISA I.6.10.5]
-fn exp2(x: f32) -> f32 {
-    if x.is_nan() {
-        return f32::from_bits(x.to_bits() | 1 << 22);
-    }
-    let x = f64::from(x).clamp(-1000.0, 1000.0);
-    let whole = x.floor();
-    let t = (x - whole) * std::f64::consts::LN_2;
-    // The series of e^t, up to where it no longer counts.
-    let fraction = (1..=18)
-        .rev()
-        .fold(1.0, |sum, n| 1.0 + sum * t / f64::from(n));
-    let scale = f64::from_bits(((whole as i64 + 1023) as u64) << 52);
-    (fraction * scale) as f32
-}
-
-/// The binary logarithm of `x`, in the same way; exact for powers of 2.
-fn log2(x: f32) -> f32 {
-    if x.is_nan() {
-        return f32::from_bits(x.to_bits() | 1 << 22);
-    }
-    if x == 0.0 || x.is_infinite() || x < 0.0 {
-        return match x {
-            0.0 => f32::NEG_INFINITY,
-            _ if x > 0.0 => x,
-            _ => f32::from_bits(0x7fc0_0000),
-        };
-    }
-    let bits = f64::from(x).to_bits();
-    let exponent = (bits >> 52) as i64 - 1023;
-    let m = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
-    // log m = 2 artanh((m - 1) / (m + 1)).
-    let z = (m - 1.0) / (m + 1.0);
-    let series = (0..32)
-        .rev()
-        .fold(0.0, |sum, n| sum * z * z + 1.0 / f64::from(2 * n + 1));
-    (exponent as f64 + 2.0 * z * series / std::f64::consts::LN_2) as f32
 }
 
 fn mask64(mb: u32, me: u32) -> u64 {

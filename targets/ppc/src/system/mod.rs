@@ -461,6 +461,17 @@ impl System for PpcSystem {
         SystemState::from_bytes(state).is_some_and(|s| s.halted != 0)
     }
 
+    fn before_save(&self, cpu: &mut SysCpu<'_>) {
+        self.broadcasts.apply(view(cpu.state), cpu.host);
+    }
+
+    fn after_load(&self, cpu: &mut SysCpu<'_>) {
+        let s = view(cpu.state);
+        s.seen = self.broadcasts.count();
+        time::arm(s, cpu.host);
+        interrupt::refresh(s, cpu.host);
+    }
+
     fn reset(&self, cpu: &mut SysCpu<'_>, index: u32) {
         let s = view(cpu.state);
         self.reset_state(s);

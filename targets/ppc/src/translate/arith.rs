@@ -246,7 +246,7 @@ impl Translator<'_> {
     }
 
     pub(super) fn addex(&mut self, a: args::Addex) -> Out {
-        // Other values of CY are reserved; all use OV.
+        // OV is the carry; other values of CY are reserved.
         let (x, y) = (self.gpr(a.ra), self.gpr(a.rb));
         let c = self.b.get(slot::OV);
         let r = self.b.tri(Op::Adc, self.w, x, y, c);

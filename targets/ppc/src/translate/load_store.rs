@@ -127,8 +127,16 @@ impl Translator<'_> {
         self.load_quad(a.rt, addr)
     }
 
+    /// Linux carries out misaligned accesses of programs (arch/powerpc/kernel/align.c); other systems see the interrupt.
+    fn quad_flags(&self) -> MemFlags {
+        match self.system {
+            Some(_) => self.mem(4).align(4),
+            None => self.mem(4),
+        }
+    }
+
     fn load_quad(&mut self, rt: u32, addr: Addr) -> Out {
-        let flags = self.mem(4).align(4);
+        let flags = self.quad_flags();
         let v = self.b.load(Ty::V128, addr, flags);
         // A big-endian access makes the first doubleword the upper half in either order.
         let hi = self.b.vun(Op::VGet, Ty::I64, 3, v, 1);
@@ -145,7 +153,7 @@ impl Translator<'_> {
         let addr = self.ea_disp(a.ra, a.imm as i64);
         let (hi, lo) = (self.gpr(a.rs & !1), self.gpr(a.rs | 1));
         let v = self.pair(lo, hi);
-        let flags = self.mem(4).align(4);
+        let flags = self.quad_flags();
         self.b.store(addr, v, flags);
         Out::Next
     }

@@ -113,7 +113,9 @@ impl Translator<'_> {
         let count = self.b.get(slot::XER_COUNT);
         let flags = self.mem(0);
         for k in 0..MAX_STRING {
-            let reg = slot::gpr((r + k / 4) & 31, Ty::I32);
+            // A load clears the upper half.
+            let ty = if load { self.w } else { Ty::I32 };
+            let reg = slot::gpr((r + k / 4) & 31, ty);
             let at = Addr::base_disp(ea, k as i32);
             let (index, lsb) = (self.b.i32(k), 24 - 8 * (k % 4));
             // Known before the region, so that it merges.
@@ -121,9 +123,13 @@ impl Translator<'_> {
             let inside = self.b.icmp(Cond::Hi, count, index);
             self.b.begin_if(inside, RegionKind::Simple);
             if load {
-                let byte = self.b.load(Ty::I32, at, flags);
-                let start = if k % 4 == 0 { self.b.i32(0) } else { old };
-                let v = self.b.deposit(Ty::I32, start, byte, lsb, 8);
+                let byte = self.b.load(ty, at, flags);
+                let start = if k % 4 == 0 {
+                    self.b.iconst(ty, 0)
+                } else {
+                    old
+                };
+                let v = self.b.deposit(ty, start, byte, lsb, 8);
                 self.b.set(reg, v);
             } else {
                 let byte = self.b.extract(Ty::I32, old, lsb, 8);

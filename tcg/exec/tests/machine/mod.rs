@@ -178,6 +178,8 @@ impl Isa for SysToy {
 }
 
 impl System for SysToy {
+    fn after_load(&self, _: &mut SysCpu<'_>) {}
+
     fn mmu_index(&self, mode: u32, _exec: bool) -> u8 {
         (mode & 1) as u8
     }

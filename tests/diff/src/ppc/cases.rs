@@ -64,6 +64,53 @@ fn displacement(piece: &Piece) -> i64 {
     i64::from(value as u16 as i16)
 }
 
+/// VSX registers whose doubleword 0 has to hold a number that a single can hold: with any other what single-precision
+/// instructions do is undefined. [PowerISA I.4.6.6, I.7.3.2]
+fn singles(piece: &Piece) -> Vec<u64> {
+    let row = piece.row;
+    let fields: &[&str] = match piece.table {
+        FP if row.name.ends_with(".s") => &["ra", "rb", "rc"],
+        BASE if row.name.contains(".stfs") => &["rt", "rs", "frs"],
+        BASE if row.name.starts_with("stxssp") => &["rt", "xt"],
+        VSX if row.name == "xscvdpspn" => &["xb"],
+        VSX if row.name.starts_with("xs") && row.name.ends_with("sp") => {
+            let any = ["xscvdpsp", "xsrsp", "xscvsxdsp", "xscvuxdsp"];
+            match row.name.contains("add") || row.name.contains("sub") {
+                _ if any.contains(&row.name) => &[],
+                true => &["xa", "xb", "xt"],
+                false => &["xa", "xb"],
+            }
+        }
+        _ => &[],
+    };
+    // A vector register, where the others name one of all 64.
+    let upper = if row.name == "stxssp" { 32 } else { 0 };
+    let all = fields.iter().filter_map(|name| named(piece, name));
+    all.map(|n| n + if n < 32 { upper } else { 0 }).collect()
+}
+
+/// A single as a double; NaNs stay what they are.
+fn widened(single: u32) -> u64 {
+    let sign = u64::from(single >> 31) << 63;
+    match single & 0x7fff_ffff {
+        n @ 0x7f80_0001.. => sign | 0x7ff << 52 | u64::from(n & 0x007f_ffff) << 29,
+        _ => f64::from(f32::from_bits(single)).to_bits(),
+    }
+}
+
+/// Whether the registers of [`singles`] still hold what the case starts with.
+fn undisturbed(pieces: &[Piece], piece: &Piece) -> bool {
+    let wanted = singles(piece);
+    let written = |p: &Piece| ["rt", "xt", "vrt"].iter().find_map(|name| named(p, name));
+    let mut written = pieces.iter().filter_map(written);
+    wanted.is_empty() || !written.any(|t| wanted.iter().any(|w| w & 31 == t & 31))
+}
+
+/// Accesses that end the reference where they are misaligned.
+fn aligned(piece: &Piece) -> bool {
+    ["larx", "stcx", "lqarx", "stqcx", "lat", "stat"].contains(&piece.row.handler())
+}
+
 /// Registers that a load of several writes: the first, and how many.
 fn many(piece: &Piece) -> Option<(u64, u64)> {
     let t = named(piece, "rt")?;
@@ -191,14 +238,14 @@ impl Ppc {
             let Some(piece) = self.piece(rng, table) else {
                 continue;
             };
-            if piece.row.handler() == "lswx" {
+            // The count of the one, and the alignment of the others, must be what the case starts with.
+            if piece.row.handler() == "lswx" || aligned(&piece) || !undisturbed(&pieces, &piece) {
                 continue;
             }
             if rng.one_in(8) {
                 pieces.extend(self.branch(rng));
             }
             pieces.push(piece);
-            pieces.extend(self.paired(rng, &piece));
         }
         let input = self.input(rng, &pieces)?;
         Some(Case { pieces, input })
@@ -235,8 +282,7 @@ impl Ppc {
         let misaligned = rng.one_in(4);
         for p in pieces.iter().rev() {
             let Some(form) = form(p) else { continue };
-            let atomic =
-                ["larx", "stcx", "lqarx", "stqcx", "lat", "stat"].contains(&p.row.handler());
+            let atomic = aligned(p);
             let mut at = CENTRE + (rng.next() & 0xf0);
             // A misaligned reservation ends the reference.
             if misaligned && !atomic {
@@ -305,6 +351,7 @@ impl Ppc {
             VSCR + 12
         };
         put(vscr_at, vscr, 4);
+        let wanted: Vec<u64> = pieces.iter().flat_map(singles).collect();
         for n in 0..128 {
             let v = if n % 2 == 0 && rng.one_in(2) {
                 rng.double()
@@ -312,10 +359,14 @@ impl Ppc {
                 rng.lanes()
             };
             // Scalar singles are doubles that singles can hold.
-            let v = if n % 2 == 0 && rng.one_in(3) {
-                f64::from(f32::from_bits(rng.single())).to_bits()
-            } else {
-                v
+            let (scalar, register) = match self.has(Feature::Vsx) {
+                true => (n % 2 == 0, n / 2),
+                false => (n < 32, n),
+            };
+            let single = wanted.contains(&(register as u64)) || rng.one_in(3);
+            let v = match scalar && single {
+                true => widened(rng.single()),
+                false => v,
             };
             put(V + 8 * n, v, 8);
         }
