@@ -25,6 +25,7 @@ mod system;
 mod vector_mem;
 mod vsx;
 mod vsx_vector;
+mod whole;
 
 use tcg_ir::{Addr, Block, Builder, Cond, ExitInfo, ExitKind, MemFlags, Op, Ty, Value};
 use tcg_mem::{GuestVa, MemFault};
