@@ -128,6 +128,7 @@ impl Reader<'_> {
             fetch: &mut fetch,
             limits,
             parallel: engine.is_parallel(),
+            forward: engine.machine.is_none() && !engine.stops.watching(),
         };
         engine.isa.translate(pc, mode, &mut ctx)
     }

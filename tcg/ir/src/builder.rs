@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use crate::forward::Recent;
 use crate::{
     Block, Cond, ExitInfo, HelperDef, HelperId, Inst, MemFlags, Op, Slot, StateLayout, Ty, Value,
 };
@@ -124,6 +125,7 @@ pub struct Builder<'a> {
     consts: Vec<Value>,
     region: Option<Region>,
     pending: Vec<PendingFlag>,
+    pub(crate) recent: Recent,
 }
 
 impl<'a> Builder<'a> {
@@ -138,6 +140,7 @@ impl<'a> Builder<'a> {
             consts,
             region: None,
             pending,
+            recent: Recent::default(),
         }
     }
 
@@ -158,6 +161,7 @@ impl<'a> Builder<'a> {
         if shows && !self.pending.is_empty() {
             self.settle_flags();
         }
+        self.recent.passes(inst.op);
         let v = Value(self.block.insts.len() as u32);
         self.block.insts.push(inst);
         v
@@ -350,6 +354,9 @@ impl<'a> Builder<'a> {
     /// Loads.
     pub fn load(&mut self, ty: Ty, addr: Addr, mem: MemFlags) -> Value {
         let addr = self.fold_addr(addr);
+        if let Some(v) = self.forwarded(ty, addr, mem) {
+            return v;
+        }
         let imm = Inst::pack_mem(addr.disp, addr.shift, mem);
         self.push(Inst {
             op: Op::Load,
@@ -373,6 +380,7 @@ impl<'a> Builder<'a> {
             args: [addr.base, addr.index, value],
             imm,
         });
+        self.note_store(addr, value, mem);
     }
 
     /// Atomic read-modify-write; see [`Op::AtomicRmw`].

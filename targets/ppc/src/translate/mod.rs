@@ -108,6 +108,7 @@ pub(crate) fn translate(
         fp: FpRecord::default(),
         ctr_from: None,
     };
+    t.b.forward_stores(ctx.forward);
     t.b.block.fp = mode.fp_modes();
     let mut fetcher = Fetcher::new(ctx.fetch, mode.has(Mode::LE));
     let mut end = start;
