@@ -142,7 +142,7 @@ fn forwarded_loads_give_what_is_in_memory() {
         }
     }
     // It does happen.
-    assert!(left < all * 9 / 10, "{left} of {all} loads");
+    assert!(left < all - all / 50, "{left} of {all} loads");
 }
 
 #[test]
