@@ -58,6 +58,10 @@ pub const UE: u32 = 1 << 5;
 pub const ZE: u32 = 1 << 4;
 /// Inexact is enabled.
 pub const XE: u32 = 1 << 3;
+/// Flush to zero, without effect here.
+const NI: u32 = 1 << 2;
+/// Rounding mode.
+const RN: u32 = 3;
 /// All enables.
 pub const ENABLES: u32 = VE | OE | UE | ZE | XE;
 /// All reasons for invalid operations.
@@ -523,7 +527,16 @@ pub fn write(s: &mut PpcState, value: u64) {
 /// Replaces the bits under `mask`, but for the summaries FEX and VX.
 pub fn write_masked(s: &mut PpcState, sticky: u32, value: u64, mask: u64) {
     let mask = mask & !u64::from(FEX | VX);
-    let old = read(s, sticky);
+    let modes_only = mask & !u64::from(ENABLES | NI | RN) == 0;
+    if modes_only && s.fpscr as u32 & ENABLES == 0 && (s.fpscr ^ value) & mask == 0 {
+        // Nothing changes: what has not been looked at yet need not be now.
+        s.fpx |= from_flags(sticky) & EXCEPTIONS;
+        return;
+    }
+    let old = match mask as u32 | FEX | VX {
+        u32::MAX => s.fpscr,
+        _ => read(s, sticky),
+    };
     write(s, old & !mask | value & mask);
 }
 
@@ -597,6 +610,23 @@ mod tests {
         s.fp_args = [ONE, 0x4024 << 48, 0];
         let flags = Flags::INEXACT.bits();
         assert_eq!(read(&s, flags) as u32, FX | XX | FR | FI | 0b00100 << 12);
+    }
+
+    #[test]
+    fn modes_written_as_they_are_leave_the_last_operation_pending() {
+        let mut s = PpcState::new();
+        s.fp_op = op::DIV;
+        s.fp_args = [ONE, 0x4024 << 48, 0];
+        let flags = Flags::INEXACT.bits();
+        let before = read(&s, flags);
+        // The environment's flags are cleared by the caller.
+        write_masked(&mut s, flags, 0, 0xf);
+        assert_eq!(read(&s, 0), before);
+        // Another rounding mode: the operation was done in the old one.
+        write_masked(&mut s, 0, 1, 0xf);
+        assert_eq!(read(&s, 0), before | 1);
+        write_masked(&mut s, 0, 0x1000, 0xffff_ffff);
+        assert_eq!(read(&s, 0), 0x1000);
     }
 
     #[test]

@@ -275,6 +275,7 @@ impl Cpu {
             fetch: &mut fetch,
             limits: BlockLimits::full(1),
             parallel: self.engine.is_parallel(),
+            forward: false,
         };
         let made = self.engine.isa.translate(pc, mode, &mut ctx);
         if made.is_ok() {

@@ -700,6 +700,7 @@ fn translate(m: &Machine, mode: u32, insns: &[u32]) -> String {
         fetch: &mut fetch,
         limits: BlockLimits::full(insns.len() as u32),
         parallel: false,
+        forward: true,
     };
     match m.isa.translate(0x1000, mode, &mut ctx) {
         Ok(block) => {
