@@ -101,11 +101,6 @@ pub trait Control: Send + Sync {
     /// `irq`, `pci`, `tlb`. `None`: no such topic.
     fn info(&self, topic: &str, cpu: u32) -> Option<String>;
 
-    /// What the machine's screen shows; none: it has no graphics card.
-    fn picture(&self) -> Option<Picture> {
-        None
-    }
-
     /// Reads guest-physical memory (RAM and ROM; devices read as the bus allows). `false`: nobody
     /// answers there.
     fn read_phys(&self, pa: u64, buf: &mut [u8]) -> bool;

@@ -97,10 +97,6 @@ impl Control for Machine {
         }
     }
 
-    fn picture(&self) -> Option<Picture> {
-        self.assembly.display.as_ref().map(|d| d.picture())
-    }
-
     fn read_phys(&self, pa: u64, buf: &mut [u8]) -> bool {
         self.assembly.space.read_bytes_at(pa, buf).is_ok()
     }

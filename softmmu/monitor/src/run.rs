@@ -148,17 +148,6 @@ pub fn quit(session: &Session, _: &Args) -> Outcome {
     done()
 }
 
-pub fn screendump(session: &Session, args: &Args) -> Outcome {
-    if let Some(format) = args.text("format").filter(|f| *f != "ppm") {
-        return Err(format!("format {format}: only ppm"));
-    }
-    let picture = machine(session).picture();
-    let picture = picture.ok_or_else(|| "the machine has no graphics card".to_owned())?;
-    let file = args.text("filename").unwrap_or_default();
-    std::fs::write(file, picture.ppm()).map_err(|e| format!("{file}: {e}"))?;
-    done()
-}
-
 pub fn reset(session: &Session, _: &Args) -> Outcome {
     machine(session).system_reset();
     done()

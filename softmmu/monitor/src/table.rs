@@ -253,17 +253,6 @@ pub const COMMANDS: &[Command] = &[
         run::chardev_add,
     ),
     both(
-        "screendump",
-        &["screendump"],
-        &[
-            need("filename", Kind::Text),
-            may("device", Kind::Text),
-            may("format", Kind::Text),
-        ],
-        "FILE: writes what the screen shows as a PPM picture",
-        run::screendump,
-    ),
-    both(
         "chardev-remove",
         &["chardev-remove"],
         &[LABEL],
@@ -340,7 +329,11 @@ pub const COMMANDS: &[Command] = &[
     both(
         "screendump",
         &["screendump"],
-        &[FILE, may("format", Kind::Text)],
+        &[
+            need("filename", Kind::Text),
+            may("device", Kind::Text),
+            may("format", Kind::Text),
+        ],
         "FILE: saves what the screen shows as PPM",
         run::screendump,
     ),

@@ -106,6 +106,7 @@ fn count(guest: &Guest, mode: u32, code: &[u8]) -> usize {
         fetch: &mut fetch,
         limits: BlockLimits::full(code.len() as u32 / 4),
         parallel: false,
+        forward: true,
     };
     let block = guest.isa.translate(CODE, mode, &mut ctx).unwrap();
     let features = Features {
