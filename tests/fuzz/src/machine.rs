@@ -26,12 +26,15 @@ impl Cpus for NoCpus {
     fn start(&self, _cpu: u32, _start: &CpuStart) {}
 }
 
+/// First address and size.
+type Range = (u64, u64);
+
 /// See the head of the file.
 pub struct Machine {
     pub parts: Assembly,
     fakes: Arc<Fakes>,
-    /// First address and size of registers, in each space that a guest or a card sees.
-    places: Vec<(Arc<AddressSpace>, Vec<(u64, u64)>)>,
+    /// Where registers are, in each space that a guest or a card sees.
+    places: Vec<(Arc<AddressSpace>, Vec<Range>)>,
     actions: u64,
 }
 
