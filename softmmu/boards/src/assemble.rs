@@ -276,7 +276,7 @@ pub fn assemble(
 }
 
 /// A property's value in a board file as the command line would write it.
-fn text_of(value: &Value) -> Option<String> {
+pub(crate) fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Integer(n) => Some(n.to_string()),

@@ -329,7 +329,11 @@ pub const COMMANDS: &[Command] = &[
     both(
         "screendump",
         &["screendump"],
-        &[FILE, may("format", Kind::Text)],
+        &[
+            need("filename", Kind::Text),
+            may("device", Kind::Text),
+            may("format", Kind::Text),
+        ],
         "FILE: saves what the screen shows as PPM",
         run::screendump,
     ),

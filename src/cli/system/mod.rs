@@ -68,10 +68,13 @@ fn help(port: &IsaPort, options: &SystemOptions) -> Result<Option<String>, Failu
             lines.collect::<String>()
         )));
     }
-    if let Some((name, "help")) = options.machine.as_deref().and_then(|m| m.split_once(',')) {
+    let machine = options.machine.as_deref().and_then(|m| m.split_once(','));
+    if let Some((name, words)) = machine
+        && words.split(',').any(|w| w == "help")
+    {
         let source = Source::find(port.name, name);
         let source = source.map_err(|e| Failure::usage(format!("-M {e}")))?;
-        return Ok(Some(board_help(port, &source.board)));
+        return Ok(Some(source.describe()));
     }
     for text in &options.devices {
         let (name, rest) = text.split_once(',').unwrap_or((text, ""));
@@ -86,43 +89,6 @@ fn help(port: &IsaPort, options: &SystemOptions) -> Result<Option<String>, Failu
         }
     }
     Ok(None)
-}
-
-/// What there is to know of a board.
-fn board_help(port: &IsaPort, board: &Board) -> String {
-    use std::fmt::Write;
-    let mut out = format!("{}: {}\n", board.name, board.title);
-    let models = match board.cpus.is_empty() {
-        true => (port.cpus)().join(" "),
-        false => board.cpus.join(" "),
-    };
-    let most = board.memory.max.as_deref().unwrap_or("no limit");
-    let _ = writeln!(
-        out,
-        "  CPUs: 1 to {} of {} ({models})",
-        board.max_cpus, board.cpu
-    );
-    let _ = writeln!(out, "  memory: {}, at most {most}", board.memory.default);
-    if let Some(nic) = &board.nic {
-        let _ = writeln!(out, "  network card of -nic: {nic}");
-    }
-    if !board.options.is_empty() {
-        out.push_str("Options:\n");
-    }
-    for (name, option) in &board.options {
-        let values = option.values.join("|");
-        let _ = writeln!(out, "  {name}=<{values}> - {}", option.help);
-    }
-    out.push_str("Devices:\n");
-    for row in &board.devices {
-        let row = row.get_ref();
-        let class = row.class.get_ref();
-        let at = row.at.list().first().map(|at| format!(" at {at:#x}"));
-        let title = find(class).map_or("", |c| c.title);
-        let at = at.unwrap_or_default();
-        let _ = writeln!(out, "  {:<12} {class}{at}: {title}", row.id);
-    }
-    out
 }
 
 fn unknown_device(name: &str) -> Failure {

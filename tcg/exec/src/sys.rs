@@ -73,10 +73,22 @@ impl Sys {
         bits[word] |= bit;
         self.jumped_to.set(bits);
     }
+
+    /// Whether they may lead to a page whose number is that of `va` modulo `sets`.
+    fn jumps_to_set(&self, va: u64, sets: u64) -> bool {
+        let bits = self.jumped_to.get();
+        let sets = (sets.max(1) as usize).min(JUMP_BITS);
+        let first = (va >> 12) as usize % sets;
+        let mut places = (first..JUMP_BITS).step_by(sets);
+        places.any(|n| bits[n / 64] >> (n % 64) & 1 != 0)
+    }
 }
 
+/// Bits of [`Sys::jumped_to`].
+const JUMP_BITS: usize = 512;
+
 fn jump_bit(pc: u64) -> (usize, u64) {
-    let n = (pc >> 12) as usize % 512;
+    let n = (pc >> 12) as usize % JUMP_BITS;
     (n / 64, 1 << (n % 64))
 }
 
@@ -263,6 +275,7 @@ impl Cpu {
             fetch: &mut fetch,
             limits: BlockLimits::full(1),
             parallel: self.engine.is_parallel(),
+            forward: false,
         };
         let made = self.engine.isa.translate(pc, mode, &mut ctx);
         if made.is_ok() {
@@ -307,6 +320,17 @@ impl Cpu {
         }
     }
 
+    fn flush_set(&self, sys: &Sys, va: u64, sets: u64) {
+        if !sys.walks.flush_set(va, sets) {
+            return self.flush_all(sys);
+        }
+        self.count(|s| &s.tlb_page_flushes);
+        sys.tlb.flush_set(va, sets);
+        if sys.jumps_to_set(va, sets) {
+            self.forget_jumps(sys);
+        }
+    }
+
     /// Follows a change of the map of physical memory.
     pub(crate) fn check_bus(&self, sys: &Sys) {
         let now = sys.socket.bus().generation();
@@ -317,6 +341,10 @@ impl Cpu {
     }
 
     fn flush_others(&self, sys: &Sys) {
+        let machine = self.engine.machine.as_ref();
+        if machine.is_some_and(|m| m.tlbs.lock().len() < 2) {
+            return;
+        }
         sys.flush_others.set(true);
         self.look_up_soon();
     }
@@ -369,6 +397,12 @@ impl CpuHost for Cpu {
     fn flush_tlb_page(&self, va: u64) {
         if let Some(sys) = &self.sys {
             self.flush_page(sys, va);
+        }
+    }
+
+    fn flush_tlb_set(&self, va: u64, sets: u64) {
+        if let Some(sys) = &self.sys {
+            self.flush_set(sys, va, sets);
         }
     }
 

@@ -123,7 +123,9 @@ impl Engine {
                     Some(c) => {
                         self.report(&source.ir, c.code, guarded);
                         self.note_kept(&source, &c, limits);
-                        self.publish_code(source, c, limits, since, guarded)
+                        let made = self.publish_code(&mut source, c, limits, since, guarded);
+                        source.ir.recycle();
+                        made
                     }
                     None => {
                         // An instruction that is too complex even alone is left to the interpreter.
@@ -208,21 +210,21 @@ impl Engine {
 
     fn publish_code(
         &self,
-        source: Source,
+        source: &mut Source,
         c: Compiled<'_>,
         limits: BlockLimits,
         since: u64,
         guarded: Guarded,
     ) -> Result<Option<&TransBlock>, Failed> {
-        let mut block = bare(&source, guarded);
+        let mut block = bare(source, guarded);
         block.maps = c.maps.into();
         block.fp_sites = c.fp_sites.into();
         block.links = c.links;
         block.loops = c.loops;
-        block.pages = source.pages.into();
+        block.pages = std::mem::take(&mut source.pages).into();
         let insns = source.ir.guest_insns;
         let wrapped = wrapped(&source.verify, limits.brief, c.code);
-        block.verify = source.verify.into();
+        block.verify = std::mem::take(&mut source.verify).into();
         block.body = wrapped.as_ref().map_or(0, |w| w.body);
         let code = wrapped.as_ref().map_or(c.code, |w| &w.code);
         let origin = Origin::Translated(insns);

@@ -318,7 +318,18 @@ impl Cpu {
         // SAFETY: the block's code follows the contract at the head of tcg-x64; it uses this environment, the
         // paired-return stack and guest memory, and comes back through the EXIT entry point.
         unsafe { asm::emu_rt_enter(self.env.state(), code) };
+        self.settle_regime();
         self.after_exit()
+    }
+
+    /// Behind a fault in a silent regime the guest's flags are those that were put aside.
+    fn settle_regime(&self) {
+        // SAFETY: as above.
+        let h = unsafe { &mut *self.header() };
+        if h.mxcsr_aside != 0 {
+            h.mxcsr_sticky = h.mxcsr_aside & tcg_x64::mxcsr::FLAGS;
+            h.mxcsr_aside = 0;
+        }
     }
 
     /// What a trap means: the engine has some of its own.

@@ -115,6 +115,8 @@ pub struct EnvHeader {
     pub mxcsr_sticky: u32,
     /// Scratch for ldmxcsr/stmxcsr.
     pub mxcsr_tmp: u32,
+    /// MXCSR of the first regime while a silent second one is in force, else 0.
+    pub mxcsr_aside: u32,
     /// If instructions are counted: those of the current block that have begun, which are not in the counter yet.
     pub insns_begun: u32,
     /// If instructions are counted: where.

@@ -149,6 +149,10 @@ pub trait CpuSocket: Send + Sync {
         None
     }
 
+    /// The guest has read the clock, which showed this. Who waits for a time does that in a loop, and the CPU's thread may
+    /// sleep a little in between.
+    fn clock_polled(&self, _now_ns: u64) {}
+
     /// [`System::timer`] is to be called when the clock reaches this; `u64::MAX`: not at all. Replaces the one before.
     fn set_deadline(&self, at_ns: u64);
 
@@ -196,6 +200,10 @@ pub trait CpuHost {
 
     /// What this CPU's soft TLBs hold of the page around `va` (and of larger pages that it is part of) is out of date.
     fn flush_tlb_page(&self, va: u64);
+
+    /// The same for every page whose number is `va`'s modulo `sets`, a power of two: for invalidations by place in a
+    /// TLB of so many sets.
+    fn flush_tlb_set(&self, va: u64, sets: u64);
 
     /// All other CPUs' soft TLBs are out of date; they have taken notice before this CPU's next block starts.
     fn flush_tlb_others(&self);

@@ -27,14 +27,14 @@ impl Cpus for NoCpus {
 }
 
 /// First address and size.
-type Range = (u64, u64);
+type Window = (u64, u64);
 
 /// See the head of the file.
 pub struct Machine {
     pub parts: Assembly,
     fakes: Arc<Fakes>,
     /// Where registers are, in each space that a guest or a card sees.
-    places: Vec<(Arc<AddressSpace>, Vec<Range>)>,
+    places: Vec<(Arc<AddressSpace>, Vec<Window>)>,
     actions: u64,
 }
 

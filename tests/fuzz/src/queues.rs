@@ -33,7 +33,7 @@ pub fn drive(machine: &Machine, dice: &mut Dice) {
 fn card(machine: &Machine, space: &Arc<AddressSpace>, at: u64, ram: u64, dice: &mut Dice) {
     let put = |register: u64, size: u32, value: u64| _ = space.write(at + register, size, value);
     if dice.below(3) == 0 {
-        // Reset, features, queues, ready [VIRTIO 4.1.4.3].
+        // Reset, features, queues, ready [VIRTIO 4.1.4, the common configuration].
         put(0x14, 1, 0);
         put(0x14, 1, 3);
         for half in 0..2 {

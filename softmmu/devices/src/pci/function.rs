@@ -444,7 +444,8 @@ impl PciFunction {
                     name,
                     base,
                     size: bar.size,
-                    priority: 1,
+                    // Of two at one place the first function's wins, whichever was put there first.
+                    priority: 0x800 - (8 * i32::from(self.devfn) + index as i32),
                     backing,
                 }
             });

@@ -90,9 +90,9 @@ pub const EXIT_CODE: i32 = hdr(offset_of!(EnvHeader, exit_code));
 pub const EXIT_INFO: i32 = hdr(offset_of!(EnvHeader, exit_info));
 pub const FP_FLAGS: i32 = hdr(offset_of!(EnvHeader, fp_flags));
 pub const MXCSR_TMP: i32 = hdr(offset_of!(EnvHeader, mxcsr_tmp));
-pub const MXCSR_STICKY: i32 = hdr(offset_of!(EnvHeader, mxcsr_sticky));
 pub const INSNS_BEGUN: i32 = hdr(offset_of!(EnvHeader, insns_begun));
 pub const COUNTER: i32 = hdr(offset_of!(EnvHeader, counter));
+pub const MXCSR_ASIDE: i32 = hdr(offset_of!(EnvHeader, mxcsr_aside));
 pub const MXCSR_GUEST: i32 = hdr(offset_of!(EnvHeader, mxcsr_guest));
 /// The jump cache.
 pub const JUMP_CACHE: i32 = -(size_of::<EnvHeader>() as i32) - (JUMP_CACHE_ENTRIES as i32) * 16;
