@@ -185,10 +185,10 @@ mod tests {
             ram(at + 12, 2, if queue == 0 { 2 } else { 0 });
             ram(at + 0x1002, 2, 1);
         }
-        put(0x14, 1, 15);
         space.write_device(0x4_0100, 4, u64::from(u32::from_le_bytes(*b"hell")));
         space.write_device(0x4_0104, 1, u64::from(b'o'));
-        put(0x3004, 2, 1);
+        // What was given before the driver is ready counts, too.
+        put(0x14, 1, 15);
         assert_eq!(rig.sent(), b"hello");
         rig.receive(b"abcdefg");
         assert_eq!(
