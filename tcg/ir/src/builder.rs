@@ -111,9 +111,12 @@ struct PendingFlag {
     value: Value,
 }
 
+/// Working memory of a builder, empty.
+type Spare = (Vec<Unit>, Vec<Value>, Vec<PendingFlag>);
+
 thread_local! {
-    /// Working memory of the last builder of this thread, empty.
-    static SPARE: Cell<Option<(Vec<Unit>, Vec<Value>, Vec<PendingFlag>)>> = const { Cell::new(None) };
+    /// That of the last builder of this thread.
+    static SPARE: Cell<Option<Spare>> = const { Cell::new(None) };
 }
 
 /// Makes one block.
