@@ -155,3 +155,40 @@ fn wrong_board_files_are_explained() {
         );
     }
 }
+
+#[test]
+fn the_example_of_a_board_file_is_a_machine() {
+    let text = include_str!("../examples/e500-led.toml");
+    let source = Source::parse("e500-led.toml", text).unwrap();
+    let mut wanted = wanted(&[]);
+    wanted.cpus = 1;
+    let machine = make(&source, &wanted).unwrap();
+    machine.reset();
+    let light = || machine.describe().contains("green light on");
+    assert!(!light());
+    for register in [0, 8] {
+        let pin_1 = 0x4000_0000_u32.swap_bytes();
+        tcg_mem::Bus::write(&*machine.space, 0xd00f_f000 + register, 4, pin_1.into()).unwrap();
+    }
+    assert!(light() && source.describe().contains("e500v2"));
+    let tree = load(&source, &machine, &wanted, &Images::default()).unwrap();
+    assert!(tree.dtb.is_some());
+}
+
+#[test]
+fn words_without_a_meaning_are_found_in_the_file() {
+    let text = include_str!("../examples/e500-led.toml");
+    for (good, bad, line, expected) in [
+        (
+            "\"map-size\"",
+            "\"map-sice\"",
+            24,
+            "did you mean 'map-size'?",
+        ),
+        ("\"&gpio\"", "\"&gpi\"", 150, "did you mean 'gpio'?"),
+    ] {
+        let error = Source::parse("x.toml", &text.replace(good, bad)).unwrap_err();
+        assert!(error.line.is_some_and(|l| l.abs_diff(line) < 20), "{error}");
+        assert!(error.text.contains(expected), "{error}");
+    }
+}

@@ -1,9 +1,12 @@
 //! The board file: what it may say, where errors in it are, and the boards that are built in.
 
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
+
+use crate::tree;
 
 /// A board.
 #[derive(Clone, Debug, Deserialize)]
@@ -295,6 +298,9 @@ pub struct Source {
     pub board: Board,
 }
 
+/// What [`StartValue::Word`] may be.
+const START_WORDS: &[&str] = &["dtb", "initrd", "initrd-size", "kernel", "map-size"];
+
 /// Words that stand for numbers that firmware is told.
 const FIRMWARE_WORDS: &[&str] = &[
     "ram-size",
@@ -358,7 +364,7 @@ impl Source {
     }
 
     fn check(&self) -> Result<(), BoardError> {
-        let mut ids = std::collections::BTreeSet::new();
+        let mut ids = BTreeSet::new();
         for row in &self.board.devices {
             let id = &row.get_ref().id;
             // Of devices that are there under conditions, one is.
@@ -378,6 +384,42 @@ impl Source {
                     FIRMWARE_WORDS.join(", ")
                 );
                 return Err(self.error(item.span(), text));
+            }
+        }
+        self.check_words()
+    }
+
+    /// Words that only mean something when the machine is started: registers' values, references
+    /// in the device tree.
+    fn check_words(&self) -> Result<(), BoardError> {
+        for (name, value) in &self.board.boot.regs {
+            if let StartValue::Word(word) = value
+                && !START_WORDS.contains(&word.as_str())
+            {
+                let hint = softmmu_opts::hint(word, START_WORDS.iter().copied());
+                let text = format!("regs: {name}: unknown word '{word}'{hint}");
+                return Err(self.error(self.place_of(word), text));
+            }
+        }
+        let tree = self.board.tree.iter().map(|t| (&["tree"][..], t.get_ref()));
+        let nodes = self.board.cpu_nodes.iter();
+        let nodes = nodes.map(|n| (&["cpu-nodes", "props"][..], &n.props));
+        let tables: Vec<_> = tree.chain(nodes).collect();
+        for (way, table) in &tables {
+            if let Err(fault) = tree::node(table) {
+                let inner = fault.0.iter().map(String::as_str);
+                let at = self.span_of(way.iter().copied().chain(inner));
+                return Err(self.error(at, format!("tree: {}", tree::show(&fault))));
+            }
+        }
+        let tables = tables.into_iter().map(|(_, table)| table);
+        let (mut labels, mut used) = (BTreeSet::new(), Vec::new());
+        tables.for_each(|table| references(table, &mut labels, &mut used));
+        for (key, label) in used {
+            if !labels.contains(label) {
+                let hint = softmmu_opts::hint(label, labels.iter().copied());
+                let text = format!("{key}: no node is labelled '{label}'{hint}");
+                return Err(self.error(self.place_of(&format!("&{label}")), text));
             }
         }
         Ok(())
@@ -402,6 +444,69 @@ impl Source {
             }
         }
         Ok(())
+    }
+
+    /// Where a text stands in the file, in quotes.
+    fn place_of(&self, text: &str) -> std::ops::Range<usize> {
+        let quoted = |q: char| self.text.find(&format!("{q}{text}{q}"));
+        let at = quoted('"').or_else(|| quoted('\'')).unwrap_or(0);
+        at..at
+    }
+
+    /// Where a key stands, by the tables on the way to it.
+    fn span_of<'a>(&self, way: impl Iterator<Item = &'a str>) -> std::ops::Range<usize> {
+        let Ok(root) = DeTable::parse(&self.text) else {
+            return 0..0;
+        };
+        let (mut table, mut at) = (root.get_ref(), 0..0);
+        for key in way {
+            let Some((found, value)) = table.iter().find(|(k, _)| k.get_ref() == key) else {
+                break;
+            };
+            at = found.span();
+            match value.get_ref() {
+                DeValue::Table(inner) => table = inner,
+                _ => break,
+            }
+        }
+        at
+    }
+
+    /// For `-M NAME,help`.
+    pub fn describe(&self) -> String {
+        let board = &self.board;
+        let max = board.memory.max.as_deref();
+        let max = max.map_or(String::new(), |m| format!(", at most {m}"));
+        let others = match board.cpus.as_slice() {
+            [] => "any".to_owned(),
+            all => all.join(" "),
+        };
+        let classes: BTreeSet<&str> = board
+            .devices
+            .iter()
+            .map(|d| d.get_ref().class.get_ref().as_str())
+            .collect();
+        let classes: Vec<&str> = classes.into_iter().collect();
+        let options: String = board
+            .options
+            .iter()
+            .map(|(name, o)| {
+                let head = format!("  {name}={}", o.values.join("|"));
+                format!("{head:<28} - {}\n", o.help)
+            })
+            .collect();
+        format!(
+            "{}: {}\n  CPU: {} ({others}), at most {}\n  memory: {}{max}\n  network card: {}\n  \
+             devices: {}\n{} options:\n  dumpdtb=FILE               - writes the device tree and ends\n{options}",
+            board.name,
+            board.title,
+            board.cpu,
+            board.max_cpus,
+            board.memory.default,
+            board.nic.as_deref().unwrap_or("none"),
+            classes.join(" "),
+            board.name,
+        )
     }
 
     /// The board that `-M` names: one that is built in for this instruction set, or a file.
@@ -437,6 +542,31 @@ impl Source {
             .map(|(file, text)| Source::parse(file, text));
         let all: Result<Vec<Source>, BoardError> = all.collect();
         Ok(all?.into_iter().filter(|s| s.board.isa == isa).collect())
+    }
+}
+
+/// Labels of nodes, and what refers to which.
+fn references<'a>(
+    table: &'a toml::Table,
+    labels: &mut BTreeSet<&'a str>,
+    used: &mut Vec<(&'a str, &'a str)>,
+) {
+    for (key, value) in table {
+        match value {
+            Value::Table(inner) => references(inner, labels, used),
+            Value::String(label) if key == "$label" => drop(labels.insert(label)),
+            Value::Array(items) => used.extend(
+                items
+                    .iter()
+                    .filter_map(|i| Some((key.as_str(), i.as_str()?.strip_prefix('&')?))),
+            ),
+            _ => used.extend(
+                value
+                    .as_str()
+                    .and_then(|s| s.strip_prefix('&'))
+                    .map(|label| (key.as_str(), label)),
+            ),
+        }
     }
 }
 

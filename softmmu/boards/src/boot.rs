@@ -272,9 +272,9 @@ impl Plan<'_> {
         let Some(table) = &self.source.board.tree else {
             return Ok(None);
         };
-        let wrong = |(key, text): tree::TreeFault| {
-            self.source
-                .error(table.span(), format!("tree: {key}: {text}"))
+        let wrong = |fault: tree::TreeFault| {
+            let text = format!("tree: {}", tree::show(&fault));
+            self.source.error(table.span(), text)
         };
         let mut root = tree::node(table.get_ref()).map_err(wrong)?;
         self.cpus(&mut root, wanted).map_err(wrong)?;

@@ -5,4 +5,5 @@
 pub mod assemble;
 pub mod board;
 pub mod boot;
+pub mod page;
 mod tree;

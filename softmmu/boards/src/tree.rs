@@ -7,8 +7,13 @@
 use softmmu_core::fdt::{Cell, Node, Value as Prop};
 use toml::Value;
 
-/// What is wrong: the key and the text.
-pub type TreeFault = (String, String);
+/// What is wrong: names of the nodes on the way and the key, and the text.
+pub type TreeFault = (Vec<String>, String);
+
+/// A fault for a message.
+pub fn show((path, text): &TreeFault) -> String {
+    format!("{}: {text}", path.join("."))
+}
 
 /// The node that a table describes.
 pub fn node(table: &toml::Table) -> Result<Node, TreeFault> {
@@ -21,7 +26,12 @@ pub fn node(table: &toml::Table) -> Result<Node, TreeFault> {
                 let cells = pci_map(map).ok_or_else(|| fault(key, "broken interrupt map"))?;
                 node.set(key, Prop::Cells(cells));
             }
-            Value::Table(inner) => *node.child(key) = self::node(inner)?,
+            Value::Table(inner) => {
+                *node.child(key) = self::node(inner).map_err(|(mut path, text)| {
+                    path.insert(0, key.clone());
+                    (path, text)
+                })?;
+            }
             _ => node.set(key, property(key, value)?),
         }
     }
@@ -29,7 +39,7 @@ pub fn node(table: &toml::Table) -> Result<Node, TreeFault> {
 }
 
 fn fault(key: &str, text: &str) -> TreeFault {
-    (key.to_owned(), text.to_owned())
+    (vec![key.to_owned()], text.to_owned())
 }
 
 fn property(key: &str, value: &Value) -> Result<Prop, TreeFault> {
@@ -119,6 +129,9 @@ mod tests {
             second
         });
         let wide: toml::Table = "a = 0x1_0000_0000".parse().unwrap();
-        assert_eq!(self::node(&wide).unwrap_err().0, "a");
+        assert_eq!(self::node(&wide).unwrap_err().0, ["a"]);
+        let deep: toml::Table = "[a.b]\nc = [1, 'x']".parse().unwrap();
+        let fault = self::node(&deep).unwrap_err();
+        assert_eq!(show(&fault), "a.b.c: text among cells");
     }
 }

@@ -124,6 +124,19 @@ struct Flat {
     backing: Backing,
 }
 
+/// Windows in windows.
+const DEPTH: u32 = 6;
+
+/// Who answers at an address.
+struct Found {
+    /// Memory or a device.
+    backing: Backing,
+    /// The address's offset in its region.
+    skip: u64,
+    /// How many bytes more it answers.
+    last: u64,
+}
+
 #[derive(Default)]
 struct Map {
     regions: Vec<(RegionId, Region)>,
@@ -194,45 +207,104 @@ impl AddressSpace {
     }
 
     /// The range around an address, and the address's offset in the backing's region.
-    fn find(&self, pa: u64) -> Option<(Flat, u64)> {
+    fn flat(&self, pa: u64) -> Option<(Flat, u64)> {
         let map = self.map.read();
         let index = map.flat.partition_point(|f| f.last < pa);
         let flat = map.flat.get(index).filter(|f| f.first <= pa)?;
         Some((flat.clone(), pa - flat.first + flat.skip))
     }
 
+    /// Who answers at an address, through all windows. Software can make windows that lead back to
+    /// themselves: nobody answers there.
+    fn find(&self, pa: u64) -> Option<Found> {
+        let (flat, mut skip) = self.flat(pa)?;
+        let mut last = flat.last - pa;
+        let mut backing = flat.backing;
+        for _ in 0..DEPTH {
+            let Backing::Window { space, base } = &backing else {
+                return Some(Found {
+                    backing,
+                    skip,
+                    last,
+                });
+            };
+            let inner = base.wrapping_add(skip);
+            let (flat, next) = space.flat(inner)?;
+            last = last.min(flat.last - inner);
+            (backing, skip) = (flat.backing, next);
+        }
+        None
+    }
+
     /// A number that is not split: all its bytes lie in one range.
     fn read_in(&self, pa: u64, size: u32) -> Result<u64, BusError> {
-        let (flat, skip) = self.find(pa).ok_or(BusError)?;
-        if flat.last - pa < u64::from(size) - 1 {
+        let found = self.find(pa).ok_or(BusError)?;
+        if found.last < u64::from(size) - 1 {
             return self.read_bytes(pa, size);
         }
-        match &flat.backing {
-            Backing::Ram { ram, offset, .. } => ram.load(offset + skip, size).ok_or(BusError),
+        match &found.backing {
+            Backing::Ram { ram, offset, .. } => ram.load(offset + found.skip, size).ok_or(BusError),
             Backing::Io { mmio, offset } => {
-                read_device(mmio.as_ref(), offset.wrapping_add(skip), size)
+                read_device(mmio.as_ref(), offset.wrapping_add(found.skip), size)
             }
-            Backing::Window { space, base } => space.read_in(base.wrapping_add(skip), size),
+            Backing::Window { .. } => Err(BusError),
         }
     }
 
     fn write_in(&self, pa: u64, size: u32, value: u64) -> Result<(), BusError> {
-        let (flat, skip) = self.find(pa).ok_or(BusError)?;
-        if flat.last - pa < u64::from(size) - 1 {
+        let found = self.find(pa).ok_or(BusError)?;
+        if found.last < u64::from(size) - 1 {
             return self.write_bytes(pa, size, value);
         }
-        match &flat.backing {
+        match &found.backing {
             Backing::Ram {
                 writable: false, ..
             } => Ok(()),
             Backing::Ram { ram, offset, .. } => ram
-                .store(offset + skip, size, value)
+                .store(offset + found.skip, size, value)
                 .then_some(())
                 .ok_or(BusError),
             Backing::Io { mmio, offset } => {
-                write_device(mmio.as_ref(), offset.wrapping_add(skip), size, value)
+                write_device(mmio.as_ref(), offset.wrapping_add(found.skip), size, value)
             }
-            Backing::Window { space, base } => space.write_in(base.wrapping_add(skip), size, value),
+            Backing::Window { .. } => Err(BusError),
+        }
+    }
+
+    fn page_in(&self, pa: u64, depth: u32) -> PhysPage {
+        let page = pa & !(PAGE - 1);
+        let last = page | (PAGE - 1);
+        let map = self.map.read();
+        let index = map.flat.partition_point(|f| f.last < page);
+        let Some(flat) = map.flat.get(index).filter(|f| f.first <= last) else {
+            return PhysPage::None;
+        };
+        if flat.first > page || flat.last < last {
+            return PhysPage::Io;
+        }
+        let skip = page - flat.first + flat.skip;
+        match &flat.backing {
+            Backing::Ram {
+                ram,
+                offset,
+                writable,
+            } => match ram.host(offset + skip) {
+                Some(host) if host.is_multiple_of(PAGE as usize) => PhysPage::Ram {
+                    host,
+                    writable: *writable,
+                },
+                _ => PhysPage::Io,
+            },
+            Backing::Io { .. } => PhysPage::Io,
+            Backing::Window { .. } if depth == 0 => PhysPage::Io,
+            Backing::Window { space, base } => {
+                let inner = base.wrapping_add(skip);
+                if inner.is_multiple_of(PAGE) {
+                    space.page_in(inner, depth - 1)
+                } else {
+                    PhysPage::Io
+                }
+            }
         }
     }
 
@@ -252,23 +324,19 @@ impl AddressSpace {
     /// The memory behind an address: the memory, the offset there, how many bytes follow in it,
     /// and whether it is writable.
     pub fn memory(&self, pa: u64) -> Option<(Arc<Ram>, u64, u64, bool)> {
-        let (flat, skip) = self.find(pa)?;
-        let left = (flat.last - pa).saturating_add(1);
-        match flat.backing {
+        let found = self.find(pa)?;
+        match found.backing {
             Backing::Ram {
                 ram,
                 offset,
                 writable,
             } => {
-                let offset = offset + skip;
+                let offset = offset + found.skip;
+                let left = found.last.saturating_add(1);
                 let left = left.min(ram.len().saturating_sub(offset));
                 Some((ram, offset, left, writable))
             }
-            Backing::Io { .. } => None,
-            Backing::Window { space, base } => {
-                let (ram, offset, more, writable) = space.memory(base.wrapping_add(skip))?;
-                Some((ram, offset, left.min(more), writable))
-            }
+            Backing::Io { .. } | Backing::Window { .. } => None,
         }
     }
 
@@ -298,14 +366,13 @@ impl AddressSpace {
 
     /// The device behind an address that takes messages (MSI), and the offset in it.
     pub(crate) fn message_target(&self, pa: u64) -> Option<(Arc<dyn Mmio>, u64)> {
-        let (flat, skip) = self.find(pa)?;
-        match flat.backing {
+        let found = self.find(pa)?;
+        match found.backing {
             Backing::Io { mmio, offset } => {
-                let offset = offset.wrapping_add(skip);
+                let offset = offset.wrapping_add(found.skip);
                 mmio.takes_messages(offset).then_some((mmio, offset))
             }
-            Backing::Ram { .. } => None,
-            Backing::Window { space, base } => space.message_target(base.wrapping_add(skip)),
+            Backing::Ram { .. } | Backing::Window { .. } => None,
         }
     }
 
@@ -318,20 +385,59 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Puts bytes into memory, into ROM, too. Devices are not written.
+    /// Bytes from an address to the end of the registers that are there; none if there are none.
+    fn registers(&self, pa: u64) -> Option<u64> {
+        let found = self.find(pa)?;
+        matches!(found.backing, Backing::Io { .. }).then_some(found.last.saturating_add(1))
+    }
+
+    /// Puts bytes into memory, into ROM, too. What lies under registers in its midst is left out:
+    /// an image may have a hole there.
     pub fn load_bytes_at(&self, pa: u64, data: &[u8]) -> Result<(), BusError> {
         let (mut pa, mut data) = (pa, data);
         while !data.is_empty() {
-            let (ram, offset, left, _) = self.memory(pa).ok_or(BusError)?;
+            let memory = self.memory(pa);
+            let left = memory.as_ref().map(|m| m.2);
+            let left = left.or_else(|| self.registers(pa)).ok_or(BusError)?;
             let count = data.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             let (now, later) = data.split_at(count.max(1).min(data.len()));
-            if !ram.write(offset, now) {
+            if let Some((ram, offset, ..)) = memory
+                && !ram.write(offset, now)
+            {
                 return Err(BusError);
             }
             pa = pa.wrapping_add(now.len() as u64);
             data = later;
         }
         Ok(())
+    }
+
+    /// First and last address of every range that a device answers, also behind windows.
+    pub fn device_ranges(&self) -> Vec<(u64, u64)> {
+        self.ranges(DEPTH)
+    }
+
+    fn ranges(&self, depth: u32) -> Vec<(u64, u64)> {
+        let flat = self.map.read().flat.clone();
+        let mut found = Vec::new();
+        for f in flat.iter() {
+            match &f.backing {
+                Backing::Ram { .. } => {}
+                Backing::Io { .. } => found.push((f.first, f.last)),
+                Backing::Window { .. } if depth == 0 => {}
+                Backing::Window { space, base } => {
+                    let shown = base.wrapping_add(f.skip);
+                    let end = shown.saturating_add(f.last - f.first);
+                    let inner = space.ranges(depth - 1).into_iter();
+                    let seen = inner.filter(|(first, last)| *last >= shown && *first <= end);
+                    found.extend(seen.map(|(first, last)| {
+                        let (first, last) = (first.max(shown), last.min(end));
+                        (f.first + (first - shown), f.first + (last - shown))
+                    }));
+                }
+            }
+        }
+        found
     }
 
     /// The map as text, one region a line (`info mtree`).
@@ -386,39 +492,7 @@ impl AddressSpace {
 
 impl Bus for AddressSpace {
     fn page(&self, pa: u64) -> PhysPage {
-        let page = pa & !(PAGE - 1);
-        let last = page | (PAGE - 1);
-        let map = self.map.read();
-        let index = map.flat.partition_point(|f| f.last < page);
-        let Some(flat) = map.flat.get(index).filter(|f| f.first <= last) else {
-            return PhysPage::None;
-        };
-        if flat.first > page || flat.last < last {
-            return PhysPage::Io;
-        }
-        let skip = page - flat.first + flat.skip;
-        match &flat.backing {
-            Backing::Ram {
-                ram,
-                offset,
-                writable,
-            } => match ram.host(offset + skip) {
-                Some(host) if host.is_multiple_of(PAGE as usize) => PhysPage::Ram {
-                    host,
-                    writable: *writable,
-                },
-                _ => PhysPage::Io,
-            },
-            Backing::Io { .. } => PhysPage::Io,
-            Backing::Window { space, base } => {
-                let inner = base.wrapping_add(skip);
-                if inner.is_multiple_of(PAGE) {
-                    space.page(inner)
-                } else {
-                    PhysPage::Io
-                }
-            }
-        }
+        self.page_in(pa, DEPTH)
     }
 
     fn read(&self, pa: u64, size: u32) -> Result<u64, BusError> {

@@ -144,3 +144,30 @@ fn windows_show_another_space_and_its_changes() {
     assert!(space.load_bytes_at(0xc000_1ffe, &[1, 2, 3]).is_err());
     assert!(space.describe().contains("of pci"));
 }
+
+#[test]
+fn an_image_may_have_a_hole_where_registers_are() {
+    let space = AddressSpace::new("test");
+    let ram = Arc::new(Ram::new(0x3000).unwrap());
+    space.add(Region::ram("rom", 0, ram, false));
+    let device = probe(Endian::Little, 1, 1);
+    space.add(Region::io("dev", 0x1000, 0x1000, device.clone()).priority(1));
+    let image: Vec<u8> = (0..0x2800u32).map(|n| (n >> 8) as u8 + 1).collect();
+    space.load_bytes_at(0x400, &image).unwrap();
+    assert_eq!(space.read(0xfff, 1), Ok(0x0c));
+    assert_eq!(space.read(0x2000, 1), Ok(0x1d));
+    assert!(device.seen.lock().is_empty());
+    assert!(space.load_bytes_at(0x2fff, &[1, 2]).is_err());
+}
+
+#[test]
+fn a_window_that_leads_to_itself_answers_nobody() {
+    let outer = AddressSpace::new("outer");
+    let inner = outer.inner("inner");
+    outer.add(Region::window("there", 0x1000, 0x1000, inner.clone(), 0));
+    inner.add(Region::window("back", 0, 0x1000, outer.clone(), 0x1000));
+    assert!(outer.read(0x1000, 4).is_err() && outer.write(0x1ffc, 8, 0).is_err());
+    assert!(matches!(outer.page(0x1000), PhysPage::Io));
+    assert!(outer.memory(0x1000).is_none() && outer.device_ranges().is_empty());
+    assert!(outer.describe().contains("back"));
+}

@@ -2,6 +2,7 @@
 
 use crate::machine::Machine;
 use softmmu_core::control::{Cause, Control, EventSink, MachineEvent, RunState};
+use softmmu_core::display::Picture;
 use softmmu_core::requests::Request;
 use tcg_mem::PAGE;
 
@@ -128,6 +129,20 @@ impl Control for Machine {
 
     fn register(&self, cpu: u32, name: &str) -> Option<u64> {
         (name == "pc").then(|| self.pc(cpu))
+    }
+
+    fn screen(&self) -> Option<Picture> {
+        self.assembly.display.as_ref().map(|d| d.picture())
+    }
+
+    fn device_add(&self, class: &str, props: &[(String, String)]) -> Result<(), String> {
+        self.assembly.add_device(class, props)
+    }
+
+    fn device_del(&self, id: &str) -> Result<(), String> {
+        self.assembly.remove_device(id)?;
+        self.tell(&MachineEvent::DeviceDeleted(id.to_owned()));
+        Ok(())
     }
 
     fn save(&self) -> Result<Vec<(String, Vec<u8>)>, String> {

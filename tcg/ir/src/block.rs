@@ -44,7 +44,7 @@ pub struct ExitInfo {
     /// The target's block mode. For indirect exits the mode at the target, unless `mode_dynamic`.
     pub mode: u32,
     /// The mode has to be asked from the ISA (`Isa::mode`) because it changed in an unknown way; paired
-    /// returns are dropped.
+    /// returns are dropped. Not for direct calls.
     pub mode_dynamic: bool,
     /// Return address of a call, with the mode of the caller.
     pub ret_pc: u64,

@@ -111,11 +111,11 @@ struct PendingFlag {
     value: Value,
 }
 
-/// Working memory of a builder, empty.
+/// Working memory of a builder.
 type Spare = (Vec<Unit>, Vec<Value>, Vec<PendingFlag>);
 
 thread_local! {
-    /// That of the last builder of this thread.
+    /// That of the last builder of this thread, empty.
     static SPARE: Cell<Option<Spare>> = const { Cell::new(None) };
 }
 
@@ -360,6 +360,7 @@ impl<'a> Builder<'a> {
         if let Some(v) = self.forwarded(ty, addr, mem) {
             return v;
         }
+        self.note_load(addr, mem);
         let imm = Inst::pack_mem(addr.disp, addr.shift, mem);
         self.push(Inst {
             op: Op::Load,

@@ -3,7 +3,8 @@
 //! Programs pass values between register files through memory (an integer stored in two halves and loaded as a double):
 //! the host can forward only what one store wrote. A load behind a store of the same bytes cannot fault, and a thread
 //! may always see its own stores. Only the latest stores are known, addressed by the same values; any other store, atomic
-//! access, fence or call makes all forgotten.
+//! access, fence or call makes all forgotten. So does a real load that may be of the same bytes, since it may have seen
+//! another thread's later store, and one that orders what follows it.
 
 use crate::{Addr, Builder, MemFlags, Op, Order, Ty, Value};
 
@@ -80,6 +81,13 @@ impl Builder<'_> {
             r.stores.remove(0);
         }
         r.stores.push(Stored { addr, value, mem });
+    }
+
+    /// Notes a load that is not forwarded.
+    pub(crate) fn note_load(&mut self, addr: Addr, mem: MemFlags) {
+        let relaxed = mem.get_order() == Order::Relaxed;
+        let apart = |s: &Stored| relaxed && s.is_apart(addr, mem.bytes());
+        self.recent.stores.retain(apart);
     }
 
     /// What a load gives, if that is known.

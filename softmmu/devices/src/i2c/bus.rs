@@ -55,10 +55,10 @@ impl I2cBus {
         }
     }
 
-    /// Picks the transfer with a target up again after a state was loaded.
-    pub fn resume(&self, address: u8) {
+    /// Picks the transfer with a target up again after a state was loaded; `None`: there was none.
+    pub fn resume(&self, address: Option<u8>) {
         let mut inner = self.0.lock();
-        inner.current = inner.targets.get(&address).cloned();
+        inner.current = address.and_then(|a| inner.targets.get(&a).cloned());
     }
 
     /// Sends a byte to the target.

@@ -291,9 +291,7 @@ impl Device for Iic {
 
     fn resume(&self) {
         let state = self.state.lock();
-        if let Some(target) = state.target {
-            self.bus.resume(target);
-        }
+        self.bus.resume(state.target);
         self.update(&state);
     }
 }

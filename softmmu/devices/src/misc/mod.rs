@@ -3,6 +3,8 @@
 mod fw_cfg;
 mod gpio;
 mod guts;
+mod led;
+mod pflash;
 mod rom;
 mod spin;
 mod unimp;
@@ -40,6 +42,38 @@ pub const CLASSES: &[Class] = &[
         place: Place::System,
         props: &[],
         create: gpio::create,
+    },
+    Class {
+        name: "cfi.pflash01",
+        aliases: &[],
+        title: "NOR flash with Intel's command set",
+        place: Place::System,
+        props: &[
+            Prop::new("drive", Kind::Drive, "", "where its contents are kept"),
+            Prop::new("num-blocks", Kind::Number(65536), "256", "blocks"),
+            Prop::new("sector-length", Kind::Size, "64k", "bytes of a block"),
+            Prop::new("width", Kind::Number(4), "2", "bytes of a word"),
+            Prop::new("big-endian", Kind::Switch, "on", "byte order of a word"),
+            Prop::new("id0", Kind::Number(255), "0x89", "its maker"),
+            Prop::new("id1", Kind::Number(255), "0x18", "its kind"),
+        ],
+        create: pflash::create,
+    },
+    Class {
+        name: "led",
+        aliases: &[],
+        title: "Light at a pin",
+        place: Place::System,
+        props: &[
+            Prop::new("color", Kind::Text, "red", "for people"),
+            Prop::new(
+                "gpio-active-high",
+                Kind::Switch,
+                "on",
+                "a high pin lights it",
+            ),
+        ],
+        create: led::create,
     },
     Class {
         name: "e500-spin",

@@ -256,7 +256,8 @@ impl Gem {
         }
         let entries = State::entries(config);
         let (kick, done) = (state.get(RX_KICK) % entries, state.get(RX_DONE) % entries);
-        if kick == done {
+        // One is always left: where both are the same, all are the controller's.
+        if kick == (done + 1) % entries {
             state.status |= STAT_RX_NO_BUFFER;
             self.update(state);
             return false;

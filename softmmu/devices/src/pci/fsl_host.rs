@@ -126,7 +126,8 @@ impl Host {
                 _ => self.bus.memory(),
             };
             let name = format!("outbound window {n}");
-            Region::window(name, at, size, inner.clone(), to).priority(1)
+            // Windows of lower numbers win.
+            Region::window(name, at, size, inner.clone(), to).priority(8 - n as i32)
         });
         if let Some(id) = self.mapped.lock().0.get_mut(n) {
             *id = self.space.replace(*id, region);

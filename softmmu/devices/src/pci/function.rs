@@ -175,6 +175,11 @@ impl PciFunction {
         })
     }
 
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its slot and function number.
     pub fn devfn(&self) -> u8 {
         self.devfn
@@ -439,7 +444,8 @@ impl PciFunction {
                     name,
                     base,
                     size: bar.size,
-                    priority: 1,
+                    // Of two at one place the first function's wins, whichever was put there first.
+                    priority: 0x800 - (8 * i32::from(self.devfn) + index as i32),
                     backing,
                 }
             });

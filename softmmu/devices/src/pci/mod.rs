@@ -43,7 +43,7 @@ pub const CLASSES: &[Class] = &[
         aliases: &[],
         title: "PCI Express port of the 460EX, with no card in it",
         place: Place::System,
-        props: &[],
+        props: &[Prop::new("port", Kind::Number(3), "0", "its number")],
         create: plb_pcie::create,
     },
     Class {

@@ -87,6 +87,7 @@ impl Host {
                     memory,
                     to,
                 )
+                .priority(-(n as i32))
             });
             *id = self.space.replace(*id, region);
         }

@@ -44,6 +44,8 @@ struct Port {
     mapped: Mutex<[Option<RegionId>; 2]>,
     config: Arc<dyn Mmio>,
     own: Weak<Port>,
+    /// Its number: of two windows at one place the first port's wins.
+    port: i32,
 }
 
 /// Configuration space in which nobody answers.
@@ -56,6 +58,7 @@ pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
         mapped: Mutex::default(),
         config: Arc::new(Nobody),
         own: own.clone(),
+        port: build.values.number_or_0("port") as i32,
     });
     build.parts.dcr = Some((port.clone(), REGISTERS as u32));
     build.parts.device = Some(port);
@@ -73,11 +76,15 @@ impl Port {
         let config = window(CONFIG).and_then(|(at, mask)| {
             let size = u64::from(!(mask & !0xfff)) + 1;
             at.checked_add(size)?;
-            Some(Region::io("pcie-config", at, size, self.config.clone()))
+            let name = format!("pcie{}-config", self.port);
+            let priority = -10 - self.port;
+            Some(Region::io(name, at, size, self.config.clone()).priority(priority))
         });
         let own = window(OWN).and_then(|(at, _)| {
             at.checked_add(OWN_SIZE)?;
-            Some(Region::io("pcie-utl", at, OWN_SIZE, self.own.upgrade()?))
+            let name = format!("pcie{}-utl", self.port);
+            let priority = -6 - self.port;
+            Some(Region::io(name, at, OWN_SIZE, self.own.upgrade()?).priority(priority))
         });
         let mut mapped = self.mapped.lock();
         mapped[0] = self.space.replace(mapped[0], config);

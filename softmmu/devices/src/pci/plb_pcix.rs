@@ -90,7 +90,8 @@ impl Host {
             let fits = at.checked_add(size).is_some();
             let region = (mask & WINDOW_ON != 0 && fits).then(|| {
                 let to = u64::from(to_high) << 32 | u64::from(to_low);
-                Region::window(format!("POM {n}"), at, size, self.bus.memory().clone(), to)
+                let memory = self.bus.memory().clone();
+                Region::window(format!("POM {n}"), at, size, memory, to).priority(-(n as i32))
             });
             *id = self.space.replace(*id, region);
         }

@@ -1,10 +1,13 @@
 //! AltiVec operations without an IR operation of their own, as functions of 128-bit registers. Element 0 is the
 //! leftmost: the most significant. [PowerISA I.6]
 
-use super::{crypto, estimate};
+use super::{crypto, decimal, estimate};
 
 /// The code of an operation is its number, an immediate from bit 8 on and [`SAT`].
 pub const SAT: u32 = 1 << 31;
+
+/// The immediate of floating-point operations that take denormal numbers for zeros.
+pub const FLUSH: u32 = 1;
 
 /// Numbers of operations.
 #[allow(missing_docs)]
@@ -61,6 +64,8 @@ pub mod op {
     pub const INSERT_WORD: u32 = 64;
     pub const EXTRACT_WORD: u32 = 65;
     pub const KEEP_LEFT: u32 = 66;
+    /// See [`crate::helper::decimal`]: the immediate is its operation; with `SAT` the CR field.
+    pub const DECIMAL: u32 = 67;
 }
 
 /// Element `i` from the left, of `bits`, zero-extended.
@@ -100,6 +105,10 @@ pub fn run(what: u32, a: u128, b: u128, c: u128) -> u128 {
     let mut sat = false;
     let imm = what >> 8 & 0xffff;
     let number = what & 0xff;
+    if number == op::DECIMAL {
+        let (r, cr) = decimal::run(imm, a, b);
+        return if what & SAT != 0 { u128::from(cr) } else { r };
+    }
     let r = sums(number, a, b, c, &mut sat)
         .or_else(|| quads(number, a, b, c))
         .or_else(|| floats(number, imm, a, b, &mut sat))
@@ -182,7 +191,12 @@ fn times_ten_carry(a: u128, add: u128) -> u128 {
 }
 
 fn floats(number: u32, imm: u32, a: u128, b: u128, sat: &mut bool) -> Option<u128> {
-    let f = |v, i| get(v, 32, i) as u32;
+    let raw = |v, i| get(v, 32, i) as u32;
+    // Without Java mode small numbers are zeros.
+    let f = |v, i| match raw(v, i) {
+        x if imm == FLUSH && x & 0x7f80_0000 == 0 => x & 1 << 31,
+        x => x,
+    };
     Some(match number {
         // Bit 0: a > b, bit 1: a < -b; both for NaNs.
         op::CMP_BOUNDS => build(32, |i| {
@@ -195,7 +209,7 @@ fn floats(number: u32, imm: u32, a: u128, b: u128, sat: &mut bool) -> Option<u12
         }),
         op::TO_UNSIGNED | op::TO_SIGNED => build(32, |i| {
             // A NaN gives 0 without saturation. [PowerISA I.6.7.1 ConvertSPtoSXWsaturate]
-            let x = estimate::truncated(f(b, i), imm).unwrap_or(0);
+            let x = estimate::truncated(raw(b, i), imm).unwrap_or(0);
             saturate(x, 32, number == op::TO_SIGNED, sat)
         }),
         op::EXP2 => build(32, |i| estimate::exp2(f(b, i)).into()),

@@ -363,6 +363,9 @@ impl System for PpcSystem {
         let s = view(cpu.state);
         self.broadcasts.apply(s, cpu.host);
         let mut found = self.translate_address(s, cpu.host, va as u32, access, mmu_index, false)?;
+        if is_relocated(mmu_index) {
+            s.segments |= 1 << (va >> 28 & 15);
+        }
         found.pa &= self.model.physical_mask();
         Ok(found)
     }
@@ -467,7 +470,7 @@ impl System for PpcSystem {
 
     fn after_load(&self, cpu: &mut SysCpu<'_>) {
         let s = view(cpu.state);
-        s.seen = self.broadcasts.count();
+        self.broadcasts.restore(s.seen);
         time::arm(s, cpu.host);
         interrupt::refresh(s, cpu.host);
     }

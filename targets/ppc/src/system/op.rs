@@ -134,7 +134,9 @@ pub fn run(s: &mut SystemState, host: &dyn CpuHost, op: Op, insn: u32) {
         Op::Tlbie => {
             let va = s.gpr(f.rb);
             soft603::invalidate(s, va);
-            host.flush_tlb_page(u64::from(va));
+            // All ways of a set, whatever they hold: software empties a TLB so. [MPC750 5.4.3, MPC603e 5.4.3]
+            let sets = if s.is(family::P603) { 32 } else { 64 };
+            host.flush_tlb_set(u64::from(va), sets);
             host.flush_tlb_others();
         }
         Op::Tlbia => {
@@ -213,8 +215,10 @@ fn tlb(s: &mut SystemState, host: &dyn CpuHost, op: Op, f: &Fields) {
 
 fn set_segment(s: &mut SystemState, host: &dyn CpuHost, n: u32, v: u32) {
     let place = &mut s.sr[n as usize & 15];
-    if *place != v {
-        *place = v;
+    let changed = std::mem::replace(place, v) != v;
+    // Systems load many of them in a row: the TLBs hold nothing of a segment that was not used since the last time.
+    if changed && s.segments >> (n & 15) & 1 != 0 {
+        s.segments = 0;
         host.flush_tlb();
     }
 }

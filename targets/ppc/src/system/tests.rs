@@ -99,6 +99,9 @@ impl CpuHost for Host {
     fn flush_tlb_page(&self, va: u64) {
         self.pages.borrow_mut().push(va);
     }
+    fn flush_tlb_set(&self, va: u64, sets: u64) {
+        self.pages.borrow_mut().push(va & (sets * 4096 - 1));
+    }
     fn flush_tlb_others(&self) {
         self.others.set(self.others.get() + 1);
     }
@@ -553,6 +556,47 @@ fn page_table_walk_sets_referenced_and_changed() {
     m.fault(va, Access::Write, index(true, true));
     assert_eq!((m.pc, m.state.spr(num::DSISR)), (0x300, 0x0a00_0000));
     assert_eq!(m.state.spr(num::DAR), va);
+}
+
+#[test]
+fn registers_are_in_order() {
+    use super::spr::{TABLE, find};
+    assert!(TABLE.is_sorted_by_key(|s| s.number));
+    for s in TABLE {
+        let found = find(s.number.into(), s.family).expect("itself");
+        assert_eq!((found.name, found.number), (s.name, s.number));
+    }
+}
+
+#[test]
+fn invalidation_empties_a_set() {
+    let mut m = Machine::new("750");
+    m.state.set_gpr(4, 0x1234_5678);
+    m.op(Op::Tlbie, 4 << 11);
+    assert_eq!(m.host.pages.borrow()[..], [0x5678]);
+}
+
+#[test]
+fn segment_registers_empty_the_tlb_only_if_it_holds_something_of_theirs() {
+    let mut m = Machine::new("750");
+    m.set(num::SDR1, 0x0001_0000);
+    let load = |m: &mut Machine, n: u32, v: u32| {
+        m.state.set_gpr(3, v);
+        let before = m.host.flushes.get();
+        m.op(Op::Mtsr, 3 << 21 | n << 16);
+        assert_eq!(m.state.sr[n as usize], v);
+        m.host.flushes.get() - before
+    };
+    assert_eq!(load(&mut m, 1, 0x123), 0, "nothing was looked up");
+    let group = u64::from(super::mmu::hash::groups(&m.state, 0x1000_5678)[0]);
+    m.word(group, super::mmu::hash::compare_word(&m.state, 0x1000_5678));
+    m.word(group + 4, 0x0000_3002);
+    let kernel = index(false, true);
+    assert_eq!(m.walk(0x1000_5678, Access::Read, kernel), Ok(0x3678));
+    assert_eq!(load(&mut m, 2, 0x124), 0, "another segment");
+    assert_eq!(load(&mut m, 1, 0x123), 0, "the same value");
+    assert_eq!(load(&mut m, 1, 0x125), 1);
+    assert_eq!(load(&mut m, 1, 0x126), 0, "it is empty already");
 }
 
 #[test]

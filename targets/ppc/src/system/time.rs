@@ -69,8 +69,18 @@ pub fn clock(s: &SystemState, now_ns: u64) -> u64 {
     if s.clock_stopped != 0 {
         return s.clock_held;
     }
-    let ticks = u128::from(now_ns) * u128::from(s.tb_hz) / NS;
-    (ticks as u64).wrapping_sub(s.clock_lost)
+    ticks(now_ns, s.tb_hz).wrapping_sub(s.clock_lost)
+}
+
+/// Ticks in a time, rounded down. Systems ask for it in loops: seconds apart, so that the rest fits into a word.
+fn ticks(now_ns: u64, hz: u64) -> u64 {
+    const SECOND: u64 = NS as u64;
+    let (seconds, rest) = (now_ns / SECOND, now_ns % SECOND);
+    let part = match rest.checked_mul(hz) {
+        Some(product) => product / SECOND,
+        None => (u128::from(rest) * u128::from(hz) / NS) as u64,
+    };
+    seconds.wrapping_mul(hz).wrapping_add(part)
 }
 
 /// When the clock reaches a value, in nanoseconds, rounded up.
@@ -297,4 +307,20 @@ pub fn arm(s: &SystemState, host: &dyn CpuHost) {
         u64::MAX => u64::MAX,
         clock => when(s, clock),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_exact_for_every_frequency() {
+        let times = [0, 1, 999_999_999, 1_000_000_000, 12_345_678_987, u64::MAX];
+        for hz in [1, 16_600_000, 400_000_000, 3_999_999_999, 1 << 40, u64::MAX] {
+            for now in times {
+                let exact = (u128::from(now) * u128::from(hz) / NS) as u64;
+                assert_eq!(ticks(now, hz), exact, "{now} ns at {hz} Hz");
+            }
+        }
+    }
 }

@@ -6,8 +6,8 @@ use tcg_ir::{Cond, FpRound, Op, Ty, Value};
 
 use super::{NONE, Out, Translator};
 use crate::decode::args;
-use crate::helper::vector::{SAT, op as vop};
-use crate::state::slot;
+use crate::helper::vector::{FLUSH, SAT, op as vop};
+use crate::state::{Mode, slot};
 
 /// The regime of AltiVec floating point.
 const VECTOR: u8 = 1;
@@ -335,8 +335,8 @@ impl Translator<'_> {
         vrfiz Vrfiz = |t, x| t.round_lanes(x, FpRound::Zero);
         vrfip Vrfip = |t, x| t.round_lanes(x, FpRound::Up);
         vrfim Vrfim = |t, x| t.round_lanes(x, FpRound::Down);
-        vexptefp Vexptefp = |t, x| t.vector_call(vop::EXP2, x, x, x);
-        vlogefp Vlogefp = |t, x| t.vector_call(vop::LOG2, x, x, x);
+        vexptefp Vexptefp = |t, x| t.float_call(vop::EXP2, x, x);
+        vlogefp Vlogefp = |t, x| t.float_call(vop::LOG2, x, x);
         vrefp Vrefp = |t, x| t.reciprocal(x);
         vrsqrtefp Vrsqrtefp = |t, x| {
             let root = t.b.fop(Op::VFSqrt, Ty::V128, 2, VECTOR, [x, NONE, NONE], 0);
@@ -556,6 +556,12 @@ impl Translator<'_> {
             .fop(Op::VFRound, Ty::V128, 2, VECTOR, [x, NONE, NONE], imm)
     }
 
+    /// A floating-point operation of the helper's.
+    fn float_call(&mut self, what: u32, a: Value, b: Value) -> Value {
+        let flush = if self.mode.has(Mode::NJ) { FLUSH } else { 0 };
+        self.vector_call(what | flush << 8, a, b, b)
+    }
+
     fn reciprocal(&mut self, x: Value) -> Value {
         let one = self.splat(0x3f80_0000, 2);
         self.b
@@ -680,7 +686,7 @@ impl Translator<'_> {
             return out;
         }
         let (x, y) = (self.vr(a.vra), self.vr(a.vrb));
-        let r = self.vector_call(vop::CMP_BOUNDS, x, y, y);
+        let r = self.float_call(vop::CMP_BOUNDS, x, y);
         self.set_vr(a.vrt, r);
         if a.rec {
             // EQ: all within bounds.
@@ -753,9 +759,5 @@ impl Translator<'_> {
         self.v_unary(a.vrt, a.vra, |t, x| {
             t.vector_call(vop::SIGMA_D | imm << 8, x, x, x)
         })
-    }
-
-    pub(super) fn bcd(&mut self) -> Out {
-        self.unimplemented("decimal arithmetic on vectors")
     }
 }

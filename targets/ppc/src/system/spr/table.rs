@@ -270,5 +270,5 @@ pub static TABLE: &[Spr] = &[
     spr(1021, "THRM2", RW, P750 | P7400, Keep),
     spr(1022, "THRM3", RW, P750 | P7400, Keep),
     spr(1023, "SVR", RO, E500, Keep),
-    spr(1023, "PIR", RW, P604 | P7450, Keep),
+    spr(1023, "PIR", RW, P604 | P7400 | P7450, Keep),
 ];
