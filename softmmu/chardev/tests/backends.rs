@@ -403,6 +403,10 @@ fn child_on_a_terminal() {
     let Ok(way) = std::env::var("EMU_TEST_WAY_OUT") else {
         return;
     };
+    // Whoever runs the tests may ignore hang-ups (nohup), and children inherit that.
+    let usual = nix::sys::signal::SigHandler::SigDfl;
+    // SAFETY: no handler is set.
+    unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGHUP, usual) }.unwrap();
     let (_all, backend) = short("mon:stdio");
     backend.write(b"raw\n");
     let device = Device::at(&backend, 100);
