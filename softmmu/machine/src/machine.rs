@@ -38,6 +38,8 @@ pub struct Machine {
     pub(crate) config: Config,
     loaded: Loaded,
     pub(crate) state: Mutex<RunState>,
+    /// Held while the machine comes to run or to stand still: nobody may stop it (and save it) half-way to running.
+    changes: Mutex<()>,
     pub(crate) sinks: Mutex<Vec<EventSink>>,
     /// Who hears of stops for a debugger, and of the end.
     pub(crate) debugger: OnceLock<Box<dyn DebugEvents>>,
@@ -84,6 +86,7 @@ impl Machine {
             config,
             loaded,
             state: Mutex::new(RunState::Prelaunch),
+            changes: Mutex::default(),
             sinks: Mutex::default(),
             debugger: OnceLock::new(),
         });
@@ -108,20 +111,24 @@ impl Machine {
 
     /// Lets it run.
     pub fn go(&self) {
+        let changes = self.changes.lock();
         if std::mem::replace(&mut *self.state.lock(), RunState::Running) == RunState::Running {
             return;
         }
         self.assembly.clock.start();
         self.cpus.resume();
         self.assembly.timers.kick();
+        drop(changes);
         self.tell(&MachineEvent::Resume);
     }
 
     /// Makes it stand still; returns when it does.
     pub fn halt(&self, why: RunState) {
+        let changes = self.changes.lock();
         let was = std::mem::replace(&mut *self.state.lock(), why);
         self.cpus.stop();
         self.assembly.clock.stop();
+        drop(changes);
         if was == RunState::Running {
             self.tell(&MachineEvent::Stop);
         }
