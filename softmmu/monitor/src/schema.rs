@@ -91,8 +91,14 @@ impl Types {
         }
         let mut list = Vec::new();
         for (name, kind) in members {
-            let kind = self.of(*kind);
-            list.push(json!({ "name": name, "type": kind }));
+            let of = self.of(*kind);
+            let mut member = json!({ "name": name, "type": of });
+            if matches!(kind, Type::Optional(_))
+                && let Some(map) = member.as_object_mut()
+            {
+                map.insert("default".to_owned(), Value::Null);
+            }
+            list.push(member);
         }
         self.push(list)
     }
@@ -103,6 +109,7 @@ impl Types {
             Type::Number => "int".to_owned(),
             Type::Switch => "bool".to_owned(),
             Type::Any => "any".to_owned(),
+            Type::Optional(there) => self.of(*there),
             Type::Object(members) => self.object(members),
             Type::List(members) => {
                 let element = self.object(members);

@@ -23,6 +23,8 @@ pub enum Type {
     List(Members),
     /// Anything (the schema itself).
     Any,
+    /// A member of an object that is not always there.
+    Optional(&'static Type),
 }
 
 /// A command.
@@ -234,7 +236,7 @@ pub const COMMANDS: &[Command] = &[
     ),
     query(
         "query-migrate",
-        Type::Object(&[("status", Type::Text)]),
+        Type::Object(&[("status", Type::Optional(&Type::Text))]),
         "how the last migration ended",
         migrate::query,
     ),

@@ -83,7 +83,7 @@ mod tests {
         for (name, families, there) in [
             ("e500v2", family::E500, "mas1"),
             ("750", family::CLASSIC, "sr15"),
-            ("440ep", family::P440, "ivor0"),
+            ("440", family::BOOKE | family::P440, "ivor0"),
         ] {
             let model = crate::CpuModel::find(name).unwrap_or_else(|| panic!("no {name}"));
             let d = describe(model, families);
