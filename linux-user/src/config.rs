@@ -59,7 +59,7 @@ pub struct RunConfig {
     pub log_ranges: Vec<(u64, u64)>,
     /// Most bytes of translated code (`-tb-size`).
     pub code_bytes: Option<u64>,
-    /// Folder where translations are kept from one run to the next (`-code-cache`).
+    /// Folder where translations are kept from one run to the next (`-code-cache`), or `off`. `None`: the usual one.
     pub code_cache: Option<PathBuf>,
     /// Write perf's map (`-perfmap`).
     pub perfmap: bool,

@@ -57,6 +57,8 @@ pub struct StartFacts {
     pub flags: u32,
     /// The stack pointer: argc lies there.
     pub sp: u64,
+    /// What random numbers of the CPU are to follow from (`-seed`).
+    pub seed: Option<u64>,
 }
 
 /// Registers as a core file has them.

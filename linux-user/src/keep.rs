@@ -1,5 +1,7 @@
-//! The folder of `-code-cache`: translations of a program are read from it at the start and written to it at the end
-//! (ADR 6).
+//! The folder of translations: those of a program are read from it at the start and written to it at the end (ADR 6).
+//!
+//! It is that of `-code-cache`, or the user's own cache. In the latter, a program counts from its second run on only:
+//! most of what a build tries out runs once.
 //!
 //! What is read from there runs as host code. So the folder and the files have to be the user's own, and nobody else may
 //! be allowed to write them (nor to read them: `seed` decides where programs are put). A file is only ever replaced
@@ -12,10 +14,22 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
 use tcg_exec::Engine;
+
+/// What `-code-cache` says if there is to be none.
+const OFF: &str = "off";
+/// Most bytes of all programs' files together; the least recently used go first.
+const MOST_BYTES: u64 = 512 << 20;
+/// One process in so many that write a file looks at the size of all.
+const TRIM_EACH: u32 = 16;
+/// The time of a file's last use is noted once a day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Places of 8 bytes in the file of programs that have run.
+const SEEN: u64 = 8192;
 
 /// The file of one program.
 pub struct Keep {
@@ -84,12 +98,87 @@ fn hash(what: &impl Hash, number: u64) -> u64 {
     h.finish()
 }
 
+/// The folder that is used unless another is asked for: below the user's cache folder if that is there already, else
+/// below the one that lasts until the next start of the system. Neither is made for this, as roots that become images
+/// should not have them.
+fn usual_folder(user: u32) -> Option<PathBuf> {
+    let var = |name| {
+        let path = PathBuf::from(std::env::var_os(name)?);
+        path.is_absolute().then_some(path)
+    };
+    let usable = |dir: &PathBuf| fs::metadata(dir).is_ok_and(|m| m.is_dir() && m.uid() == user);
+    let cache = || var("XDG_CACHE_HOME").or_else(|| Some(var("HOME")?.join(".cache")));
+    let passing = || match user {
+        0 => Some(PathBuf::from("/run")),
+        _ => var("XDG_RUNTIME_DIR"),
+    };
+    let found = cache().filter(usable).or_else(|| passing().filter(usable));
+    Some(found?.join("emu"))
+}
+
+/// Whether a program has run before; from now on it has. Two that share a place may both be forgotten.
+fn seen_before(dir: &Path, user: u32, program: u64) -> io::Result<bool> {
+    let path = dir.join("seen");
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
+        .open(&path)?;
+    let m = file.metadata()?;
+    if !m.is_file() || !own(&m, user) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let at = program % SEEN * 8;
+    let mut have = [0; 8];
+    let known = file.read_exact_at(&mut have, at).is_ok() && have == program.to_ne_bytes();
+    if !known && sys::file_size_limit() >= SEEN * 8 {
+        file.write_all_at(&program.to_ne_bytes(), at)?;
+    }
+    Ok(known)
+}
+
+/// Removes the files that were not used for longest, if all are too large together, and what was never finished.
+fn trim(dir: &Path, most: u64) -> io::Result<()> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)?.flatten() {
+        let Ok(m) = entry.metadata() else { continue };
+        let (name, used) = (entry.file_name(), m.modified()?);
+        let old = || used.elapsed().is_ok_and(|age| age > DAY);
+        match name.as_bytes() {
+            [b'n', b'e', b'w', b'-', ..] if old() => drop(fs::remove_file(entry.path())),
+            name if name.len() == 32 && m.is_file() => files.push((used, m.len(), entry.path())),
+            _ => {}
+        }
+    }
+    files.sort_unstable();
+    let mut total: u64 = files.iter().map(|f| f.1).sum();
+    let goal = if total > most { most / 4 * 3 } else { most };
+    for (_, len, path) in files {
+        if total <= goal {
+            break;
+        }
+        fs::remove_file(path)?;
+        total -= len;
+    }
+    Ok(())
+}
+
 impl Keep {
-    /// For a run, if the command line asks for it and the folder may be used.
+    /// For a run, if translations are to be kept and the folder may be used.
     pub fn new(cfg: &RunConfig) -> Option<Keep> {
-        let dir = cfg.code_cache.as_deref()?;
         let user = sys::effective_user();
-        match Keep::in_folder(cfg, dir, user) {
+        let Some(dir) = cfg.code_cache.as_deref() else {
+            // Nobody asked for it, so nothing is said if it does not work.
+            let dir = usual_folder(user)?;
+            return Keep::in_folder(cfg, &dir, user, false).ok().flatten();
+        };
+        if dir.as_os_str() == OFF {
+            return None;
+        }
+        match Keep::in_folder(cfg, dir, user, true) {
             Ok(keep) => keep,
             Err(e) => {
                 eprintln!("emu: -code-cache {}: {e}; not used", dir.display());
@@ -98,7 +187,13 @@ impl Keep {
         }
     }
 
-    fn in_folder(cfg: &RunConfig, dir: &Path, user: u32) -> io::Result<Option<Keep>> {
+    /// `at_once`: also for a program that runs for the first time.
+    fn in_folder(
+        cfg: &RunConfig,
+        dir: &Path,
+        user: u32,
+        at_once: bool,
+    ) -> io::Result<Option<Keep>> {
         let Some(build) = sys::build_id() else {
             return Err(io::Error::other("this emu has no build id"));
         };
@@ -124,9 +219,13 @@ impl Keep {
         let mut owner = format!("{guest} {big} cpu={cpu} build={build} ").into_bytes();
         owner.extend_from_slice(exe.as_os_str().as_bytes());
         let key = (guest, big, cpu, exe.as_os_str().as_bytes());
-        let name = format!("{:016x}{:016x}", hash(&key, 0), hash(&key, 1));
+        let number = hash(&key, 0);
+        let file = dir.join(format!("{number:016x}{:016x}", hash(&key, 1)));
+        if !at_once && !file.exists() && !seen_before(dir, user, number)? {
+            return Ok(None);
+        }
         Ok(Some(Keep {
-            file: dir.join(name),
+            file,
             seed: seed(dir, user)?,
             owner,
             user,
@@ -143,7 +242,16 @@ impl Keep {
 
     /// Gives the engine what was kept.
     pub fn start(&self, engine: &Engine) {
-        let image = open_own(&self.file, self.user).and_then(|f| sys::map_whole(&f));
+        let image = open_own(&self.file, self.user).and_then(|f| {
+            if f.metadata()?
+                .modified()?
+                .elapsed()
+                .is_ok_and(|age| age > DAY)
+            {
+                let _ = f.set_modified(SystemTime::now());
+            }
+            sys::map_whole(&f)
+        });
         engine.keep(&self.owner, image.unwrap_or_default());
     }
 
@@ -160,5 +268,60 @@ impl Keep {
         if sys::file_size_limit() >= image.len() as u64 {
             let _ = write_whole(&self.file, &image);
         }
+        if let Some(dir) = self.file.parent()
+            && std::process::id().is_multiple_of(TRIM_EACH)
+        {
+            let _ = trim(dir, MOST_BYTES);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("emu-keep-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::DirBuilder::new().mode(0o700).create(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn program_is_seen_the_second_time() {
+        let dir = folder("seen");
+        let user = sys::effective_user();
+        assert!(!seen_before(&dir, user, 77).unwrap());
+        assert!(!seen_before(&dir, user, 78).unwrap());
+        assert!(seen_before(&dir, user, 77).unwrap());
+        // The same place.
+        assert!(!seen_before(&dir, user, 77 + SEEN).unwrap());
+        assert!(!seen_before(&dir, user, 77).unwrap());
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn least_recently_used_files_are_removed() {
+        let dir = folder("trim");
+        for k in 0..4u64 {
+            let path = dir.join(format!("{k:032x}"));
+            fs::write(&path, [0; 100]).unwrap();
+            // The later, the older.
+            let used = SystemTime::now() - Duration::from_secs(60 * k);
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(used)
+                .unwrap();
+        }
+        fs::write(dir.join("seed"), [0; 1000]).unwrap();
+        let left = || fs::read_dir(&dir).unwrap().count();
+        trim(&dir, 400).unwrap();
+        assert_eq!(left(), 5);
+        trim(&dir, 399).unwrap();
+        assert_eq!(left(), 3);
+        assert!(dir.join(format!("{:032x}", 1)).exists() && dir.join("seed").exists());
+        fs::remove_dir_all(dir).unwrap();
     }
 }

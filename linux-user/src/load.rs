@@ -310,6 +310,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
         bias: started.0.bias,
         flags: started.1,
         sp: built.sp,
+        seed: cfg.seed,
     };
     let bad_entry = |_| fail(format!("{}: bad entry point", cfg.program.display()), 126);
     port.start(&mut t, &facts).map_err(bad_entry)?;

@@ -248,7 +248,7 @@ pub const OPTIONS: &[Opt] = &[
         &["code-cache"],
         "CODE_CACHE",
         "folder",
-        "keep translated code in 'folder' (yours alone), for the next run of the program",
+        "keep translated code for a program's next run there, or 'off'",
         |o, a| {
             o.code_cache = Some(a.into());
             Ok(())

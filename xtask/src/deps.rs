@@ -202,6 +202,17 @@ const ALLOWED: &[Row] = &[
         ],
         &[],
     ),
+    // Random accesses to the devices of whole machines.
+    row(
+        "emu-fuzz",
+        &[
+            "softmmu-boards",
+            "softmmu-core",
+            "softmmu-devices",
+            "tcg-mem",
+        ],
+        &[],
+    ),
     // Tests that make programs out of decode tables.
     row(
         "emu-diff",
@@ -214,6 +225,20 @@ const ALLOWED: &[Row] = &[
             "target-riscv",
         ],
         &[],
+    ),
+    // Tests of what guest instructions become.
+    row(
+        "emu-golden",
+        &[],
+        &[
+            "target-arm",
+            "target-aarch64",
+            "target-ppc",
+            "target-riscv",
+            "tcg-mem",
+            "tcg-target",
+            "tcg-x64",
+        ],
     ),
 ];
 

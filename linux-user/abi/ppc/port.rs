@@ -184,6 +184,7 @@ impl GuestPort for PpcPort {
         s.elfv2 = u32::from(elfv2);
         s.gpr = [0; 32];
         s.gpr[SP] = facts.sp;
+        s.random = facts.seed.map_or(0, |seed| seed.max(1));
         s.gpr[2] = toc;
         if elfv2 {
             s.gpr[12] = entry;

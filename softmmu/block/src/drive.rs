@@ -251,6 +251,13 @@ impl Drives {
         Ok(image.map(|i| -> Arc<dyn BlockBackend> { i }))
     }
 
+    /// Bytes that a disk has; `None`: an empty drive, or none of this name.
+    pub fn size(&self, id: &str) -> Option<u64> {
+        let entries = self.entries.lock();
+        let entry = entries.iter().find(|e| e.drive.id == id)?;
+        entry.image.as_ref().map(|i| i.size())
+    }
+
     /// Disks that no device has claimed and that were not meant for `-device`.
     pub fn orphans(&self) -> Vec<String> {
         let entries = self.entries.lock();

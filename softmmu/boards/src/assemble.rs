@@ -14,13 +14,13 @@ use softmmu_core::requests::{INPUT_POWER_OFF, INPUT_RESET, Requests};
 use softmmu_core::space::{AddressSpace, Region};
 use softmmu_core::timer::Timers;
 use softmmu_devices::class::{
-    Backends, Build, FirmwareConfig, Host, Parts, Place, Services, all, find,
+    Backends, Build, Class, FirmwareConfig, Host, Parts, Place, Services, all, find,
 };
 use softmmu_devices::i2c::I2cBus;
 use softmmu_devices::pci::PciBus;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use toml::Value;
+use toml::{Spanned, Value};
 
 /// What the command line says about the machine.
 #[derive(Clone)]
@@ -81,6 +81,78 @@ pub struct Assembly {
     pub firmware: Option<Arc<dyn FirmwareConfig>>,
     /// The first screen.
     pub display: Option<Arc<dyn Display>>,
+    /// What is needed for devices that come later.
+    later: Later,
+}
+
+/// What devices that come while the machine exists are made with, and those that have come.
+struct Later {
+    host: Host,
+    services: Services,
+    added: Mutex<Vec<Instance>>,
+    anonymous: Mutex<u32>,
+}
+
+/// What `-device` and `device_add` say of a device.
+struct Extra {
+    class: &'static Class,
+    id: String,
+    values: Values,
+    bus: Option<String>,
+}
+
+impl Extra {
+    /// Checks it. `taken`: whether a device has this name.
+    fn new(
+        name: &str,
+        props: &[(String, String)],
+        taken: impl Fn(&str) -> bool,
+        anonymous: &mut u32,
+    ) -> Result<Extra, String> {
+        let class = find(name).ok_or_else(|| {
+            let hint = softmmu_opts::hint(name, all().map(|c| c.name));
+            format!("there is no such device{hint} (-device help lists them)")
+        })?;
+        if class.place == Place::System {
+            return Err("only a board file can place this device".into());
+        }
+        let special = |key: &str| {
+            let found = props.iter().rev().find(|(k, _)| k == key);
+            found.map(|(_, v)| v.clone())
+        };
+        let id = special("id").unwrap_or_else(|| {
+            *anonymous += 1;
+            format!("{}.{anonymous}", class.name)
+        });
+        if taken(&id) {
+            return Err(format!("there is a device '{id}' already"));
+        }
+        let rest = props.iter().filter(|(k, _)| k != "id" && k != "bus");
+        let pairs = rest.map(|(k, v)| (k.as_str(), v.as_str()));
+        let values = Values::check(class.name, class.props, pairs).map_err(|e| e.text)?;
+        Ok(Extra {
+            class,
+            id,
+            values,
+            bus: special("bus"),
+        })
+    }
+
+    fn no_bus(&self) -> String {
+        match &self.bus {
+            Some(bus) => format!("the machine has no bus '{bus}' for it"),
+            None => "the machine has no bus for it".into(),
+        }
+    }
+}
+
+/// The slot that a device's properties ask for.
+fn slot_wanted(values: &Values) -> Result<Option<u8>, String> {
+    let Some(text) = values.text("addr") else {
+        return Ok(None);
+    };
+    let wrong = || format!("addr={text}: expected SLOT or SLOT.FUNCTION");
+    slot_of(text).ok_or_else(wrong).map(Some)
 }
 
 /// An interrupt output: name, number, line.
@@ -181,7 +253,13 @@ pub fn assemble(
     }
     Ok(Assembly {
         ram: (ram, board.memory.at),
-        dma: host.dma,
+        dma: host.dma.clone(),
+        later: Later {
+            services: assembler.services,
+            added: Mutex::default(),
+            anonymous: Mutex::new(assembler.anonymous),
+            host: host.clone(),
+        },
         watch,
         clock,
         timers,
@@ -363,20 +441,14 @@ impl Assembler<'_> {
 
     fn make(
         &mut self,
-        class: &'static softmmu_devices::class::Class,
+        class: &'static Class,
         id: &str,
         values: &Values,
         at: &[u64],
         on: Option<&str>,
         (pci, i2c): (Option<Arc<PciBus>>, Option<Arc<I2cBus>>),
     ) -> Result<Parts, String> {
-        let slot = match values.text("addr") {
-            Some(text) => Some(
-                slot_of(text)
-                    .ok_or_else(|| format!("addr={text}: expected SLOT or SLOT.FUNCTION"))?,
-            ),
-            None => None,
-        };
+        let slot = slot_wanted(values)?;
         let space = on.and_then(|o| self.spaces.iter().find(|(n, _)| n == o));
         let mut build = Build {
             space: space.map_or(&self.host.space, |(_, s)| s).clone(),
@@ -426,47 +498,19 @@ impl Assembler<'_> {
     }
 
     fn extra_device(&mut self, name: &str, props: &[(String, String)]) -> Result<(), String> {
-        let class = find(name).ok_or_else(|| {
-            let hint = softmmu_opts::hint(name, all().map(|c| c.name));
-            format!("there is no such device{hint} (-device help lists them)")
-        })?;
-        if class.place == Place::System {
-            return Err("only a board file can place this device".into());
+        let devices = &self.devices;
+        let taken = |id: &str| devices.iter().any(|d| d.id == id);
+        let extra = Extra::new(name, props, taken, &mut self.anonymous)?;
+        let on = extra.bus.as_deref();
+        let buses = self.buses(extra.class.place, on);
+        if extra.class.place != Place::Child && buses.0.is_none() && buses.1.is_none() {
+            return Err(extra.no_bus());
         }
-        let special = |key: &str| {
-            props
-                .iter()
-                .rev()
-                .find(|(k, _)| k == key)
-                .map(|(_, v)| v.as_str())
-        };
-        let id = special("id").map_or_else(
-            || {
-                self.anonymous += 1;
-                format!("{}.{}", class.name, self.anonymous)
-            },
-            str::to_owned,
-        );
-        if self.devices.iter().any(|d| d.id == id) {
-            return Err(format!("there is a device '{id}' already"));
-        }
-        let rest = props.iter().filter(|(k, _)| k != "id" && k != "bus");
-        let pairs = rest.map(|(k, v)| (k.as_str(), v.as_str()));
-        let values = Values::check(class.name, class.props, pairs).map_err(|e| e.text)?;
-        let buses = self.buses(class.place, special("bus"));
-        if class.place != Place::Child && buses.0.is_none() && buses.1.is_none() {
-            return Err(match special("bus") {
-                Some(bus) => format!("the machine has no bus '{bus}' for it"),
-                None => "the machine has no bus for it".into(),
-            });
-        }
-        let parts = self.make(class, &id, &values, &[], special("bus"), buses)?;
-        self.keep(&id, class.name, values, parts);
+        let parts = self.make(extra.class, &extra.id, &extra.values, &[], on, buses)?;
+        self.keep(&extra.id, extra.class.name, extra.values, parts);
         Ok(())
     }
 }
-
-use toml::Spanned;
 
 /// `SLOT` or `SLOT.FUNCTION`, hexadecimal as in QEMU.
 fn slot_of(text: &str) -> Option<u8> {
@@ -479,25 +523,33 @@ fn slot_of(text: &str) -> Option<u8> {
 impl Assembly {
     /// Resets every device.
     pub fn reset(&self) {
-        self.devices.iter().for_each(|d| d.device.reset());
+        self.each(|d| d.device.reset());
     }
 
     /// The state of every device, by name.
     pub fn save(&self) -> Vec<(String, Vec<u8>)> {
-        let save = |d: &Instance| (format!("{}/{}", d.id, d.class), d.device.save());
-        self.devices.iter().map(save).collect()
+        let mut all = Vec::new();
+        self.each(|d| all.push((format!("{}/{}", d.id, d.class), d.device.save())));
+        all
     }
 
     /// The opposite of [`Assembly::save`].
     pub fn load(&self, sections: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
-        for d in &self.devices {
+        let load = |d: &Instance| {
             let name = format!("{}/{}", d.id, d.class);
             let bytes = sections
                 .get(&name)
                 .ok_or_else(|| format!("no state of {name}"))?;
-            d.device.load(bytes).map_err(|e| format!("{name}: {e}"))?;
-        }
-        self.devices.iter().for_each(|d| d.device.resume());
+            d.device.load(bytes).map_err(|e| format!("{name}: {e}"))
+        };
+        let mut done = Ok(());
+        self.each(|d| {
+            if done.is_ok() {
+                done = load(d);
+            }
+        });
+        done?;
+        self.each(|d| d.device.resume());
         Ok(())
     }
 
@@ -505,7 +557,7 @@ impl Assembly {
     pub fn describe(&self) -> String {
         use std::fmt::Write;
         let mut out = String::new();
-        for d in &self.devices {
+        self.each(|d| {
             let _ = writeln!(out, "dev: {}, id \"{}\"", d.class, d.id);
             for (key, value) in d.values.all() {
                 let _ = writeln!(out, "  {key} = {value}");
@@ -514,8 +566,66 @@ impl Assembly {
             if !text.is_empty() {
                 let _ = writeln!(out, "  {text}");
             }
-        }
+        });
         out
+    }
+
+    /// Every device, those that came later last.
+    fn each(&self, mut f: impl FnMut(&Instance)) {
+        self.devices.iter().for_each(&mut f);
+        self.later.added.lock().iter().for_each(f);
+    }
+
+    /// Adds a device while the machine exists (`device_add`): a PCI card. No board here tells its guest; Linux finds it by
+    /// writing to `/sys/bus/pci/rescan`.
+    pub fn add_device(&self, name: &str, props: &[(String, String)]) -> Result<(), String> {
+        let mut taken = Vec::new();
+        self.each(|d| taken.push(d.id.clone()));
+        let mut anonymous = self.later.anonymous.lock();
+        let is_taken = |id: &str| taken.iter().any(|t| t == id);
+        let extra = Extra::new(name, props, is_taken, &mut anonymous)?;
+        if extra.class.place != Place::Pci {
+            return Err("only PCI cards can be added to a machine that exists".into());
+        }
+        let named = |(n, _): &&(String, Arc<PciBus>)| extra.bus.as_ref().is_none_or(|b| b == n);
+        let (_, bus) = self.pci.iter().find(named).ok_or_else(|| extra.no_bus())?;
+        let slot = slot_wanted(&extra.values)?;
+        let mut build = Build {
+            space: self.later.host.space.clone(),
+            services: &self.later.services,
+            on: extra.bus.as_deref(),
+            id: &extra.id,
+            values: &extra.values,
+            at: &[],
+            host: &self.later.host,
+            pci: Some((bus.clone(), slot)),
+            i2c: None,
+            parts: Parts::default(),
+        };
+        (extra.class.create)(&mut build)?;
+        let device = build.parts.device.take().ok_or("it is no device")?;
+        self.later.added.lock().push(Instance {
+            id: extra.id,
+            class: extra.class.name,
+            device,
+            values: extra.values,
+        });
+        Ok(())
+    }
+
+    /// Takes out a device that [`Assembly::add_device`] added. The guest is not asked.
+    pub fn remove_device(&self, id: &str) -> Result<(), String> {
+        let mut added = self.later.added.lock();
+        let Some(at) = added.iter().position(|d| d.id == id) else {
+            return Err(match self.devices.iter().any(|d| d.id == id) {
+                true => format!("device '{id}' was there from the start and stays"),
+                false => format!("Device '{id}' not found"),
+            });
+        };
+        self.pci.iter().for_each(|(_, bus)| _ = bus.unplug(id));
+        let gone = added.remove(at);
+        gone.device.reset();
+        Ok(())
     }
 }
 

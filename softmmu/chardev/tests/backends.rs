@@ -428,7 +428,10 @@ fn the_terminal_is_as_before_on_every_way_out() {
     ] {
         let pty = nix::pty::openpty(None, None).unwrap();
         let before = tcgetattr(&pty.slave).unwrap();
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        // Whoever runs the tests may ignore hang-ups (nohup), which children inherit.
+        let mut child = std::process::Command::new("env")
+            .arg("--default-signal=HUP")
+            .arg(std::env::current_exe().unwrap())
             .args(["--exact", "child_on_a_terminal", "--nocapture"])
             .env("EMU_TEST_WAY_OUT", way)
             .stdin(pty.slave.try_clone().unwrap())

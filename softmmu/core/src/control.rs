@@ -62,6 +62,8 @@ pub enum MachineEvent {
     Reset(Cause),
     /// Somebody pressed the power button.
     Powerdown,
+    /// A device of this name is gone.
+    DeviceDeleted(String),
 }
 
 /// Hears of events. Called on the thread that causes them: it hands on and returns.
@@ -99,11 +101,6 @@ pub trait Control: Send + Sync {
     /// `irq`, `pci`, `tlb`. `None`: no such topic.
     fn info(&self, topic: &str, cpu: u32) -> Option<String>;
 
-    /// What the machine's screen shows; none: it has no graphics card.
-    fn picture(&self) -> Option<Picture> {
-        None
-    }
-
     /// Reads guest-physical memory (RAM and ROM; devices read as the bus allows). `false`: nobody
     /// answers there.
     fn read_phys(&self, pa: u64, buf: &mut [u8]) -> bool;
@@ -115,6 +112,19 @@ pub trait Control: Send + Sync {
     fn pc(&self, cpu: u32) -> u64;
     /// A register or a few of them by name, for `print $name`.
     fn register(&self, cpu: u32, name: &str) -> Option<u64>;
+
+    /// What the first screen shows; `None`: there is none.
+    fn screen(&self) -> Option<Picture> {
+        None
+    }
+    /// Adds a device of a class, with properties (`id` and `bus` among them).
+    fn device_add(&self, class: &str, _props: &[(String, String)]) -> Result<(), String> {
+        Err(format!("{class}: this machine takes no devices"))
+    }
+    /// Takes a device out that was added.
+    fn device_del(&self, id: &str) -> Result<(), String> {
+        Err(format!("Device '{id}' not found"))
+    }
 
     /// Everything that the machine is, as sections of bytes by name (`savevm`, migration). The
     /// machine must be stopped.

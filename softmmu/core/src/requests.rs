@@ -4,7 +4,7 @@ use crate::control::Cause;
 use crate::irq::IrqSink;
 use crate::timer::Timers;
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Something for the main loop to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,11 @@ pub enum DebugStop {
 pub struct Requests {
     waiting: Mutex<Vec<Request>>,
     timers: Arc<Timers>,
+    hold: OnceLock<Hold>,
 }
+
+/// Makes CPUs stand still soon, without waiting for it.
+type Hold = Box<dyn Fn() + Send + Sync>;
 
 /// Inputs of [`Requests`] as a sink: a rising edge asks.
 pub const INPUT_RESET: u32 = 0;
@@ -56,11 +60,25 @@ impl Requests {
     /// For the main loop that waits with these timers.
     pub fn new(timers: Arc<Timers>) -> Arc<Requests> {
         let waiting = Mutex::default();
-        Arc::new(Requests { waiting, timers })
+        let hold = OnceLock::new();
+        Arc::new(Requests {
+            waiting,
+            timers,
+            hold,
+        })
+    }
+
+    /// What is to be done when a machine is about to be reset or switched off: the CPU that asks for it does not go on.
+    pub fn set_hold(&self, hold: Hold) {
+        let _ = self.hold.set(hold);
     }
 
     /// Asks.
     pub fn ask(&self, request: Request) {
+        if let (Request::Reset(_) | Request::Shutdown(_), Some(hold)) = (&request, self.hold.get())
+        {
+            hold();
+        }
         self.waiting.lock().push(request);
         self.timers.kick();
     }

@@ -1,4 +1,5 @@
-//! Timers on the virtual clock. They expire on the main loop's thread, with no lock held.
+//! Timers on the virtual clock. They expire on the main loop's thread or, if time is counted in instructions, on the CPU's,
+//! with no lock held.
 
 use crate::clock::Clock;
 use parking_lot::{Condvar, Mutex};
@@ -86,9 +87,15 @@ impl Timers {
         if let Some(at) = at {
             queue.due.insert((at, id));
             if queue.due.first() == Some(&(at, id)) {
+                self.clock.look_at(at, true);
                 self.changed.notify_all();
             }
         }
+    }
+
+    /// When the next timer expires.
+    pub fn next_due(&self) -> Option<u64> {
+        self.queue.lock().due.first().map(|(at, _)| *at)
     }
 
     /// Calls the owners of all timers that have expired.
@@ -117,7 +124,9 @@ impl Timers {
         let mut queue = self.queue.lock();
         if !std::mem::take(&mut queue.kicked) {
             let mut span = Duration::from_secs(1);
-            if let Some((at, _)) = queue.due.first().filter(|_| self.clock.is_running()) {
+            // Counted time is no concern of the waiting thread.
+            let follows = self.clock.is_running() && !self.clock.is_counted();
+            if let Some((at, _)) = queue.due.first().filter(|_| follows) {
                 span = span.min(Duration::from_nanos(at.saturating_sub(self.clock.now_ns())));
             }
             if !span.is_zero() {

@@ -183,6 +183,17 @@ impl Gate {
         self.idle.store(false, Ordering::SeqCst);
     }
 
+    /// Sleeps a little, unless there is a kick, in the midst of guest code.
+    pub(crate) fn doze(&self, time: Duration) {
+        self.idle.store(true, Ordering::SeqCst);
+        let mut inside = self.inside.lock();
+        if !self.kicked.load(Ordering::SeqCst) {
+            self.changed.wait_for(&mut inside, time);
+        }
+        drop(inside);
+        self.idle.store(false, Ordering::SeqCst);
+    }
+
     pub(crate) fn lines(&self) -> u32 {
         self.lines.load(Ordering::SeqCst)
     }

@@ -86,6 +86,7 @@ impl CpuSet {
             engine.set_parallel();
         }
         let parts = Arc::new(parts);
+        let requests = Arc::clone(&parts.requests);
         let starter: Arc<Starter> = Arc::new(starter);
         let mut set = CpuSet {
             engine: Arc::clone(&engine),
@@ -106,6 +107,8 @@ impl CpuSet {
             let thread = std::thread::Builder::new().name(name).spawn(run)?;
             set.threads.lock().push(thread);
         }
+        let gates: Vec<_> = set.cpus.iter().map(|c| Arc::clone(&c.gate)).collect();
+        requests.set_hold(Box::new(move || gates.iter().for_each(|g| g.ask_to_stop())));
         Ok(Arc::new(set))
     }
 

@@ -29,6 +29,13 @@ pub(crate) fn run(cpu: &Cpu, parts: &Parts, starter: &Starter) {
         if state == State::Ended {
             return;
         }
+        if parts.clock.is_counted() && state != State::Parked {
+            let timers = &parts.timers;
+            timers.run_due();
+            parts
+                .clock
+                .look_at(timers.next_due().unwrap_or(u64::MAX), false);
+        }
         let mut vcpu = cpu.vcpu.lock();
         if cpu.gate.take_deadline() {
             vcpu.timer();
@@ -44,8 +51,15 @@ pub(crate) fn run(cpu: &Cpu, parts: &Parts, starter: &Starter) {
         }
         drop(vcpu);
         if state != State::Running {
-            let mut inside = cpu.gate.inside.lock();
-            cpu.gate.sleep(&mut inside, state == State::Halted);
+            let counted = parts.clock.is_counted() && state == State::Halted;
+            match counted.then(|| parts.timers.next_due()).flatten() {
+                // The machine's time is not the host's: what the CPU waits for comes at once.
+                Some(at) => parts.clock.skip_to(at),
+                None => {
+                    let mut inside = cpu.gate.inside.lock();
+                    cpu.gate.sleep(&mut inside, state == State::Halted);
+                }
+            }
         }
     }
 }

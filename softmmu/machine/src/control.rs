@@ -97,10 +97,6 @@ impl Control for Machine {
         }
     }
 
-    fn picture(&self) -> Option<Picture> {
-        self.assembly.display.as_ref().map(|d| d.picture())
-    }
-
     fn read_phys(&self, pa: u64, buf: &mut [u8]) -> bool {
         self.assembly.space.read_bytes_at(pa, buf).is_ok()
     }
@@ -133,6 +129,20 @@ impl Control for Machine {
 
     fn register(&self, cpu: u32, name: &str) -> Option<u64> {
         (name == "pc").then(|| self.pc(cpu))
+    }
+
+    fn screen(&self) -> Option<Picture> {
+        self.assembly.display.as_ref().map(|d| d.picture())
+    }
+
+    fn device_add(&self, class: &str, props: &[(String, String)]) -> Result<(), String> {
+        self.assembly.add_device(class, props)
+    }
+
+    fn device_del(&self, id: &str) -> Result<(), String> {
+        self.assembly.remove_device(id)?;
+        self.tell(&MachineEvent::DeviceDeleted(id.to_owned()));
+        Ok(())
     }
 
     fn save(&self) -> Result<Vec<(String, Vec<u8>)>, String> {

@@ -69,7 +69,11 @@ impl Machine {
             acknowledge: assembly.acknowledge.clone(),
         };
         let starter = Box::new(port.start);
-        let cpus = CpuSet::new(isa, config.engine, config.cpus, parts, starter)
+        let engine = EngineConfig {
+            counted: assembly.clock.is_counted(),
+            ..config.engine
+        };
+        let cpus = CpuSet::new(isa, engine, config.cpus, parts, starter)
             .map_err(|e| format!("no CPUs: {e}"))?;
         assembly.cpus.fill(cpus.clone());
         let _ = assembly.watch.set(cpus.watch());
@@ -146,7 +150,9 @@ impl Machine {
     /// The main loop; returns the status to end with.
     pub fn run(&self) -> u8 {
         loop {
-            self.assembly.timers.run_due();
+            if !self.assembly.clock.is_counted() {
+                self.assembly.timers.run_due();
+            }
             for request in self.assembly.requests.take() {
                 if let Some(status) = self.serve(request) {
                     if let Some(debugger) = self.debugger.get() {

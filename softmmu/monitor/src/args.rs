@@ -13,6 +13,8 @@ pub enum Kind {
     Texts,
     /// In HMP, everything up to the end of the line; in QMP, text.
     Rest,
+    /// QMP: whatever other members there are.
+    Others,
 }
 
 /// An argument.
@@ -58,7 +60,10 @@ impl Args {
             Some(_) => return Err("QMP input member 'arguments' must be an object".to_owned()),
         };
         for key in given.keys() {
-            if !table.iter().any(|a| a.name == key) {
+            if !table
+                .iter()
+                .any(|a| a.name == key || a.kind == Kind::Others)
+            {
                 let hint = softmmu_opts::hint(key, table.iter().map(|a| a.name));
                 return Err(format!("Parameter '{key}' is unexpected{hint}"));
             }
@@ -68,6 +73,7 @@ impl Args {
                 None if !arg.optional => {
                     return Err(format!("Parameter '{}' is missing", arg.name));
                 }
+                _ if arg.kind == Kind::Others => {}
                 Some(value) if !arg.kind.fits(value) => {
                     let wanted = arg.kind.word();
                     return Err(format!(
@@ -114,6 +120,20 @@ impl Args {
         self.0.get(name).and_then(Value::as_str)
     }
 
+    /// Everything that was given, as text; a switch is `on` or `off`.
+    pub fn all(&self) -> Result<Vec<(String, String)>, String> {
+        let text = |(key, value): (&String, &Value)| {
+            let text = match value {
+                Value::String(text) => text.clone(),
+                Value::Number(n) => n.to_string(),
+                Value::Bool(on) => if *on { "on" } else { "off" }.to_owned(),
+                _ => return Err(format!("Invalid parameter type for '{key}'")),
+            };
+            Ok((key.clone(), text))
+        };
+        self.0.iter().map(text).collect()
+    }
+
     /// A number.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.0.get(name).and_then(Value::as_u64)
@@ -140,12 +160,13 @@ impl Kind {
             Kind::Texts => value
                 .as_array()
                 .is_some_and(|a| a.iter().all(Value::is_string)),
+            Kind::Others => true,
         }
     }
 
     fn parse(self, word: &str) -> Option<Value> {
         match self {
-            Kind::Text | Kind::Rest => Some(word.into()),
+            Kind::Text | Kind::Rest | Kind::Others => Some(word.into()),
             Kind::Number => softmmu_opts::size(word).map(Value::from),
             Kind::Texts => Some(vec![word].into()),
         }
@@ -157,6 +178,7 @@ impl Kind {
             Kind::Text | Kind::Rest => "string",
             Kind::Number => "integer",
             Kind::Texts => "array",
+            Kind::Others => "value",
         }
     }
 }

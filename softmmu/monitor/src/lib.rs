@@ -1,7 +1,7 @@
 //! Monitors of a machine: QMP for programs and HMP for people, by one table of commands.
 //!
 //! A monitor sits at a character device. Its commands run on a thread of its own, because they may
-//! wait for vCPUs. Leaves out: hotplug (`device_add`).
+//! wait for vCPUs.
 #![forbid(unsafe_code)]
 
 mod args;

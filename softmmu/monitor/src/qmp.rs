@@ -5,7 +5,7 @@ use crate::args::Args;
 use crate::table::{COMMANDS, Members, Type, qmp};
 use crate::{Context, Session, run};
 use serde_json::{Deserializer, Map, Value, json};
-use softmmu_core::control::MachineEvent;
+use softmmu_core::control::{Cause, MachineEvent};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const CAUSE: Members = &[("guest", Type::Switch), ("reason", Type::Text)];
@@ -17,6 +17,10 @@ pub const EVENTS: &[(&str, Members)] = &[
     ("SHUTDOWN", CAUSE),
     ("RESET", CAUSE),
     ("POWERDOWN", &[]),
+    (
+        "DEVICE_DELETED",
+        &[("device", Type::Text), ("path", Type::Text)],
+    ),
 ];
 
 /// What a client may send without the end of an object.
@@ -144,12 +148,20 @@ impl Qmp {
         if !self.negotiated {
             return String::new();
         }
-        let (name, cause) = match event {
+        let of = |cause: &Cause| Some(json!({ "guest": cause.guest, "reason": cause.reason }));
+        let (name, data) = match event {
             MachineEvent::Stop => ("STOP", None),
             MachineEvent::Resume => ("RESUME", None),
             MachineEvent::Powerdown => ("POWERDOWN", None),
-            MachineEvent::Shutdown(cause) => ("SHUTDOWN", Some(cause)),
-            MachineEvent::Reset(cause) => ("RESET", Some(cause)),
+            MachineEvent::Shutdown(cause) => ("SHUTDOWN", of(cause)),
+            MachineEvent::Reset(cause) => ("RESET", of(cause)),
+            MachineEvent::DeviceDeleted(id) => {
+                let path = format!("/machine/peripheral/{id}");
+                (
+                    "DEVICE_DELETED",
+                    Some(json!({ "device": id, "path": path })),
+                )
+            }
         };
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -158,8 +170,7 @@ impl Qmp {
             "event": name,
             "timestamp": { "seconds": now.as_secs(), "microseconds": now.subsec_micros() },
         });
-        if let (Some(cause), Some(map)) = (cause, value.as_object_mut()) {
-            let data = json!({ "guest": cause.guest, "reason": cause.reason });
+        if let (Some(data), Some(map)) = (data, value.as_object_mut()) {
             map.insert("data".to_owned(), data);
         }
         line(&value)

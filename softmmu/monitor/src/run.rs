@@ -5,6 +5,7 @@ use crate::table::{COMMANDS, hmp};
 use crate::{Session, migrate, schema, snapshot};
 use serde_json::{Value, json};
 use softmmu_core::control::{Control, RunState};
+use softmmu_opts::Opts;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 type Outcome = Result<Value, String>;
@@ -147,17 +148,6 @@ pub fn quit(session: &Session, _: &Args) -> Outcome {
     done()
 }
 
-pub fn screendump(session: &Session, args: &Args) -> Outcome {
-    if let Some(format) = args.text("format").filter(|f| *f != "ppm") {
-        return Err(format!("format {format}: only ppm"));
-    }
-    let picture = machine(session).picture();
-    let picture = picture.ok_or_else(|| "the machine has no graphics card".to_owned())?;
-    let file = args.text("filename").unwrap_or_default();
-    std::fs::write(file, picture.ppm()).map_err(|e| format!("{file}: {e}"))?;
-    done()
-}
-
 pub fn reset(session: &Session, _: &Args) -> Outcome {
     machine(session).system_reset();
     done()
@@ -234,6 +224,43 @@ pub fn chardev_remove(session: &Session, args: &Args) -> Outcome {
     let id = args.text("id").unwrap_or("");
     let removed = session.context.chardevs.remove(id);
     removed.map_err(|e| e.to_string()).and_then(|()| done())
+}
+
+fn add_device(session: &Session, class: &str, props: &[(String, String)]) -> Outcome {
+    let added = machine(session).device_add(class, props);
+    added.and_then(|()| done())
+}
+
+pub fn device_add(session: &Session, args: &Args) -> Outcome {
+    let mut props = args.all()?;
+    props.retain(|(key, _)| key != "driver");
+    add_device(session, args.text("driver").unwrap_or(""), &props)
+}
+
+pub fn device_add_line(session: &Session, args: &Args) -> Outcome {
+    let text = args.text("device").unwrap_or("");
+    let mut opts = Opts::parse(text, Some("driver")).map_err(|e| e.to_string())?;
+    let class = opts.need("driver").map_err(|e| e.to_string())?;
+    let own = |(k, v): (&str, &str)| (k.to_owned(), v.to_owned());
+    let props: Vec<_> = opts.rest().map(own).collect();
+    add_device(session, &class, &props)
+}
+
+pub fn device_del(session: &Session, args: &Args) -> Outcome {
+    let gone = machine(session).device_del(args.text("id").unwrap_or(""));
+    gone.and_then(|()| done())
+}
+
+pub fn screendump(session: &Session, args: &Args) -> Outcome {
+    if let Some(other) = args.text("format").filter(|f| *f != "ppm") {
+        return Err(format!("format {other}: only ppm is there"));
+    }
+    let picture = machine(session).screen();
+    let picture = picture.ok_or("the machine has no screen")?;
+    let path = args.text("filename").unwrap_or("");
+    let written = std::fs::write(path, picture.ppm());
+    written.map_err(|e| format!("{path}: {e}"))?;
+    done()
 }
 
 pub fn ringbuf_read(session: &Session, args: &Args) -> Outcome {
@@ -376,6 +403,12 @@ pub fn query_block(session: &Session, _: &Args) -> Outcome {
             let inserted = json!({
                 "file": file, "ro": !how.write,
                 "drv": drive.format.map_or("raw", |f| f.word()),
+                "backing_file_depth": 0, "encrypted": false, "detect_zeroes": "off",
+                "bps": 0, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0, "iops_wr": 0,
+                "write_threshold": 0,
+                "image": { "filename": file,
+                    "virtual-size": session.context.drives.size(&drive.id),
+                    "format": drive.format.map_or("raw", |f| f.word()) },
                 "cache": { "writeback": !how.write_through, "direct": how.direct,
                     "no-flush": how.no_flush } });
             map.insert("inserted".to_owned(), inserted);

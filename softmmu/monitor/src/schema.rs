@@ -59,11 +59,13 @@ impl Types {
         if args.is_empty() {
             return "0".to_owned();
         }
+        let args = args.iter().filter(|a| a.kind != Kind::Others);
         let member = |arg: &Arg| {
             let kind = match arg.kind {
                 Kind::Text | Kind::Rest => "str",
                 Kind::Number => "int",
                 Kind::Texts => "[str]",
+                Kind::Others => "any",
             };
             let mut member = json!({ "name": arg.name, "type": kind });
             if arg.optional
@@ -74,7 +76,7 @@ impl Types {
             }
             member
         };
-        let members: Vec<Value> = args.iter().map(member).collect();
+        let members: Vec<Value> = args.map(member).collect();
         self.push(members)
     }
 

@@ -253,17 +253,6 @@ pub const COMMANDS: &[Command] = &[
         run::chardev_add,
     ),
     both(
-        "screendump",
-        &["screendump"],
-        &[
-            need("filename", Kind::Text),
-            may("device", Kind::Text),
-            may("format", Kind::Text),
-        ],
-        "FILE: writes what the screen shows as a PPM picture",
-        run::screendump,
-    ),
-    both(
         "chardev-remove",
         &["chardev-remove"],
         &[LABEL],
@@ -311,6 +300,42 @@ pub const COMMANDS: &[Command] = &[
         &[may("enable", Kind::Texts)],
         "ends the handshake",
         run::capabilities,
+    ),
+    human(
+        &["device_add"],
+        &[need("device", Kind::Rest)],
+        "CLASS,id=ID,PROPERTY=VALUE,...: a new PCI card",
+        run::device_add_line,
+    ),
+    both(
+        "device_add",
+        &[],
+        &[
+            need("driver", Kind::Text),
+            may("id", Kind::Text),
+            may("bus", Kind::Text),
+            may("properties", Kind::Others),
+        ],
+        "a new PCI card",
+        run::device_add,
+    ),
+    both(
+        "device_del",
+        &["device_del"],
+        &[LABEL],
+        "ID: takes a card out that was added",
+        run::device_del,
+    ),
+    both(
+        "screendump",
+        &["screendump"],
+        &[
+            need("filename", Kind::Text),
+            may("device", Kind::Text),
+            may("format", Kind::Text),
+        ],
+        "FILE: saves what the screen shows as PPM",
+        run::screendump,
     ),
     query(
         "query-status",

@@ -545,3 +545,45 @@ asyncio.run(main())
         String::from_utf8_lossy(&run.stderr)
     );
 }
+
+#[test]
+fn the_qapi_crate_is_content() {
+    let (_, context) = context();
+    let image = std::env::temp_dir().join(format!("emu-qapi-{}.img", std::process::id()));
+    std::fs::write(&image, [0; 4096]).unwrap();
+    let drive = format!("file={},format=raw,if=none,id=d", image.display());
+    context.drives.add(&drive).unwrap();
+    let path = std::env::temp_dir().join(format!("emu-qapi-{}", std::process::id()));
+    let text = format!("unix:{},server=on,wait=off", path.display());
+    let backend = context.chardevs.short(&text, "qmp0").unwrap().unwrap();
+    start(context, backend, Mode::Control).unwrap();
+    let stream = UnixStream::connect(&path).unwrap();
+    let mut client = qapi::Qmp::from_stream(&stream);
+    client.handshake().unwrap();
+    assert!(client.execute(&qapi::qmp::query_status {}).unwrap().running);
+    client.execute(&qapi::qmp::stop {}).unwrap();
+    client.nop().unwrap();
+    let mut events = client.events();
+    assert!(events.any(|e| matches!(e, qapi::qmp::Event::STOP { .. })));
+    drop(events);
+    assert!(!client.execute(&qapi::qmp::query_status {}).unwrap().running);
+    // The results have the types of QEMU's schema, and so has the schema itself.
+    client.execute(&qapi::qmp::query_version {}).unwrap();
+    client.execute(&qapi::qmp::query_name {}).unwrap();
+    client.execute(&qapi::qmp::query_kvm {}).unwrap();
+    let blocks = client.execute(&qapi::qmp::query_block {}).unwrap();
+    let inserted = blocks[0].inserted.as_ref().unwrap();
+    assert_eq!(inserted.image.base.virtual_size, 4096);
+    std::fs::remove_file(&image).unwrap();
+    let commands = client.execute(&qapi::qmp::query_commands {}).unwrap();
+    assert!(commands.iter().any(|c| c.name == "device_add"));
+    let cpus = client.execute(&qapi::qmp::query_cpus_fast {}).unwrap();
+    assert_eq!(cpus.len(), 2);
+    let chardevs = client.execute(&qapi::qmp::query_chardev {}).unwrap();
+    assert!(chardevs.iter().any(|c| c.label == "ring"));
+    let schema = client.execute(&qapi::qmp::query_qmp_schema {}).unwrap();
+    assert!(schema.len() > commands.len());
+    let gone = qapi::qmp::device_del { id: "x".into() };
+    assert!(client.execute(&gone).is_err());
+    client.execute(&qapi::qmp::system_reset {}).unwrap();
+}

@@ -274,7 +274,13 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
         firmware_env: options.firmware_env.clone(),
         devices,
     };
-    let clock = Arc::new(Clock::new(options.rtc_clock(), options.rtc_base));
+    if options.icount.is_some() && cpus > 1 {
+        return Err(Failure::usage("-icount: one CPU only, so far"));
+    }
+    let clock = Arc::new(match options.icount {
+        None => Clock::new(options.rtc_clock(), options.rtc_base),
+        Some(shift) => Clock::counted(shift, options.rtc_base),
+    });
     let assembly = assemble(&source, &wanted, clock, hosts.clone()).map_err(|e| usage(&e))?;
     let images = Images {
         kernel: options.kernel.clone(),
@@ -283,7 +289,7 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
         dtb: options.dtb.clone(),
         firmware: firmware(options, board)?,
         loaders,
-        seed: seed(),
+        seed: seed(options),
         order: options.boot_order.clone().unwrap_or_else(|| "cd".into()),
         no_graphic: options.no_graphic,
         screen: options.screen,
@@ -346,8 +352,18 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
 }
 
 /// Random bytes for the guest's own.
-fn seed() -> Vec<u8> {
+fn seed(options: &SystemOptions) -> Vec<u8> {
     let mut bytes = vec![0; 32];
+    // With counted instructions runs are the same unless something else is asked for.
+    if let Some(seed) = options.seed.or(options.icount.map(|_| 0)) {
+        let mut word = seed;
+        for piece in bytes.chunks_mut(8) {
+            // Knuth's multiplier: neighbouring seeds give other bytes.
+            word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            piece.copy_from_slice(&word.to_le_bytes());
+        }
+        return bytes;
+    }
     let filled = std::fs::File::open("/dev/urandom")
         .and_then(|mut f| std::io::Read::read_exact(&mut f, &mut bytes));
     filled.map(|()| bytes).unwrap_or_default()

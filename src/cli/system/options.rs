@@ -36,6 +36,9 @@ pub struct SystemOptions {
     pub no_shutdown: bool,
     pub stopped: bool,
     pub loadvm: Option<String>,
+    /// Instructions take 2 to the power of this nanoseconds.
+    pub icount: Option<u32>,
+    pub seed: Option<u64>,
     pub incoming: Option<String>,
     /// `PORT`, `HOST:PORT` or a path.
     pub gdb: Option<String>,
@@ -372,9 +375,19 @@ pub const OPTIONS: &[Opt] = &[
     ),
     with(
         &["icount"],
-        "K=V,...",
-        "count instructions instead of time",
-        |_, _| missing("-icount"),
+        "shift=N,...",
+        "time is counted in instructions of 2^N ns: every run is the same",
+        icount,
+    ),
+    with(
+        &["seed"],
+        "N",
+        "what is random to the guest follows from this number",
+        |o, a| {
+            let wrong = || Failure::usage(format!("-seed {a}: expected a number"));
+            o.seed = Some(integer(a).ok_or_else(wrong)?);
+            Ok(())
+        },
     ),
     with(&["qmp"], "CHARDEV", "where QMP is", push!(qmps)),
     flag(&["snapshot"], "disks are not written", on!(snapshot)),
@@ -444,6 +457,29 @@ fn cpus(text: &str) -> Result<u32, Failure> {
     opts.finish().map_err(usage)?;
     let count = cpus.unwrap_or(product);
     u32::try_from(count).map_err(|_| Failure::usage(format!("-smp {text}: too many CPUs")))
+}
+
+fn icount(o: &mut SystemOptions, text: &str) -> Result<(), Failure> {
+    let usage = |e: softmmu_opts::OptError| Failure::usage(format!("-icount: {e}"));
+    let mut opts = Opts::parse(text, Some("shift")).map_err(usage)?;
+    let shift = opts.need("shift").map_err(usage)?;
+    for (key, only) in [("sleep", "off"), ("align", "off")] {
+        if opts.text(key).is_some_and(|v| v != only) {
+            return missing(&format!("-icount {key}= other than {only}"));
+        }
+    }
+    if opts.text("rr").is_some() {
+        return missing("-icount rr= (recording)");
+    }
+    opts.finish().map_err(usage)?;
+    // DEVIATES: `auto` does not follow the host's speed, so that runs are the same.
+    let shift = match shift.as_str() {
+        "auto" => Some(3),
+        n => n.parse().ok().filter(|n| *n <= 10),
+    };
+    let wrong = || Failure::usage("-icount shift: expected 0 to 10, or auto");
+    o.icount = Some(shift.ok_or_else(wrong)?);
+    Ok(())
 }
 
 /// The place of the gdb server in a character device's words. DEVIATES: without a host it is this machine only, as

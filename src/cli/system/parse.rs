@@ -62,6 +62,16 @@ mod tests {
                 .contains("did you mean 'kernel'?")
         );
         assert!(read("-M").unwrap_err().contains("is missing"));
-        assert!(read("-icount 1").unwrap_err().contains("not there yet"));
+        assert_eq!(read("-icount 1").unwrap().icount, Some(1));
+        assert_eq!(
+            read("-icount shift=auto,sleep=off").unwrap().icount,
+            Some(3)
+        );
+        assert!(read("-icount 11").is_err());
+        assert!(
+            read("-icount 1,rr=record")
+                .unwrap_err()
+                .contains("not there yet")
+        );
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::decode::{FeatureSet, branch, dpimm, dpreg, fp, ldst, simd, simdscalar};
 use crate::sysreg;
-use tcg_decode::rt::{self, Printer, RowInfo, sext};
+use tcg_decode::rt::{self, Printer, Rows, sext};
 
 mod data;
 mod memory;
@@ -12,7 +12,7 @@ mod vector;
 /// Disassembles an instruction at `pc`; `None` if it is undefined.
 pub fn disassemble(insn: u32, pc: u64) -> Option<String> {
     let all = FeatureSet::ALL;
-    let rows: (&'static [RowInfo], Option<u16>) = match insn >> 25 & 15 {
+    let rows: (&Rows, Option<u16>) = match insn >> 25 & 15 {
         8 | 9 => (&dpimm::ROWS, dpimm::find(all, insn)),
         10 | 11 => (&branch::ROWS, branch::find(all, insn)),
         4 | 6 | 12 | 14 => (&ldst::ROWS, ldst::find(all, insn)),
@@ -235,7 +235,7 @@ mod tests {
     /// Every operand that a table names must be known to the printer.
     #[test]
     fn disassemble_knows_every_operand_of_the_tables() {
-        let tables: [&'static [RowInfo]; 7] = [
+        let tables: [&'static [tcg_decode::rt::RowInfo]; 7] = [
             &dpimm::ROWS,
             &branch::ROWS,
             &ldst::ROWS,

@@ -49,6 +49,7 @@ fn blocks(isa: &Arm, start: u64, bytes: &[u8], pc: &mut u64) -> (Vec<Block>, Dur
             fetch: &mut fetch,
             limits: tcg_target::BlockLimits::full(64),
             parallel: false,
+            forward: true,
         };
         match isa.translate(*pc | 1, 0, &mut ctx) {
             Ok(b) => {

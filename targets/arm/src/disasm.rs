@@ -4,7 +4,7 @@
 use crate::decode::{FeatureSet, a32, neon, t16, t32, vfp};
 use crate::translate::{Space, a32_space, t32_space};
 use std::fmt::Write;
-use tcg_decode::rt::{self, Printer, RowInfo};
+use tcg_decode::rt::{self, Printer, RowInfo, Rows};
 
 /// An instruction set and where the instruction is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,7 +41,7 @@ pub fn disassemble_t32(insn: u32, context: Context) -> Option<String> {
 
 /// VFP and Advanced SIMD, in their A32 form.
 fn extension(space: Space, context: Context) -> Option<String> {
-    let (rows, row, insn): (&[RowInfo], _, _) = match space {
+    let (rows, row, insn): (&Rows, _, _) = match space {
         Space::Vfp(insn) => (&vfp::ROWS, vfp::find(FeatureSet::ALL, insn), insn),
         Space::Neon(insn) => (&neon::ROWS, neon::find(FeatureSet::ALL, insn), insn),
     };

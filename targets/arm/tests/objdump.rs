@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::process::Command;
 use target_arm::decode::{FeatureSet, a32, neon, t16, t32, vfp};
 use target_arm::disasm::{Context, disassemble_a32, disassemble_t16, disassemble_t32};
-use tcg_decode::rt::{self, RowInfo};
+use tcg_decode::rt::{self, RowInfo, Rows};
 
 const OBJDUMP: &str = "arm-linux-gnueabihf-objdump";
 /// Instructions per table, spread over its rows.
@@ -16,7 +16,7 @@ const COUNT: usize = 120_000;
 
 struct Space {
     name: &'static str,
-    rows: &'static [RowInfo],
+    rows: &'static Rows,
     thumb: bool,
     find: fn(u32) -> Option<u16>,
     text: fn(u32, Context) -> Option<String>,

@@ -2,7 +2,7 @@
 //! their extended mnemonics.
 
 use crate::decode::{FeatureSet, altivec, base, fp, vsx};
-use tcg_decode::rt::{self, Printer, RowInfo};
+use tcg_decode::rt::{self, Printer, RowInfo, Rows};
 
 /// Where an instruction is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -13,7 +13,7 @@ struct Context {
 
 /// The row that an instruction's decoder finds.
 pub fn row(insn: u32, features: FeatureSet) -> Option<&'static RowInfo> {
-    let rows: (Option<u16>, &'static [RowInfo]) = match insn >> 26 {
+    let rows: (Option<u16>, &'static Rows) = match insn >> 26 {
         4 => (altivec::find(features, insn), &altivec::ROWS),
         59 | 63 => (fp::find(features, insn), &fp::ROWS),
         60 => (vsx::find(features, insn), &vsx::ROWS),

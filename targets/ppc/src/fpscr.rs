@@ -58,6 +58,10 @@ pub const UE: u32 = 1 << 5;
 pub const ZE: u32 = 1 << 4;
 /// Inexact is enabled.
 pub const XE: u32 = 1 << 3;
+/// Flush to zero, without effect here.
+const NI: u32 = 1 << 2;
+/// Rounding mode.
+const RN: u32 = 3;
 /// All enables.
 pub const ENABLES: u32 = VE | OE | UE | ZE | XE;
 /// All reasons for invalid operations.
@@ -187,7 +191,7 @@ pub fn class(v: u64, single: bool) -> u32 {
 /// Does a sum, product, quotient, root or fused multiply-add in one format; `a`, `b`, `c` as in the IR: a × b + c.
 fn arithmetic(code: u32, [a, b, c]: [u64; 3], st: &mut FloatStatus) -> u64 {
     let single = code & SINGLE != 0;
-    let wide = |v: u32| f32::to_f64(v, &mut FloatStatus::default());
+    let wide = widen;
     let flip = |v: u64| {
         if v & !(1 << 63) > 0x7ff0 << 48 {
             v
@@ -225,8 +229,18 @@ fn arithmetic(code: u32, [a, b, c]: [u64; 3], st: &mut FloatStatus) -> u64 {
     }
 }
 
-/// The value of an enabled overflow or underflow: the exponent moved into range. [PowerISA I.4.4.3]
-fn adjusted(code: u32, args: [u64; 3], fpscr: u32, overflow: bool) -> u64 {
+/// The value of an enabled overflow or underflow: the exponent moved into range. XX, FI and FR are those of this value:
+/// whether its significand was rounded. [PowerISA I.4.4.3, I.4.4.5]
+fn adjust(o: &mut Outcome, code: u32, args: [u64; 3], fpscr: u32, overflow: bool) {
+    let round = |st: &mut FloatStatus| adjusted(code, args, fpscr, overflow, st);
+    let (result, raised, last) = rounded(fpscr, round);
+    o.result = result;
+    o.raised = o.raised & !XX | raised & XX;
+    o.last = o.last & !(FI | FR) | last;
+}
+
+/// That value; `modes` says how it is rounded.
+fn adjusted(code: u32, args: [u64; 3], fpscr: u32, overflow: bool, modes: &mut FloatStatus) -> u64 {
     let mut st = status(fpscr);
     st.round = Round::Odd;
     let [a, b, mut c] = args.map(|v| f64::to_f128(v, &mut st));
@@ -246,10 +260,9 @@ fn adjusted(code: u32, args: [u64; 3], fpscr: u32, overflow: bool) -> u64 {
     let single = code & SINGLE != 0 || o == op::RSP;
     let bias = if single { 192 } else { 1536 };
     let r = f128::scalb(r, if overflow { -bias } else { bias }, &mut st);
-    let mut st = status(fpscr);
     let r = match single {
-        false => f128::to_f64(r, &mut st),
-        true => f32::to_f64(f128::to_f32(r, &mut st), &mut st),
+        false => f128::to_f64(r, modes),
+        true => f32::to_f64(f128::to_f32(r, modes), modes),
     };
     if matches!(o, op::NMADD | op::NMSUB) {
         r ^ 1 << 63
@@ -279,21 +292,32 @@ fn rounded(fpscr: u32, f: impl Fn(&mut FloatStatus) -> u64) -> (u64, u32, u32) {
 
 fn arithmetic_outcome(code: u32, args: [u64; 3], fpscr: u32) -> Outcome {
     let single = code & SINGLE != 0;
-    let (mut result, mut raised, mut last) = rounded(fpscr, |st| arithmetic(code, args, st));
-    if raised & OX != 0 && fpscr & OE != 0 {
-        result = adjusted(code, args, fpscr, true);
-        raised &= !XX;
-        last &= !(FI | FR);
-    } else if fpscr & UE != 0 && tiny(result, single, raised) {
-        raised |= UX;
-        result = adjusted(code, args, fpscr, false);
-    }
-    Outcome {
+    let (result, raised, last) = rounded(fpscr, |st| arithmetic(code, args, st));
+    finished(code, args, fpscr, single, (result, raised, last))
+}
+
+/// The outcome of an operation whose result and flags are these, after enabled overflow and underflow.
+fn finished(
+    code: u32,
+    args: [u64; 3],
+    fpscr: u32,
+    single: bool,
+    (result, raised, last): (u64, u32, u32),
+) -> Outcome {
+    let mut o = Outcome {
         result,
         raised,
-        last: last | class(result, single),
+        last,
         keeps_fprf: false,
+    };
+    if raised & OX != 0 && fpscr & OE != 0 {
+        adjust(&mut o, code, args, fpscr, true);
+    } else if fpscr & UE != 0 && tiny(result, single, raised) {
+        o.raised |= UX;
+        adjust(&mut o, code, args, fpscr, false);
     }
+    o.last |= class(o.result, single);
+    o
 }
 
 /// Whether an enabled underflow happens: denormal results count even if they are exact.
@@ -356,7 +380,13 @@ fn from_integer(code: u32, a: u64, fpscr: u32) -> Outcome {
 }
 
 fn widen(v: u32) -> u64 {
-    f32::to_f64(v, &mut FloatStatus::default())
+    // A NaN keeps what it carries.
+    match v & 0x7fff_ffff {
+        n @ 0x7f80_0001.. => {
+            u64::from(v >> 31) << 63 | 0x7ff << 52 | u64::from(n & 0x7f_ffff) << 29
+        }
+        _ => f32::to_f64(v, &mut FloatStatus::default()),
+    }
 }
 
 fn to_integral(code: u32, a: u64, fpscr: u32) -> Outcome {
@@ -387,19 +417,18 @@ fn to_integral(code: u32, a: u64, fpscr: u32) -> Outcome {
 /// Estimates, computed as the exact reciprocal rounded once (and the root before it).
 fn estimate(code: u32, a: u64, fpscr: u32) -> Outcome {
     let single = code & SINGLE != 0;
-    let mut st = status(fpscr);
     let one = 0x3ff0 << 48;
-    let result = if code & 0xff == op::RE {
-        match single {
-            false => f64::div(one, a, &mut st),
-            true => widen(f64_to_f32::div(one, a, &mut st)),
-        }
-    } else {
-        let root = f64::sqrt(a, &mut st);
-        match single {
-            false => f64::div(one, root, &mut st),
-            true => widen(f64_to_f32::div(one, root, &mut st)),
-        }
+    if code & 0xff == op::RE {
+        let mut o = arithmetic_outcome(op::DIV | code & SINGLE, [one, a, 0], fpscr);
+        o.raised &= !XX;
+        o.last &= !(FI | FR);
+        return o;
+    }
+    let mut st = status(fpscr);
+    let root = f64::sqrt(a, &mut st);
+    let result = match single {
+        false => f64::div(one, root, &mut st),
+        true => widen(f64_to_f32::div(one, root, &mut st)),
     };
     // Whether an estimate is inexact is not recorded.
     let raised = from_flags(st.flags.bits()) & !XX;
@@ -416,21 +445,7 @@ pub fn compute(code: u32, args: [u64; 3], fpscr: u32) -> Outcome {
     match code & 0xff {
         op::RSP => {
             let round = |st: &mut FloatStatus| widen(f64::to_f32(args[0], st));
-            let (mut result, mut raised, mut last) = rounded(fpscr, round);
-            if raised & OX != 0 && fpscr & OE != 0 {
-                result = adjusted(code, args, fpscr, true);
-                raised &= !XX;
-                last = 0;
-            } else if fpscr & UE != 0 && tiny(result, true, raised) {
-                raised |= UX;
-                result = adjusted(code, args, fpscr, false);
-            }
-            Outcome {
-                result,
-                raised,
-                last: last | class(result, true),
-                keeps_fprf: false,
-            }
+            finished(code, args, fpscr, true, rounded(fpscr, round))
         }
         c @ op::CTID..=op::CTIWUZ => to_integer(c, args[0], fpscr),
         c @ op::CFID..=op::CFIDUS => from_integer(c, args[0], fpscr),
@@ -518,7 +533,16 @@ pub fn write(s: &mut PpcState, value: u64) {
 /// Replaces the bits under `mask`, but for the summaries FEX and VX.
 pub fn write_masked(s: &mut PpcState, sticky: u32, value: u64, mask: u64) {
     let mask = mask & !u64::from(FEX | VX);
-    let old = read(s, sticky);
+    let modes_only = mask & !u64::from(ENABLES | NI | RN) == 0;
+    if modes_only && s.fpscr as u32 & ENABLES == 0 && (s.fpscr ^ value) & mask == 0 {
+        // Nothing changes: what has not been looked at yet need not be now.
+        s.fpx |= from_flags(sticky) & EXCEPTIONS;
+        return;
+    }
+    let old = match mask as u32 | FEX | VX {
+        u32::MAX => s.fpscr,
+        _ => read(s, sticky),
+    };
     write(s, old & !mask | value & mask);
 }
 
@@ -585,6 +609,18 @@ mod tests {
     }
 
     #[test]
+    fn adjusted_results_are_inexact_if_their_significand_is() {
+        let max = (0x7ff0 << 48) - 1;
+        let run = |by: u64| compute(op::MUL, [max, by << 48, 0], OE);
+        let (exact, inexact) = (run(0x4000), run(0x4008));
+        assert_eq!(exact.raised & (OX | XX), OX);
+        assert_eq!(inexact.raised & (OX | XX), OX | XX);
+        assert_eq!(inexact.last & FI, FI);
+        // 2^1025 or so less 1536 from the exponent.
+        assert_eq!(exact.result, max - (1535 << 52));
+    }
+
+    #[test]
     fn last_operation_is_replayed() {
         let mut s = PpcState::new();
         s.fp_op = op::DIV;
@@ -592,6 +628,23 @@ mod tests {
         s.fp_args = [ONE, 0x4024 << 48, 0];
         let flags = Flags::INEXACT.bits();
         assert_eq!(read(&s, flags) as u32, FX | XX | FR | FI | 0b00100 << 12);
+    }
+
+    #[test]
+    fn modes_written_as_they_are_leave_the_last_operation_pending() {
+        let mut s = PpcState::new();
+        s.fp_op = op::DIV;
+        s.fp_args = [ONE, 0x4024 << 48, 0];
+        let flags = Flags::INEXACT.bits();
+        let before = read(&s, flags);
+        // The environment's flags are cleared by the caller.
+        write_masked(&mut s, flags, 0, 0xf);
+        assert_eq!(read(&s, 0), before);
+        // Another rounding mode: the operation was done in the old one.
+        write_masked(&mut s, 0, 1, 0xf);
+        assert_eq!(read(&s, 0), before | 1);
+        write_masked(&mut s, 0, 0x1000, 0xffff_ffff);
+        assert_eq!(read(&s, 0), 0x1000);
     }
 
     #[test]

@@ -52,6 +52,8 @@ pub struct PpcState {
     pub fp_cmp: [u64; 2],
     /// Address of the reservation; [`RESERVATION_NONE`] if there is none.
     pub resv_addr: u64,
+    /// Where the random numbers of `darn` come from: 0 is the host, all else a generator's state.
+    pub random: u64,
     /// VSCR.SAT is set if any bit is.
     pub sat: u128,
     /// The value that the reserving load read.
@@ -420,6 +422,7 @@ impl PpcState {
             fp_args: [0; 3],
             fp_cmp: [0; 2],
             resv_addr: RESERVATION_NONE,
+            random: 0,
             sat: 0,
             resv_val: 0,
             scratch: 0,

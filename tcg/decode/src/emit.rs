@@ -4,6 +4,7 @@ use crate::diag::Diags;
 use crate::expr::{Expr, RustStyle};
 use crate::features::Feature;
 use crate::parse::{Declared, Row, Table};
+use crate::rt::{FIELD, PART};
 use crate::tree;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -261,7 +262,7 @@ fn table_module(out: &mut String, table: &Table) {
         "/// The `{name}` encoding space.\n#[allow(unused_parens, clippy::all)]\npub mod {name} {{"
     );
     out.push_str("    #[allow(unused_imports)]\n    use super::{Feature, FeatureSet};\n");
-    out.push_str("    use tcg_decode::rt::{FieldInfo, PieceInfo, RowInfo};\n\n");
+    out.push_str("    use tcg_decode::rt::Rows;\n\n");
     let _ = writeln!(
         out,
         "    /// The index in [`ROWS`] of the row that decodes an instruction."
@@ -275,74 +276,64 @@ fn table_module(out: &mut String, table: &Table) {
         let _ = writeln!(out, "    {line}");
     }
     let _ = writeln!(out, "    }}\n\n    /// The rows in matching order.");
-    let _ = writeln!(
-        out,
-        "    pub static ROWS: [RowInfo; {}] = [",
-        table.rows.len()
-    );
-    table.rows.iter().for_each(|row| row_info(out, table, row));
-    out.push_str("    ];\n}\n\n");
+    out.push_str("    pub static ROWS: Rows = Rows::new(\n        concat!(\n");
+    for row in &table.rows {
+        let _ = writeln!(out, "            {:?},", row_text(table, row));
+    }
+    out.push_str("        ),\n        accepts,\n        constraints,\n    );\n\n");
+    tests(out, table, "accepts", &|row| &row.matches);
+    tests(out, table, "constraints", &|row| &row.predictable);
+    out.push_str("}\n\n");
 }
 
-fn row_info(out: &mut String, table: &Table, row: &Row) {
+/// The row as the run-time part reads it.
+pub(crate) fn row_text(table: &Table, row: &Row) -> String {
     let features: Vec<String> = row.features.iter().map(|all| all.join("+")).collect();
-    let features = if features.is_empty() {
-        "-".to_string()
-    } else {
-        features.join("|")
+    let features = match features.is_empty() {
+        true => "-".to_string(),
+        false => features.join("|"),
     };
-    let section = format!("{} {}", table.manual, row.section);
-    let test = |list: &[Expr]| {
-        if list.is_empty() {
-            return "|_| true".to_string();
+    let mut fields = String::new();
+    for f in &row.fields {
+        let _ = write!(fields, "{} {} {}", f.key, f.name, f.width);
+        for p in &f.pieces {
+            let _ = write!(fields, " {} {} {}", p.at, p.len, p.to);
         }
-        let tests: Vec<String> = list
+        fields.push(FIELD);
+    }
+    let numbers = [
+        u64::from(row.line),
+        u64::from(table.width),
+        row.mask,
+        row.value,
+        row.should_mask,
+        row.should_value,
+    ];
+    let mut parts: Vec<String> = numbers.iter().map(|n| format!("{n:x}")).collect();
+    let section = format!("{} {}", table.manual, row.section);
+    parts.extend([row.name.clone(), row.syntax.clone(), features, section]);
+    parts.push(fields);
+    let joined = parts.join(&PART.to_string());
+    debug_assert!(!joined.contains('\n') && joined.matches(PART).count() == parts.len() - 1);
+    joined + "\n"
+}
+
+/// The function that tells whether one kind of constraints of a row holds.
+fn tests(out: &mut String, table: &Table, name: &str, of: &dyn Fn(&Row) -> &[Expr]) {
+    let _ = writeln!(
+        out,
+        "    #[allow(unused_variables, unused_parens, clippy::all)]\n    fn {name}(row: u16, insn: u64) -> bool {{\n        match row {{"
+    );
+    for (number, row) in table.rows.iter().enumerate() {
+        let tests: Vec<String> = of(row)
             .iter()
             .map(|e| tree::test_text(row, e, "u64"))
             .collect();
-        format!("|insn| {}", tests.join(" && "))
-    };
-    let _ = writeln!(
-        out,
-        "        RowInfo {{ name: {:?}, line: {}, width: {},",
-        row.name, row.line, table.width
-    );
-    let _ = writeln!(
-        out,
-        "            mask: {:#x}, value: {:#x},",
-        row.mask, row.value
-    );
-    let _ = writeln!(
-        out,
-        "            should_mask: {:#x}, should_value: {:#x},",
-        row.should_mask, row.should_value
-    );
-    let _ = writeln!(
-        out,
-        "            syntax: {:?}, features: {features:?}, section: {section:?},",
-        row.syntax
-    );
-    let _ = writeln!(
-        out,
-        "            accepts: {}, constraints: {},",
-        test(&row.matches),
-        test(&row.predictable)
-    );
-    out.push_str("            fields: &[");
-    for f in &row.fields {
-        let pieces: Vec<String> = f
-            .pieces
-            .iter()
-            .map(|p| format!("PieceInfo {{ at: {}, len: {}, to: {} }}", p.at, p.len, p.to))
-            .collect();
-        let (key, name, width) = (&f.key, &f.name, f.width);
-        let pieces = pieces.join(", ");
-        let _ = write!(
-            out,
-            "FieldInfo {{ key: {key:?}, name: {name:?}, width: {width}, pieces: &[{pieces}] }}, "
-        );
+        if !tests.is_empty() {
+            let _ = writeln!(out, "            {number} => {},", tests.join(" && "));
+        }
     }
-    out.push_str("] },\n");
+    out.push_str("            _ => true,\n        }\n    }\n\n");
 }
 
 /// `dispatch_<table>!(pub fn name, Translator, Out);` defines the function that decodes one

@@ -1,5 +1,8 @@
 //! Run-time part: rows as data, the table-driven disassembler and the instruction generator.
 
+use std::ops::Deref;
+use std::sync::OnceLock;
+
 /// A run of instruction bits that is part of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PieceInfo {
@@ -19,7 +22,7 @@ pub struct FieldInfo {
     /// The argument's name.
     pub name: &'static str,
     /// Where the bits are, most significant first.
-    pub pieces: &'static [PieceInfo],
+    pub pieces: Box<[PieceInfo]>,
     /// Width of the value in bits.
     pub width: u32,
 }
@@ -58,32 +61,31 @@ pub struct RowInfo {
     /// The value they should have.
     pub should_value: u64,
     /// The fields, in the order of their first bit.
-    pub fields: &'static [FieldInfo],
+    pub fields: Box<[FieldInfo]>,
     /// Assembly syntax: text with `{…}` operands.
     pub syntax: &'static str,
     /// Features needed, as in the table; `-` for none.
     pub features: &'static str,
     /// Manual and section.
     pub section: &'static str,
-    /// The match constraints.
-    pub accepts: fn(u64) -> bool,
-    /// The constraints on predictable instructions.
-    pub constraints: fn(u64) -> bool,
+    number: u16,
+    accepts: Test,
+    constraints: Test,
 }
 
 impl RowInfo {
     /// Whether the fixed bits and the match constraints agree with the instruction.
     pub fn matches(&self, insn: u64) -> bool {
-        insn & self.mask == self.value && (self.accepts)(insn)
+        insn & self.mask == self.value && (self.accepts)(self.number, insn)
     }
 
     /// Whether the should-be bits and the constraints on predictable instructions hold.
     pub fn predictable(&self, insn: u64) -> bool {
-        insn & self.should_mask == self.should_value && (self.constraints)(insn)
+        insn & self.should_mask == self.should_value && (self.constraints)(self.number, insn)
     }
 
     /// The field with this key or name.
-    pub fn field(&self, key: &str) -> Option<&'static FieldInfo> {
+    pub fn field(&self, key: &str) -> Option<&FieldInfo> {
         self.fields
             .iter()
             .find(|f| f.key == key)
@@ -93,6 +95,102 @@ impl RowInfo {
     /// The name of the translator's function.
     pub fn handler(&self) -> &'static str {
         self.name.split('.').next().unwrap_or(self.name)
+    }
+}
+
+/// Whether constraints of a row, known by its number in its table, hold for an instruction.
+pub type Test = fn(u16, u64) -> bool;
+
+/// The rows of a table. Kept as one text and parsed when they are first looked at, which running programs never do: as a
+/// table of structures with pointers they would have to be relocated whenever the emulator starts.
+pub struct Rows {
+    text: &'static str,
+    accepts: Test,
+    constraints: Test,
+    parsed: OnceLock<Box<[RowInfo]>>,
+}
+
+/// Between the parts of a row's text.
+pub(crate) const PART: char = '\t';
+/// Between its fields.
+pub(crate) const FIELD: char = ';';
+
+impl Rows {
+    /// Rows in the form that the compiler of the tables writes: one a line.
+    pub const fn new(text: &'static str, accepts: Test, constraints: Test) -> Rows {
+        Rows {
+            text,
+            accepts,
+            constraints,
+            parsed: OnceLock::new(),
+        }
+    }
+
+    fn row(&self, number: usize, line: &'static str) -> Option<RowInfo> {
+        let mut parts = line.split(PART);
+        let mut word = || u64::from_str_radix(parts.next()?, 16).ok();
+        let (at, width, mask, value) = (word()?, word()?, word()?, word()?);
+        let (should_mask, should_value) = (word()?, word()?);
+        Some(RowInfo {
+            name: parts.next()?,
+            line: at as u32,
+            width: width as u32,
+            mask,
+            value,
+            should_mask,
+            should_value,
+            syntax: parts.next()?,
+            features: parts.next()?,
+            section: parts.next()?,
+            fields: parts
+                .next()?
+                .split_terminator(FIELD)
+                .map(field)
+                .collect::<Option<_>>()?,
+            number: number as u16,
+            accepts: self.accepts,
+            constraints: self.constraints,
+        })
+    }
+}
+
+/// `key name width` and for each piece `at len to`.
+fn field(text: &'static str) -> Option<FieldInfo> {
+    let mut words = text.split(' ');
+    let (key, name) = (words.next()?, words.next()?);
+    let numbers: Vec<u32> = words.map(|w| w.parse().ok()).collect::<Option<_>>()?;
+    let (width, pieces) = numbers.split_first()?;
+    let pieces = pieces.chunks(3).map(|p| match *p {
+        [at, len, to] => Some(PieceInfo { at, len, to }),
+        _ => None,
+    });
+    Some(FieldInfo {
+        key,
+        name,
+        pieces: pieces.collect::<Option<_>>()?,
+        width: *width,
+    })
+}
+
+impl Deref for Rows {
+    type Target = [RowInfo];
+
+    fn deref(&self) -> &[RowInfo] {
+        self.parsed.get_or_init(|| {
+            let lines = self.text.lines().enumerate();
+            let rows = lines.map(|(number, line)| self.row(number, line));
+            // Written by this crate's own compiler: `every_row_is_read_back`.
+            rows.collect::<Option<_>>().unwrap_or_default()
+        })
+    }
+}
+
+impl<'a> IntoIterator for &'a Rows {
+    type Item = &'a RowInfo;
+    type IntoIter = std::slice::Iter<'a, RowInfo>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

@@ -1,9 +1,11 @@
 //! The compiler on small tables: what it accepts, orders and refuses.
 
 use crate::diag::Diags;
+use crate::emit;
 use crate::family::Family;
 use crate::order;
 use crate::parse::{self, Piece, Row};
+use crate::rt::Rows;
 
 const HEAD: &str =
     "%table toy 8\n%manual TOY\n%n rn\n%d rd\n%i imm\n%c cond hidden c!=3\n%fn f crate::f u32\n";
@@ -227,4 +229,36 @@ fn generated_text_has_the_parts() {
     ] {
         assert!(text.contains(part), "no `{part}` in:\n{text}");
     }
+}
+
+#[test]
+fn every_row_is_read_back() {
+    let text = "a i 00 iiiii \"a {i}, {n}\" one|two 1.2 i!=3\nb.x nn 000000 \"b\" - 1.3 n==3\n";
+    let mut diags = Diags::default();
+    let table = parse::table("toy.decode", &format!("{HEAD}{text}"), &mut diags);
+    let lines: String = table
+        .rows
+        .iter()
+        .map(|r| emit::row_text(&table, r))
+        .collect();
+    fn accepts(row: u16, insn: u64) -> bool {
+        row != 1 || insn == 0xc0
+    }
+    let rows = Rows::new(lines.leak(), accepts, |_, _| true);
+    assert_eq!(rows.len(), table.rows.len());
+    for (read, row) in rows.iter().zip(&table.rows) {
+        assert_eq!(
+            (read.name, read.mask, read.value),
+            (&*row.name, row.mask, row.value)
+        );
+        assert_eq!((read.line, read.syntax), (row.line, &*row.syntax));
+        assert_eq!(read.fields.len(), row.fields.len());
+    }
+    let i = rows[0].field("imm").unwrap();
+    assert_eq!(
+        (i.key, i.width, i.value(0x9f), i.pieces.len()),
+        ("i", 6, 0x3f, 2)
+    );
+    assert_eq!((rows[0].features, rows[1].handler()), ("one|two", "b"));
+    assert!(rows[1].matches(0xc0) && !rows[1].matches(0x80));
 }

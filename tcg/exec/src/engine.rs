@@ -35,6 +35,8 @@ pub struct EngineConfig {
     pub backend: Backend,
     /// Blocks of one guest instruction each.
     pub one_insn_per_tb: bool,
+    /// Count instructions ([`tcg_target::CpuSocket::counter`]).
+    pub counted: bool,
     /// Longest block in guest instructions.
     pub max_insns: u32,
     /// A block is translated only up to its first exit until it has run so often; 0: never.
@@ -56,6 +58,7 @@ impl Default for EngineConfig {
         EngineConfig {
             backend: Backend::Jit,
             one_insn_per_tb: false,
+            counted: false,
             max_insns: 64,
             brief_runs: 256,
             brief_blocks: 2048,

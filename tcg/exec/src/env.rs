@@ -6,7 +6,7 @@ use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
 use tcg_target::system::MMU_INDEXES;
 use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, TLB_BYTES, jump_cache_index};
 
-/// Why generated code came back, in `EnvHeader::exit_kind`. The first three are known to tcg-x64 and helpers.
+/// Why generated code came back, in `EnvHeader::exit_kind`. The first four are known to tcg-x64 and helpers.
 pub(crate) mod kind {
     /// A trap: `exit_code`, `exit_info`.
     pub const TRAP: u32 = 1;
@@ -14,6 +14,8 @@ pub(crate) mod kind {
     pub const FAULT: u32 = 2;
     /// The interrupt flag is set.
     pub const INTERRUPT: u32 = 3;
+    /// No more instructions may be executed, or not as many as the block has.
+    pub const LIMIT: u32 = 4;
     /// The next instruction writes to its own block: run it alone.
     pub const ONE_INSN: u32 = 16;
     /// The code buffer is full: flush, then go on.

@@ -198,6 +198,9 @@ impl Cpu {
     /// The dispatch loop of the interpreter: runs blocks until something happens.
     pub(crate) fn interpret(&self) -> Next {
         while self.env.interrupt().load(Ordering::Relaxed) == 0 {
+            if self.is_at_limit() {
+                return Next::Again;
+            }
             let (pc, mode) = (self.pc(), self.mode());
             let block = match self.env.cached(pc, mode) {
                 // SAFETY: cached blocks are of this generation, so they live.
@@ -222,6 +225,7 @@ impl Cpu {
             let Some(ir) = &block.ir else {
                 unreachable!("a block without IR in the interpreter")
             };
+            self.count_insns(1);
             match self.interpret_block(ir) {
                 Next::Again => {}
                 next => return next,

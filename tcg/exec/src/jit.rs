@@ -59,19 +59,21 @@ impl Compiler {
 
 /// The direct ones of a block's links, in the order of their stubs.
 fn direct_links(links: &[LinkSite]) -> Box<[DirectLink]> {
-    let direct = links
-        .iter()
-        .filter(|l| matches!(l.kind, LinkKind::Jump | LinkKind::Call));
-    let all: Box<[DirectLink]> = direct
-        .map(|l| DirectLink {
-            stub: l.stub,
-            site: l.offset,
-            pc: l.pc,
-            mode: l.mode,
-        })
-        .collect();
+    let direct = || {
+        links
+            .iter()
+            .filter(|l| matches!(l.kind, LinkKind::Jump | LinkKind::Call))
+    };
+    // Counted first: a box of another size than the vector's would be a copy.
+    let mut all = Vec::with_capacity(direct().count());
+    all.extend(direct().map(|l| DirectLink {
+        stub: l.stub,
+        site: l.offset,
+        pc: l.pc,
+        mode: l.mode,
+    }));
     debug_assert!(all.is_sorted_by_key(|l| l.stub));
-    all
+    all.into()
 }
 
 /// Rebuilds the guest registers of a fault inside a block, `offset` bytes into its code. Gives pc and mode.

@@ -39,6 +39,29 @@ pub(crate) fn target(cpu: &Cpu, from_brief: bool) -> Option<&TransBlock> {
     found_or_exit(cpu, found, from_brief)
 }
 
+/// Where to go on at the header's pc and mode, or 0 with the exit fields set.
+pub(crate) fn go_on(cpu: &Cpu) -> usize {
+    if let Some(code) = cached(cpu) {
+        return code;
+    }
+    let Some(block) = target(cpu, false) else {
+        return 0;
+    };
+    if may_link(cpu, block) {
+        cpu.cache_jump(block.pc, block.mode, block.entry as u64);
+    }
+    cpu.enter_block(block)
+}
+
+/// The same if the jump cache knows it and nobody wants the CPU. Without links the cache is empty.
+pub(crate) fn cached(cpu: &Cpu) -> Option<usize> {
+    let flag = cpu.env.interrupt();
+    if flag.load(std::sync::atomic::Ordering::Relaxed) != 0 {
+        return None;
+    }
+    Some(cpu.env.cached(cpu.pc(), cpu.mode())? as usize)
+}
+
 /// A found block, extended if it has run often enough.
 fn found_or_exit<'a>(
     cpu: &'a Cpu,
@@ -65,7 +88,7 @@ fn found_or_exit<'a>(
 }
 
 /// Whether code may be linked so that this runtime is not asked again.
-fn may_link(cpu: &Cpu, to: &TransBlock) -> bool {
+pub(crate) fn may_link(cpu: &Cpu, to: &TransBlock) -> bool {
     !to.is_brief() && !cpu.engine.no_chain()
 }
 
@@ -96,13 +119,7 @@ pub(crate) unsafe extern "C" fn indirect(state: *mut u8) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
     cpu.count(|s| &s.indirect_lookups);
-    let Some(block) = target(cpu, false) else {
-        return 0;
-    };
-    if may_link(cpu, block) {
-        cpu.cache_jump(block.pc, block.mode, block.entry as u64);
-    }
-    cpu.enter_block(block)
+    go_on(cpu)
 }
 
 /// An indirect jump with an unpatched inline cache: `site` is its rel32 field, `imm` the field compared with the target.
@@ -130,10 +147,7 @@ pub(crate) unsafe extern "C" fn dynamic(state: *mut u8) -> usize {
     {
         return 0;
     }
-    let Some(block) = target(cpu, false) else {
-        return 0;
-    };
-    cpu.enter_block(block)
+    go_on(cpu)
 }
 
 /// The entry of an invalid block was reached by an old link.

@@ -59,7 +59,8 @@ pub(crate) fn verifying(pieces: &[Piece], body: &[u8]) -> Wrapped {
 /// Puts a count of runs in front of `body`.
 pub(crate) fn counting(body: &[u8]) -> Wrapped {
     // sub dword ptr [rip + counter], 1
-    let mut code = vec![0x83, 0x2d, 0, 0, 0, 0, 1];
+    let mut code = Vec::with_capacity(ALIGN + body.len());
+    code.extend([0x83, 0x2d, 0, 0, 0, 0, 1]);
     let counter = Some(2);
     // jns over the call; call the runtime
     code.extend([0x79, 5, 0xe8, 0, 0, 0, 0]);

@@ -70,6 +70,19 @@ impl SoftTlb {
         }
     }
 
+    /// Forgets the pages whose numbers are that of `va` modulo `sets`, a power of two. By the owner.
+    pub(crate) fn flush_set(&self, va: u64, sets: u64) {
+        let used = self.used.load(Ordering::Relaxed);
+        let sets = (sets.max(1) as usize).min(TLB_ENTRIES);
+        for mmu in (0..MMU_INDEXES).filter(|m| used >> m & 1 != 0) {
+            let entries = self.entries(mmu).iter();
+            for e in entries.skip(tlb_index(va) % sets).step_by(sets) {
+                e.read.store(TLB_INVALID, Ordering::Relaxed);
+                e.write.store(TLB_INVALID, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Enters the page at `page`; `write` is asked under the lock. By the owner.
     pub(crate) fn put(
         &self,
@@ -239,6 +252,19 @@ impl Walks {
         }
         true
     }
+
+    /// Forgets the pages whose numbers are that of `va` modulo `sets`; false if there are larger ones, so that everything has
+    /// to go.
+    pub(crate) fn flush_set(&self, va: u64, sets: u64) -> bool {
+        if !self.large.borrow().is_empty() {
+            return false;
+        }
+        let sets = (sets.max(1) as usize).min(WALKS);
+        let first = (va >> 12) as usize % sets;
+        let slots = self.entries.iter().skip(first).step_by(sets);
+        slots.for_each(|slot| slot.set(EMPTY));
+        true
+    }
 }
 
 #[cfg(test)]
@@ -277,6 +303,26 @@ mod tests {
         assert!(w.get(0x2000, Access::Read, 1).is_some());
         w.flush();
         assert!(w.get(0x2000, Access::Read, 1).is_none());
+    }
+
+    #[test]
+    fn walks_are_forgotten_by_place() {
+        let w = Walks::new();
+        for n in [1, 3, 65, 66, 1025] {
+            let page = n * PAGE;
+            w.put(
+                2,
+                Walked::new(page, &mapping(page, PAGE), PhysPage::Io),
+                PAGE,
+            );
+        }
+        let known = |n: u64| w.get(n * PAGE, Access::Read, 2).is_some();
+        assert!(!known(1), "1025 has its place");
+        assert!(w.flush_set(0x1_0000_1fff, 64));
+        assert_eq!([3, 65, 66, 1025].map(known), [true, false, true, false]);
+        let big = 16 * PAGE;
+        w.put(0, Walked::new(0, &mapping(0, big), PhysPage::Io), big);
+        assert!(!w.flush_set(0, 64));
     }
 
     #[test]

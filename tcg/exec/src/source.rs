@@ -128,6 +128,7 @@ impl Reader<'_> {
             fetch: &mut fetch,
             limits,
             parallel: engine.is_parallel(),
+            forward: engine.machine.is_none() && !engine.stops.watching(),
         };
         engine.isa.translate(pc, mode, &mut ctx)
     }
@@ -166,7 +167,7 @@ impl Engine {
         let mut reader = Reader {
             engine: self,
             guarded,
-            pages: Vec::with_capacity(2),
+            pages: Vec::with_capacity(1),
             recorded: Vec::new(),
             pc,
             read: (u16::MAX, 0),

@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tcg_ir::Block;
-use tcg_mem::{Access, FaultKind, GuestVa, MemFault, PhysPage};
+use tcg_mem::{Access, FaultKind, GuestVa, InsnCounter, MemFault, PhysPage};
 use tcg_target::system::BUS_ERROR;
 use tcg_target::{
     BlockLimits, CpuHost, CpuSocket, Outcome, SysCpu, SysFault, System, TranslateCtx,
@@ -25,6 +25,8 @@ pub(crate) struct Sys {
     pub socket: Arc<dyn CpuSocket>,
     pub tlb: Arc<SoftTlb>,
     pub walks: Walks,
+    /// Executed instructions and the limit, if they are counted.
+    pub counter: Option<Arc<InsnCounter>>,
     /// The last failed access, until it is delivered.
     pub fault: Cell<Option<SysFault>>,
     /// Why the CPU leaves.
@@ -51,6 +53,7 @@ impl Sys {
         }
         Sys {
             system,
+            counter: socket.counter().filter(|_| engine.cfg.counted),
             bus_generation: Cell::new(socket.bus().generation()),
             socket,
             tlb,
@@ -70,14 +73,47 @@ impl Sys {
         bits[word] |= bit;
         self.jumped_to.set(bits);
     }
+
+    /// Whether they may lead to a page whose number is that of `va` modulo `sets`.
+    fn jumps_to_set(&self, va: u64, sets: u64) -> bool {
+        let bits = self.jumped_to.get();
+        let sets = (sets.max(1) as usize).min(JUMP_BITS);
+        let first = (va >> 12) as usize % sets;
+        let mut places = (first..JUMP_BITS).step_by(sets);
+        places.any(|n| bits[n / 64] >> (n % 64) & 1 != 0)
+    }
 }
 
+/// Bits of [`Sys::jumped_to`].
+const JUMP_BITS: usize = 512;
+
 fn jump_bit(pc: u64) -> (usize, u64) {
-    let n = (pc >> 12) as usize % 512;
+    let n = (pc >> 12) as usize % JUMP_BITS;
     (n / 64, 1 << (n % 64))
 }
 
 impl Cpu {
+    /// Adds to the instructions that have begun since the start of a block: one is about to be executed, or is not.
+    pub(crate) fn count_insns(&self, more: i32) {
+        let Some(counter) = self.counter() else {
+            return;
+        };
+        // SAFETY: the header is live, and only this thread uses this field.
+        let begun = unsafe { &mut (*self.env.header()).insns_begun };
+        *begun = begun.wrapping_add_signed(more);
+        counter.begun.store(u64::from(*begun), Ordering::Relaxed);
+    }
+
+    fn counter(&self) -> Option<&InsnCounter> {
+        self.sys.as_ref()?.counter.as_deref()
+    }
+
+    /// Whether as many instructions have been executed as may be.
+    pub(crate) fn is_at_limit(&self) -> bool {
+        self.count_insns(0);
+        self.counter().is_some_and(InsnCounter::is_at_limit)
+    }
+
     /// Lets the system level work on the CPU.
     pub(crate) fn with_system<R>(
         &self,
@@ -239,6 +275,7 @@ impl Cpu {
             fetch: &mut fetch,
             limits: BlockLimits::full(1),
             parallel: self.engine.is_parallel(),
+            forward: false,
         };
         let made = self.engine.isa.translate(pc, mode, &mut ctx);
         if made.is_ok() {
@@ -283,6 +320,17 @@ impl Cpu {
         }
     }
 
+    fn flush_set(&self, sys: &Sys, va: u64, sets: u64) {
+        if !sys.walks.flush_set(va, sets) {
+            return self.flush_all(sys);
+        }
+        self.count(|s| &s.tlb_page_flushes);
+        sys.tlb.flush_set(va, sets);
+        if sys.jumps_to_set(va, sets) {
+            self.forget_jumps(sys);
+        }
+    }
+
     /// Follows a change of the map of physical memory.
     pub(crate) fn check_bus(&self, sys: &Sys) {
         let now = sys.socket.bus().generation();
@@ -293,6 +341,10 @@ impl Cpu {
     }
 
     fn flush_others(&self, sys: &Sys) {
+        let machine = self.engine.machine.as_ref();
+        if machine.is_some_and(|m| m.tlbs.lock().len() < 2) {
+            return;
+        }
         sys.flush_others.set(true);
         self.look_up_soon();
     }
@@ -328,6 +380,8 @@ pub(crate) fn bus_error(va: u64, pa: u64, access: Access) -> SysFault {
 
 impl CpuHost for Cpu {
     fn socket(&self) -> &dyn CpuSocket {
+        // Whoever asks the machine may look at the time.
+        self.count_insns(0);
         match &self.sys {
             Some(sys) => &*sys.socket,
             None => unreachable!("a machine's socket in user mode"),
@@ -343,6 +397,12 @@ impl CpuHost for Cpu {
     fn flush_tlb_page(&self, va: u64) {
         if let Some(sys) = &self.sys {
             self.flush_page(sys, va);
+        }
+    }
+
+    fn flush_tlb_set(&self, va: u64, sets: u64) {
+        if let Some(sys) = &self.sys {
+            self.flush_set(sys, va, sets);
         }
     }
 

@@ -6,7 +6,7 @@
 use crate::block::TransBlock;
 use crate::env::kind;
 use crate::jit;
-use crate::lookup::{cpu_of, target};
+use crate::lookup::{cpu_of, go_on};
 use crate::softtlb::Walked;
 use crate::sys::{Sys, bus_error};
 use crate::vcpu::Cpu;
@@ -162,6 +162,10 @@ impl Cpu {
         if self.is_watched(va, len, access) {
             return Err(Stop::Alone);
         }
+        if sys.counter.is_some() && !self.is_memory(sys, va, len, access, mmu)? {
+            // A device may ask for a timer or an interrupt: no other instruction of the block comes before.
+            return Err(Stop::Alone);
+        }
         match what & 0xf0 {
             want::LOAD => {
                 if !crosses(va, len) {
@@ -185,6 +189,28 @@ impl Cpu {
                 Ok(buffer)
             }
             _ => self.atomic_address(sys, va, len, mmu),
+        }
+    }
+
+    /// Whether an access reaches nothing but memory.
+    fn is_memory(
+        &self,
+        sys: &Sys,
+        va: u64,
+        len: usize,
+        access: Access,
+        mmu: u8,
+    ) -> Result<bool, SysFault> {
+        let is_ram = |va: u64| {
+            let w = self.walk(sys, va, access, mmu)?;
+            Ok(matches!(w.place, PhysPage::Ram { .. }))
+        };
+        if !is_ram(va)? {
+            return Ok(false);
+        }
+        match crosses(va, len) {
+            true => is_ram(va.wrapping_add(len as u64 - 1)),
+            false => Ok(true),
         }
     }
 
@@ -423,6 +449,7 @@ impl Cpu {
     fn after_stop(&self, sys: &Sys, stop: &Stop) -> usize {
         match stop {
             Stop::Alone => {
+                self.count_insns(-1);
                 self.set_exit_kind(kind::ONE_INSN);
                 0
             }
@@ -430,10 +457,7 @@ impl Cpu {
                 if !self.deliver_fault(sys, fault) {
                     return 0;
                 }
-                match target(self, false) {
-                    Some(block) => self.enter_block(block),
-                    None => 0,
-                }
+                go_on(self)
             }
         }
     }

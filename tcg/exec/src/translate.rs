@@ -13,7 +13,7 @@ use crate::stops::{self, INTERPRETED};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tcg_debug::log_mask;
-use tcg_ir::Block;
+use tcg_ir::{Block, Op};
 use tcg_mem::{GuestVa, MemFault};
 use tcg_target::{BlockLimits, SysFault};
 use tcg_x64::Opts;
@@ -56,6 +56,16 @@ fn bare(source: &Source, guarded: Guarded) -> TransBlock {
     block
 }
 
+/// If a helper's call that may reach the machine is followed by other instructions: how many there are up to it. Where
+/// instructions are counted, what it changes (a timer) holds from the next instruction on.
+fn insns_to_call(ir: &Block) -> Option<u32> {
+    let calls = |i: &&tcg_ir::Inst| i.calls_with_state();
+    let at = ir.insts.iter().position(|i| calls(&i))?;
+    let starts = |insts: &[tcg_ir::Inst]| insts.iter().filter(|i| i.op == Op::InsnStart).count();
+    let (up_to, behind) = (starts(ir.insts.get(..at)?), starts(ir.insts.get(at..)?));
+    (behind > 0).then_some(up_to as u32)
+}
+
 impl Engine {
     /// One instruction in IR, not kept and not protected.
     pub(crate) fn one_insn(&self, pc: u64, mode: u32) -> Result<Block, MemFault> {
@@ -77,7 +87,9 @@ impl Engine {
         }
         let start = Instant::now();
         let mut limits = BlockLimits {
-            max_insns: match self.cfg.one_insn_per_tb {
+            max_insns: match self.cfg.one_insn_per_tb
+                || self.cfg.counted && self.cfg.backend == Backend::Interp
+            {
                 true => 1,
                 false => self.cfg.max_insns.max(1),
             },
@@ -94,6 +106,10 @@ impl Engine {
                 true => self.source_to_stop(pc, mode, limits, guarded),
             };
             let mut source = self.source_to_window(source.map_err(Failed::Fetch)?, limits)?;
+            if let (true, Some(n)) = (self.cfg.counted, insns_to_call(&source.ir)) {
+                limits.max_insns = n;
+                continue;
+            }
             if interpreted {
                 source.ir = stops::block_that_leaves(self, &source.ir, INTERPRETED);
                 source.whole = None;
@@ -107,7 +123,9 @@ impl Engine {
                     Some(c) => {
                         self.report(&source.ir, c.code, guarded);
                         self.note_kept(&source, &c, limits);
-                        self.publish_code(source, c, limits, since, guarded)
+                        let made = self.publish_code(&mut source, c, limits, since, guarded);
+                        source.ir.recycle();
+                        made
                     }
                     None => {
                         // An instruction that is too complex even alone is left to the interpreter.
@@ -154,7 +172,8 @@ impl Engine {
                 .machine
                 .as_ref()
                 .map(|m| m.system.mmu_index(source.ir.mode, false)),
-            loops: loops && limits.max_insns > 1 && !limits.brief,
+            counted: self.cfg.counted,
+            loops: loops && !self.cfg.counted && limits.max_insns > 1 && !limits.brief,
             max_regs: 0,
         };
         compiler.compile(&source.ir, self.isa, &self.cfg, opts)
@@ -191,21 +210,21 @@ impl Engine {
 
     fn publish_code(
         &self,
-        source: Source,
+        source: &mut Source,
         c: Compiled<'_>,
         limits: BlockLimits,
         since: u64,
         guarded: Guarded,
     ) -> Result<Option<&TransBlock>, Failed> {
-        let mut block = bare(&source, guarded);
+        let mut block = bare(source, guarded);
         block.maps = c.maps.into();
         block.fp_sites = c.fp_sites.into();
         block.links = c.links;
         block.loops = c.loops;
-        block.pages = source.pages.into();
+        block.pages = std::mem::take(&mut source.pages).into();
         let insns = source.ir.guest_insns;
         let wrapped = wrapped(&source.verify, limits.brief, c.code);
-        block.verify = source.verify.into();
+        block.verify = std::mem::take(&mut source.verify).into();
         block.body = wrapped.as_ref().map_or(0, |w| w.body);
         let code = wrapped.as_ref().map_or(c.code, |w| &w.code);
         let origin = Origin::Translated(insns);

@@ -12,7 +12,7 @@ use crate::stats::{Counters, Stats};
 use crate::stops::{self, WatchHit};
 use crate::sys::Sys;
 use crate::translate::Failed;
-use crate::{Exit, asm, fault, fpflags};
+use crate::{Exit, asm, fault, fpflags, lookup};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::ptr::NonNull;
@@ -285,6 +285,9 @@ impl Cpu {
                 None => Next::Again,
             };
         }
+        if self.is_at_limit() {
+            return Next::Leave(Exit::Interrupt);
+        }
         self.prepare_mxcsr();
         let one_by_one = self.sys.is_none() || self.engine.cfg.backend == Backend::Interp;
         if one_by_one && self.engine.stops.watching() {
@@ -297,21 +300,43 @@ impl Cpu {
     }
 
     fn run_code(&self) -> Next {
-        let block = match self.find(self.pc(), self.mode()) {
-            Ok(block) => block,
-            Err(failed) => return self.after_failed(failed),
+        let code = match lookup::cached(self) {
+            Some(code) => code,
+            None => match self.find(self.pc(), self.mode()) {
+                Ok(block) => {
+                    // Where system calls, exceptions and the ways back from them lead.
+                    if self.sys.is_some() && lookup::may_link(self, block) {
+                        self.cache_jump(block.pc, block.mode, block.entry as u64);
+                    }
+                    self.enter_block(block)
+                }
+                Err(failed) => return self.after_failed(failed),
+            },
         };
         self.set_exit_kind(0);
-        let code = self.enter_block(block);
         asm::set_gs_base(self.engine.mem.base() as u64);
         // SAFETY: the block's code follows the contract at the head of tcg-x64; it uses this environment, the
         // paired-return stack and guest memory, and comes back through the EXIT entry point.
         unsafe { asm::emu_rt_enter(self.env.state(), code) };
+        self.settle_regime();
         self.after_exit()
+    }
+
+    /// Behind a fault in a silent regime the guest's flags are those that were put aside.
+    fn settle_regime(&self) {
+        // SAFETY: as above.
+        let h = unsafe { &mut *self.header() };
+        if h.mxcsr_aside != 0 {
+            h.mxcsr_sticky = h.mxcsr_aside & tcg_x64::mxcsr::FLAGS;
+            h.mxcsr_aside = 0;
+        }
     }
 
     /// What a trap means: the engine has some of its own.
     pub(crate) fn trapped(&self, code: u32, info: u64) -> Next {
+        if matches!(code, stops::BREAK | stops::NOT_ALONE | stops::INTERPRETED) {
+            self.count_insns(-1);
+        }
         match code {
             stops::BREAK => Next::Leave(Exit::Break),
             stops::NOT_ALONE => Next::Window,
@@ -339,6 +364,7 @@ impl Cpu {
                 .map_or(Next::Again, |s| self.event_exit(s)),
             kind::ONE_INSN => Next::OneInsn,
             kind::FLUSH => Next::Flush,
+            kind::LIMIT if !self.is_at_limit() => Next::OneInsn,
             _ => Next::Again,
         }
     }
@@ -394,6 +420,8 @@ impl Cpu {
             }
         };
         fault::restore_current(before);
+        // Who looks at the time now has to see all of the last block's instructions.
+        self.count_insns(0);
         self.account(&exit);
         exit
     }
@@ -444,6 +472,7 @@ impl Cpu {
 
     /// The same for an instruction in IR.
     pub(crate) fn run_alone(&self, ir: &Block) -> Option<Exit> {
+        self.count_insns(1);
         self.alone.set(true);
         let next = self.interpret_block(ir);
         self.alone.set(false);
@@ -575,6 +604,9 @@ impl Vcpu {
         });
         h.lookup_direct = h.runtime[tcg_x64::Runtime::LookupDirect as usize];
         h.vcpu = (&raw const *cpu).cast_mut().cast();
+        if let Some(counter) = cpu.sys.as_ref().and_then(|s| s.counter.as_deref()) {
+            h.counter = std::ptr::from_ref(counter);
+        }
         h.jit_base = cpu.returns.base() as u64;
         h.jit_rsp = h.jit_base;
         h.guest_base = cpu.engine.mem.base() as u64;

@@ -1,6 +1,7 @@
 //! A translated piece of guest code in IR.
 
 use crate::{FpMode, Inst, Ty, Value};
+use std::cell::Cell;
 
 /// How control leaves a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub struct ExitInfo {
     /// The target's block mode. For indirect exits the mode at the target, unless `mode_dynamic`.
     pub mode: u32,
     /// The mode has to be asked from the ISA (`Isa::mode`) because it changed in an unknown way; paired
-    /// returns are dropped.
+    /// returns are dropped. Not for direct calls.
     pub mode_dynamic: bool,
     /// Return address of a call, with the mode of the caller.
     pub ret_pc: u64,
@@ -76,20 +77,35 @@ pub struct Block {
     pub guest_insns: u32,
 }
 
+thread_local! {
+    /// Of a block that is no longer needed.
+    static SPARE: Cell<Option<(Vec<Inst>, Vec<ExitInfo>)>> = const { Cell::new(None) };
+}
+
 impl Block {
     /// An empty block.
     pub fn new(pc: u64, mode: u32) -> Block {
+        let (mut insts, mut exits) = SPARE.take().unwrap_or_default();
+        insts.reserve(384);
+        exits.reserve(2);
         Block {
             pc,
             mode,
-            insts: Vec::with_capacity(384),
-            exits: Vec::new(),
+            insts,
+            exits,
             consts: Vec::new(),
             pool: Vec::new(),
             fp: [FpMode::IEEE, FpMode::FLUSHING],
             end_pc: pc,
             guest_insns: 0,
         }
+    }
+
+    /// Gives its memory to the next block of this thread.
+    pub fn recycle(mut self) {
+        self.insts.clear();
+        self.exits.clear();
+        SPARE.set(Some((self.insts, self.exits)));
     }
 
     /// The instruction that defines `v`.

@@ -1,6 +1,9 @@
 //! Builds a block: typed helper functions for every operation, constant folding while emitting, and forwarding
 //! of guest registers (state slots) through values, across overlapping views.
 
+use std::cell::Cell;
+
+use crate::forward::Recent;
 use crate::{
     Block, Cond, ExitInfo, HelperDef, HelperId, Inst, MemFlags, Op, Slot, StateLayout, Ty, Value,
 };
@@ -108,6 +111,14 @@ struct PendingFlag {
     value: Value,
 }
 
+/// Working memory of a builder.
+type Spare = (Vec<Unit>, Vec<Value>, Vec<PendingFlag>);
+
+thread_local! {
+    /// That of the last builder of this thread, empty.
+    static SPARE: Cell<Option<Spare>> = const { Cell::new(None) };
+}
+
 /// Makes one block.
 pub struct Builder<'a> {
     /// The block so far.
@@ -117,25 +128,32 @@ pub struct Builder<'a> {
     consts: Vec<Value>,
     region: Option<Region>,
     pending: Vec<PendingFlag>,
+    pub(crate) recent: Recent,
 }
 
 impl<'a> Builder<'a> {
     /// A builder of an empty block.
     pub fn new(pc: u64, mode: u32, layout: &'a StateLayout) -> Builder<'a> {
-        let units = vec![UNKNOWN; layout.bytes / 4];
+        let (mut units, consts, pending) = SPARE.take().unwrap_or_default();
+        units.resize(layout.bytes / 4, UNKNOWN);
         Builder {
             block: Block::new(pc, mode),
             layout,
             units,
-            consts: Vec::new(),
+            consts,
             region: None,
-            pending: Vec::new(),
+            pending,
+            recent: Recent::default(),
         }
     }
 
     /// The finished block.
-    pub fn finish(self) -> Block {
+    pub fn finish(mut self) -> Block {
         debug_assert!(self.region.is_none() && self.pending.is_empty());
+        self.units.clear();
+        self.consts.clear();
+        self.pending.clear();
+        SPARE.set(Some((self.units, self.consts, self.pending)));
         self.block
     }
 
@@ -146,6 +164,7 @@ impl<'a> Builder<'a> {
         if shows && !self.pending.is_empty() {
             self.settle_flags();
         }
+        self.recent.passes(inst.op);
         let v = Value(self.block.insts.len() as u32);
         self.block.insts.push(inst);
         v
@@ -338,6 +357,10 @@ impl<'a> Builder<'a> {
     /// Loads.
     pub fn load(&mut self, ty: Ty, addr: Addr, mem: MemFlags) -> Value {
         let addr = self.fold_addr(addr);
+        if let Some(v) = self.forwarded(ty, addr, mem) {
+            return v;
+        }
+        self.note_load(addr, mem);
         let imm = Inst::pack_mem(addr.disp, addr.shift, mem);
         self.push(Inst {
             op: Op::Load,
@@ -361,6 +384,7 @@ impl<'a> Builder<'a> {
             args: [addr.base, addr.index, value],
             imm,
         });
+        self.note_store(addr, value, mem);
     }
 
     /// Atomic read-modify-write; see [`Op::AtomicRmw`].

@@ -12,6 +12,9 @@ mod builder;
 mod builder_tests;
 pub mod eval;
 mod fold;
+mod forward;
+#[cfg(test)]
+mod forward_tests;
 mod fpmode;
 mod helper;
 mod inst;

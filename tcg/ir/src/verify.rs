@@ -282,6 +282,9 @@ impl Verifier<'_> {
         if !ok || types[1] != Ty::Void || types[2] != Ty::Void || inst.ty != Ty::Void {
             return Err(format!("operand {} of {:?}", types[0].name(), info.kind));
         }
+        if info.mode_dynamic && info.kind == ExitKind::DirectCall {
+            return Err("a direct call with a dynamic mode".to_string());
+        }
         let known = self.layout.peek.len() as u32;
         if known < 32 && info.dead >> known != 0 {
             return Err(format!("dead slots {:#x} of {known}", info.dead));

@@ -308,6 +308,10 @@ fn verify_calls_and_exits_are_checked() {
         ends("vc = const.i32 1\nexit direct vc"),
         "v1: exit: operand i32 of Direct"
     );
+    assert_eq!(
+        ends("exit call pc=0x8000 ret=0x4 dynamic"),
+        "v0: exit: a direct call with a dynamic mode"
+    );
     assert_eq!(ends("exit direct dead=4"), "v0: exit: dead slots 0x4 of 2");
     let mut block = parse("exit direct", &LAYOUT, &helpers).unwrap();
     block.exits.clear();

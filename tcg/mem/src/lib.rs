@@ -2,6 +2,7 @@
 //! memory as a whole machine's CPUs see it.
 
 mod bus;
+mod counter;
 mod fault;
 mod hostmap;
 mod uaccess;
@@ -9,6 +10,7 @@ mod user;
 mod va;
 
 pub use bus::{Bus, BusError, PhysPage, RamWatch, page_of};
+pub use counter::InsnCounter;
 pub use fault::{Access, FaultKind, MemFault};
 pub use hostmap::{HostProt, MapSource};
 pub use uaccess::recover;

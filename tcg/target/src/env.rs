@@ -7,6 +7,7 @@
 use crate::CpuHost;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
+use tcg_mem::InsnCounter;
 
 /// Spill slots of 16 bytes in the header.
 pub const SPILL_SLOTS: usize = 64;
@@ -114,6 +115,12 @@ pub struct EnvHeader {
     pub mxcsr_sticky: u32,
     /// Scratch for ldmxcsr/stmxcsr.
     pub mxcsr_tmp: u32,
+    /// MXCSR of the first regime while a silent second one is in force, else 0.
+    pub mxcsr_aside: u32,
+    /// If instructions are counted: those of the current block that have begun, which are not in the counter yet.
+    pub insns_begun: u32,
+    /// If instructions are counted: where.
+    pub counter: *const InsnCounter,
 }
 
 impl EnvHeader {

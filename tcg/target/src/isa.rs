@@ -43,6 +43,8 @@ pub struct TranslateCtx<'a> {
     pub limits: BlockLimits,
     /// Whether other threads (or processes through shared memory) may run: atomics and barriers must be real.
     pub parallel: bool,
+    /// Whether loads may give what the block has stored before ([`tcg_ir::Builder::forward_stores`]).
+    pub forward: bool,
 }
 
 /// A guest instruction set with one CPU model and one byte order chosen.

@@ -17,7 +17,8 @@
 //! * The mode is asked from [`crate::Isa::mode`] after exits with `mode_dynamic`, and so is [`System::interrupt`]: an
 //!   instruction that may enable interrupts, change the privilege or wait ends its block with such an exit.
 
-use tcg_mem::{Access, Bus};
+use std::sync::Arc;
+use tcg_mem::{Access, Bus, InsnCounter};
 
 /// How one address is translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +144,15 @@ pub trait CpuSocket: Send + Sync {
     /// The virtual clock.
     fn now_ns(&self) -> u64;
 
+    /// If instructions are counted: where. Each instruction is counted before it is executed.
+    fn counter(&self) -> Option<Arc<InsnCounter>> {
+        None
+    }
+
+    /// The guest has read the clock, which showed this. Who waits for a time does that in a loop, and the CPU's thread may
+    /// sleep a little in between.
+    fn clock_polled(&self, _now_ns: u64) {}
+
     /// [`System::timer`] is to be called when the clock reaches this; `u64::MAX`: not at all. Replaces the one before.
     fn set_deadline(&self, at_ns: u64);
 
@@ -190,6 +200,10 @@ pub trait CpuHost {
 
     /// What this CPU's soft TLBs hold of the page around `va` (and of larger pages that it is part of) is out of date.
     fn flush_tlb_page(&self, va: u64);
+
+    /// The same for every page whose number is `va`'s modulo `sets`, a power of two: for invalidations by place in a
+    /// TLB of so many sets.
+    fn flush_tlb_set(&self, va: u64, sets: u64);
 
     /// All other CPUs' soft TLBs are out of date; they have taken notice before this CPU's next block starts.
     fn flush_tlb_others(&self);

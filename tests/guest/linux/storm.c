@@ -2,6 +2,7 @@
 // of signal handlers and allocate, while timers and other threads send signals. Prints "ok" if every part saw what it
 // should have. Seconds from argv[1] or STORM_SECONDS, else 2.
 #define _GNU_SOURCE
+#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -90,7 +91,7 @@ static size_t make(uint32_t *w, unsigned v) { w[0] = 0xe3a00000u | (v & 0xff); w
 #elif defined(__arm__)
 static size_t make(uint32_t *w, unsigned v) { uint16_t *h = (uint16_t *)w; h[0] = 0x2000 | (v & 0xff); h[1] = 0x4770; return 4; }
 #elif defined(__aarch64__)
-static size_t make(uint32_t *w, unsigned v) { w[0] = 0xd2800000u | (v & 0xff) << 5; w[1] = 0xd65f03c0u; return 8; }
+static size_t make(uint32_t *w, unsigned v) { w[0] = htole32(0xd2800000u | (v & 0xff) << 5); w[1] = htole32(0xd65f03c0u); return 8; }
 #elif defined(__riscv)
 static size_t make(uint32_t *w, unsigned v) { w[0] = 0x00000513u | (v & 0xff) << 20; w[1] = 0x00008067u; return 8; }
 #elif defined(__powerpc__) && (!defined(__powerpc64__) || _CALL_ELF == 2)

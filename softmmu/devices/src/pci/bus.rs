@@ -152,6 +152,21 @@ impl PciBus {
             .insert(function.devfn(), function.clone());
     }
 
+    /// Takes the functions of a device out, wherever it is; false: there are none.
+    pub fn unplug(&self, device: &str) -> bool {
+        let mut functions = self.functions.lock();
+        let gone: Vec<u8> = functions
+            .iter()
+            .filter(|(_, f)| f.name() == device)
+            .map(|(devfn, _)| *devfn)
+            .collect();
+        for function in gone.iter().filter_map(|devfn| functions.remove(devfn)) {
+            // Base addresses and interrupt line are as after a reset: not there.
+            function.reset();
+        }
+        !gone.is_empty()
+    }
+
     fn function(&self, devfn: u8) -> Option<Arc<PciFunction>> {
         self.functions.lock().get(&devfn).cloned()
     }

@@ -175,6 +175,11 @@ impl PciFunction {
         })
     }
 
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its slot and function number.
     pub fn devfn(&self) -> u8 {
         self.devfn

@@ -1,7 +1,8 @@
 //! Virtio devices [VIRTIO]: queues, what a device is to its transport, the PCI transport, disks,
-//! networks, random numbers.
+//! networks, consoles, random numbers.
 
 mod blk;
+mod console;
 mod net;
 mod pci;
 mod queue;
@@ -81,6 +82,27 @@ pub const CLASSES: &[Class] = &[
             Prop::new("mac", Kind::Mac, "52:54:00:12:34:56", "its address"),
         ],
         create: net::create,
+    },
+    Class {
+        name: "virtio-serial-pci",
+        aliases: &["virtio-serial"],
+        title: "virtio console card with one port",
+        place: Place::Pci,
+        props: &[ADDR, LEGACY, MODERN, VECTORS],
+        create: console::create,
+    },
+    Class {
+        name: "virtconsole",
+        aliases: &[],
+        title: "console in a virtio-serial-pci",
+        place: Place::Child,
+        props: &[Prop::new(
+            "chardev",
+            Kind::Chardev,
+            "",
+            "the character device",
+        )],
+        create: console::create_port,
     },
     Class {
         name: "virtio-rng-pci",

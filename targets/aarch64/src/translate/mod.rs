@@ -85,6 +85,7 @@ pub(crate) fn translate(
         next: pc,
         insn: 0,
     };
+    t.b.forward_stores(ctx.forward);
     t.b.block.fp = mode.fp_modes();
     let mut fetcher = Fetcher::new(ctx.fetch);
     let mut end = pc;

@@ -33,6 +33,7 @@ fn translate_in(mode: u32, code: &[u32]) -> Block {
         fetch: &mut fetch,
         limits: BlockLimits::full(64),
         parallel: false,
+        forward: true,
     };
     super::translate(&MODELS[0], BASE, mode, &mut ctx).expect("the first instruction is mapped")
 }

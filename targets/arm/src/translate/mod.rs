@@ -122,6 +122,7 @@ pub(crate) fn translate(
         flags_changed: false,
         link: None,
     };
+    t.b.forward_stores(ctx.forward);
     t.b.block.fp = mode.fp_modes();
     let mut fetcher = Fetcher::new(ctx.fetch);
     let mut end = start;

@@ -29,6 +29,7 @@ fn translate_on(model: &str, code: &[u8], thumb: bool) -> Block {
         fetch: &mut fetch,
         limits: BlockLimits::full(64),
         parallel: false,
+        forward: true,
     };
     let model = CpuModel::find(model).expect("a model of the table");
     let pc = BASE | u64::from(thumb);

@@ -53,10 +53,14 @@ pub unsafe extern "C" fn time_base(_: *mut u8, _: u64, _: u64, _: u64, _: u64) -
 /// See [`random::number`].
 ///
 /// # Safety
-/// None needed: the environment is not looked at.
-pub unsafe extern "C" fn darn(_: *mut u8, how: u64, _: u64, _: u64, _: u64) -> u64 {
-    random::number(how)
+/// As [`state`].
+pub unsafe extern "C" fn darn(env: *mut u8, how: u64, _: u64, _: u64, _: u64) -> u64 {
+    // SAFETY: as promised.
+    random::number(&mut unsafe { state(env) }.random, how)
 }
+
+/// In the mask of [`fpscr_write`]: CR field 1 gets a copy, also if the move raises an exception.
+pub const RECORD: u64 = 1 << 63;
 
 /// See [`fpscr::read`].
 ///
@@ -80,9 +84,12 @@ pub unsafe extern "C" fn fpscr_write(
 ) -> u64 {
     // SAFETY: as promised; the two do not overlap.
     let (s, h) = unsafe { (state(env), header(env)) };
-    fpscr::write_masked(s, sticky as u32, value, mask);
+    fpscr::write_masked(s, sticky as u32, value, mask & !RECORD);
     // A move that makes an exception and its enable both 1 is one, too. [PowerISA III.6.5.9]
     if s.fpscr as u32 & fpscr::FEX != 0 {
+        if mask & RECORD != 0 {
+            s.cr[1] = std::array::from_fn(|k| s.fpscr as u32 >> (31 - k) & 1);
+        }
         raise(s, h);
     }
     0

@@ -2,6 +2,7 @@
 
 pub mod bits;
 pub mod crypto;
+pub mod decimal;
 mod entry;
 mod estimate;
 pub mod fp;
@@ -11,6 +12,7 @@ mod system;
 pub mod vector;
 pub mod vsx;
 
+pub use entry::RECORD;
 use tcg_ir::{Effects, HelperDef, HelperFn, HelperId, Ty};
 
 /// See [`bits::divde`]: quotient or overflow of an extended division.
@@ -23,7 +25,7 @@ pub const TIME_BASE: HelperId = HelperId(2);
 pub const DARN: HelperId = HelperId(3);
 /// FPSCR: sticky flags.
 pub const FPSCR_READ: HelperId = HelperId(4);
-/// FPSCR: sticky flags, value, mask.
+/// FPSCR: sticky flags, value, mask with [`RECORD`].
 pub const FPSCR_WRITE: HelperId = HelperId(5);
 /// See [`fp::run`]: code and target, operands.
 pub const FP: HelperId = HelperId(6);

@@ -1,18 +1,17 @@
 //! AltiVec operations without an IR operation of their own, as functions of 128-bit registers. Element 0 is the
 //! leftmost: the most significant. [PowerISA I.6]
 
-use super::{crypto, estimate};
+use super::{crypto, decimal, estimate};
 
 /// The code of an operation is its number, an immediate from bit 8 on and [`SAT`].
 pub const SAT: u32 = 1 << 31;
 
+/// The immediate of floating-point operations that take denormal numbers for zeros.
+pub const FLUSH: u32 = 1;
+
 /// Numbers of operations.
 #[allow(missing_docs)]
 pub mod op {
-    pub const SHIFT_LEFT: u32 = 0;
-    pub const SHIFT_RIGHT: u32 = 1;
-    pub const OCTETS_LEFT: u32 = 2;
-    pub const OCTETS_RIGHT: u32 = 3;
     pub const PACK_PIXEL: u32 = 4;
     pub const UNPACK_PIXEL: u32 = 5;
     pub const CMP_BOUNDS: u32 = 6;
@@ -22,16 +21,9 @@ pub mod op {
     pub const LOG2: u32 = 10;
     pub const MULT_HIGH_ADD: u32 = 11;
     pub const MULT_HIGH_ROUND_ADD: u32 = 12;
-    pub const SUM_UB: u32 = 13;
-    pub const SUM_MB: u32 = 14;
-    pub const SUM_UH: u32 = 15;
     pub const SUM_UHS: u32 = 16;
-    pub const SUM_SH: u32 = 17;
     pub const SUM_SHS: u32 = 18;
     pub const SUM_UD: u32 = 19;
-    pub const SUM4_UB: u32 = 20;
-    pub const SUM4_SB: u32 = 21;
-    pub const SUM4_SH: u32 = 22;
     pub const SUM2_SW: u32 = 23;
     pub const SUM_SW: u32 = 24;
     pub const ADD_Q: u32 = 25;
@@ -53,17 +45,13 @@ pub mod op {
     pub const SHIFT_LEFT_V: u32 = 41;
     pub const SHIFT_RIGHT_V: u32 = 42;
     pub const PERM_XOR: u32 = 43;
-    pub const BPERM_Q: u32 = 44;
     pub const BPERM_D: u32 = 45;
-    pub const GATHER_BITS: u32 = 46;
     pub const CTZ: u32 = 47;
     pub const PARITY: u32 = 48;
     pub const EXTRACT: u32 = 49;
     pub const INSERT: u32 = 50;
     pub const EXTRACT_LEFT: u32 = 51;
     pub const EXTRACT_RIGHT: u32 = 52;
-    pub const COUNT_LEFT: u32 = 53;
-    pub const COUNT_RIGHT: u32 = 54;
     pub const CIPHER: u32 = 55;
     pub const CIPHER_LAST: u32 = 56;
     pub const NCIPHER: u32 = 57;
@@ -76,6 +64,8 @@ pub mod op {
     pub const INSERT_WORD: u32 = 64;
     pub const EXTRACT_WORD: u32 = 65;
     pub const KEEP_LEFT: u32 = 66;
+    /// See [`crate::helper::decimal`]: the immediate is its operation; with `SAT` the CR field.
+    pub const DECIMAL: u32 = 67;
 }
 
 /// Element `i` from the left, of `bits`, zero-extended.
@@ -115,6 +105,10 @@ pub fn run(what: u32, a: u128, b: u128, c: u128) -> u128 {
     let mut sat = false;
     let imm = what >> 8 & 0xffff;
     let number = what & 0xff;
+    if number == op::DECIMAL {
+        let (r, cr) = decimal::run(imm, a, b);
+        return if what & SAT != 0 { u128::from(cr) } else { r };
+    }
     let r = sums(number, a, b, c, &mut sat)
         .or_else(|| quads(number, a, b, c))
         .or_else(|| floats(number, imm, a, b, &mut sat))
@@ -138,41 +132,16 @@ fn sums(number: u32, a: u128, b: u128, c: u128, sat: &mut bool) -> Option<u128> 
             let p = (s(a, 16, i) * s(b, 16, i) + round) >> 15;
             saturate(p + s(c, 16, i), 16, true, sat)
         }),
-        op::SUM_UB => build(32, |i| {
-            (4 * i..4 * i + 4).fold(get(c, 32, i), |t, k| t + get(a, 8, k) * get(b, 8, k))
-        }),
-        op::SUM_MB => build(32, |i| {
-            let sum = (4 * i..4 * i + 4).fold(s(c, 32, i), |t, k| t + s(a, 8, k) * u(b, 8, k));
-            sum as u128
-        }),
-        op::SUM_UH | op::SUM_UHS => build(32, |i| {
+        op::SUM_UHS => build(32, |i| {
             let sum = (2 * i..2 * i + 2).fold(u(c, 32, i), |t, k| t + u(a, 16, k) * u(b, 16, k));
-            match number {
-                op::SUM_UH => sum as u128,
-                _ => saturate(sum, 32, false, sat),
-            }
+            saturate(sum, 32, false, sat)
         }),
-        op::SUM_SH | op::SUM_SHS => build(32, |i| {
+        op::SUM_SHS => build(32, |i| {
             let sum = (2 * i..2 * i + 2).fold(s(c, 32, i), |t, k| t + s(a, 16, k) * s(b, 16, k));
-            match number {
-                op::SUM_SH => sum as u128,
-                _ => saturate(sum, 32, true, sat),
-            }
+            saturate(sum, 32, true, sat)
         }),
         op::SUM_UD => (0..2).fold(c, |t, k| {
             t.wrapping_add(get(a, 64, k).wrapping_mul(get(b, 64, k)))
-        }),
-        op::SUM4_UB => build(32, |i| {
-            let sum = (4 * i..4 * i + 4).fold(u(b, 32, i), |t, k| t + u(a, 8, k));
-            saturate(sum, 32, false, sat)
-        }),
-        op::SUM4_SB => build(32, |i| {
-            let sum = (4 * i..4 * i + 4).fold(s(b, 32, i), |t, k| t + s(a, 8, k));
-            saturate(sum, 32, true, sat)
-        }),
-        op::SUM4_SH => build(32, |i| {
-            let sum = (2 * i..2 * i + 2).fold(s(b, 32, i), |t, k| t + s(a, 16, k));
-            saturate(sum, 32, true, sat)
         }),
         op::SUM2_SW => build(64, |i| {
             let sum = s(b, 32, 2 * i + 1) + s(a, 32, 2 * i) + s(a, 32, 2 * i + 1);
@@ -222,7 +191,12 @@ fn times_ten_carry(a: u128, add: u128) -> u128 {
 }
 
 fn floats(number: u32, imm: u32, a: u128, b: u128, sat: &mut bool) -> Option<u128> {
-    let f = |v, i| get(v, 32, i) as u32;
+    let raw = |v, i| get(v, 32, i) as u32;
+    // Without Java mode small numbers are zeros.
+    let f = |v, i| match raw(v, i) {
+        x if imm == FLUSH && x & 0x7f80_0000 == 0 => x & 1 << 31,
+        x => x,
+    };
     Some(match number {
         // Bit 0: a > b, bit 1: a < -b; both for NaNs.
         op::CMP_BOUNDS => build(32, |i| {
@@ -235,7 +209,7 @@ fn floats(number: u32, imm: u32, a: u128, b: u128, sat: &mut bool) -> Option<u12
         }),
         op::TO_UNSIGNED | op::TO_SIGNED => build(32, |i| {
             // A NaN gives 0 without saturation. [PowerISA I.6.7.1 ConvertSPtoSXWsaturate]
-            let x = estimate::truncated(f(b, i), imm).unwrap_or(0);
+            let x = estimate::truncated(raw(b, i), imm).unwrap_or(0);
             saturate(x, 32, number == op::TO_SIGNED, sat)
         }),
         op::EXP2 => build(32, |i| estimate::exp2(f(b, i)).into()),
@@ -251,13 +225,7 @@ fn mask64(mb: u32, me: u32) -> u64 {
 }
 
 fn shifts(number: u32, a: u128, b: u128, c: u128) -> Option<u128> {
-    let by = (b & 7) as u32;
-    let octets = (b >> 3 & 15) as u32 * 8;
     Some(match number {
-        op::SHIFT_LEFT => a << by,
-        op::SHIFT_RIGHT => a >> by,
-        op::OCTETS_LEFT => a << octets,
-        op::OCTETS_RIGHT => a >> octets,
         op::SHIFT_LEFT_V => build(8, |i| {
             let next = if i < 15 { get(a, 8, i + 1) } else { 0 };
             let pair = get(a, 8, i) << 8 | next;
@@ -321,14 +289,6 @@ fn permutes(number: u32, imm: u32, a: u128, b: u128, c: u128) -> Option<u128> {
             let alpha = if h >> 15 != 0 { 0xff } else { 0 };
             alpha << 24 | (h >> 10 & 31) << 16 | (h >> 5 & 31) << 8 | h & 31
         }),
-        op::BPERM_Q => {
-            let bits = (0..16).fold(0, |out, i| {
-                let k = get(b, 8, i);
-                let bit = if k < 128 { a >> (127 - k) & 1 } else { 0 };
-                out << 1 | bit
-            });
-            bits << 64
-        }
         op::BPERM_D => build(64, |i| {
             (0..8).fold(0, |out, k| {
                 let index = get(b, 8, 8 * i + k);
@@ -338,13 +298,6 @@ fn permutes(number: u32, imm: u32, a: u128, b: u128, c: u128) -> Option<u128> {
                     0
                 };
                 out << 1 | bit
-            })
-        }),
-        op::GATHER_BITS => build(64, |i| {
-            let x = get(b, 64, i);
-            (0..64).fold(0, |out, k| {
-                let (row, column) = (k / 8, k % 8);
-                out << 1 | x >> (63 - (8 * column + row)) & 1
             })
         }),
         op::CTZ => build(imm, |i| {
@@ -381,15 +334,8 @@ fn elements(number: u32, imm: u32, a: u128, b: u128, c: u128) -> Option<u128> {
             let from = a as u32 & 15;
             b >> (8 * from) & (u128::MAX >> (128 - 8 * count))
         }
-        // Bytes whose lowest bit is 0, from the left or the right end.
-        op::COUNT_LEFT => u128::from(even_bytes((0..16).map(|i| get(b, 8, i)))),
-        op::COUNT_RIGHT => u128::from(even_bytes((0..16).rev().map(|i| get(b, 8, i)))),
         _ => return None,
     })
-}
-
-fn even_bytes(bytes: impl Iterator<Item = u128>) -> u32 {
-    bytes.take_while(|x| x & 1 == 0).count() as u32
 }
 
 /// `v` with `count` bytes from `at` replaced. UNPREDICTABLE: what reaches beyond the end is dropped.

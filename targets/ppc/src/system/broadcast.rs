@@ -27,6 +27,12 @@ impl Broadcasts {
         self.count.load(Ordering::Acquire)
     }
 
+    /// After a state has been loaded, in which all CPUs have seen so many.
+    pub fn restore(&self, count: u64) {
+        let _ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        self.count.store(count, Ordering::Release);
+    }
+
     /// Adds one.
     pub fn publish(&self, ea: u32) {
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,7 +41,7 @@ impl Broadcasts {
         if let Some(place) = ring.get_mut(n as usize % KEPT) {
             *place = ea;
         }
-        self.count.store(n + 1, Ordering::Release);
+        self.count.store(n.wrapping_add(1), Ordering::Release);
     }
 
     /// Carries out those that a CPU has not seen.

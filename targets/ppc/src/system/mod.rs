@@ -363,7 +363,7 @@ impl System for PpcSystem {
         let s = view(cpu.state);
         self.broadcasts.apply(s, cpu.host);
         let mut found = self.translate_address(s, cpu.host, va as u32, access, mmu_index, false)?;
-        if found.page_bytes == mmu::hash::PAGE_BYTES {
+        if is_relocated(mmu_index) {
             s.segments |= 1 << (va >> 28 & 15);
         }
         found.pa &= self.model.physical_mask();
@@ -470,7 +470,7 @@ impl System for PpcSystem {
 
     fn after_load(&self, cpu: &mut SysCpu<'_>) {
         let s = view(cpu.state);
-        s.seen = self.broadcasts.count();
+        self.broadcasts.restore(s.seen);
         time::arm(s, cpu.host);
         interrupt::refresh(s, cpu.host);
     }

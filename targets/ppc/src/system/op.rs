@@ -134,7 +134,9 @@ pub fn run(s: &mut SystemState, host: &dyn CpuHost, op: Op, insn: u32) {
         Op::Tlbie => {
             let va = s.gpr(f.rb);
             soft603::invalidate(s, va);
-            host.flush_tlb_page(u64::from(va));
+            // All ways of a set, whatever they hold: software empties a TLB so. [MPC750 5.4.3, MPC603e 5.4.3]
+            let sets = if s.is(family::P603) { 32 } else { 64 };
+            host.flush_tlb_set(u64::from(va), sets);
             host.flush_tlb_others();
         }
         Op::Tlbia => {

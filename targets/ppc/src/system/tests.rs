@@ -99,6 +99,9 @@ impl CpuHost for Host {
     fn flush_tlb_page(&self, va: u64) {
         self.pages.borrow_mut().push(va);
     }
+    fn flush_tlb_set(&self, va: u64, sets: u64) {
+        self.pages.borrow_mut().push(va & (sets * 4096 - 1));
+    }
     fn flush_tlb_others(&self) {
         self.others.set(self.others.get() + 1);
     }
@@ -556,6 +559,24 @@ fn page_table_walk_sets_referenced_and_changed() {
 }
 
 #[test]
+fn registers_are_in_order() {
+    use super::spr::{TABLE, find};
+    assert!(TABLE.is_sorted_by_key(|s| s.number));
+    for s in TABLE {
+        let found = find(s.number.into(), s.family).expect("itself");
+        assert_eq!((found.name, found.number), (s.name, s.number));
+    }
+}
+
+#[test]
+fn invalidation_empties_a_set() {
+    let mut m = Machine::new("750");
+    m.state.set_gpr(4, 0x1234_5678);
+    m.op(Op::Tlbie, 4 << 11);
+    assert_eq!(m.host.pages.borrow()[..], [0x5678]);
+}
+
+#[test]
 fn segment_registers_empty_the_tlb_only_if_it_holds_something_of_theirs() {
     let mut m = Machine::new("750");
     m.set(num::SDR1, 0x0001_0000);
@@ -679,6 +700,7 @@ fn translate(m: &Machine, mode: u32, insns: &[u32]) -> String {
         fetch: &mut fetch,
         limits: BlockLimits::full(insns.len() as u32),
         parallel: false,
+        forward: true,
     };
     match m.isa.translate(0x1000, mode, &mut ctx) {
         Ok(block) => {

@@ -6,8 +6,8 @@ use tcg_ir::{Cond, FpRound, Op, Ty, Value};
 
 use super::{NONE, Out, Translator};
 use crate::decode::args;
-use crate::helper::vector::{SAT, op as vop};
-use crate::state::slot;
+use crate::helper::vector::{FLUSH, SAT, op as vop};
+use crate::state::{Mode, slot};
 
 /// The regime of AltiVec floating point.
 const VECTOR: u8 = 1;
@@ -227,10 +227,6 @@ impl Translator<'_> {
         vsubcuq Vsubcuq = vop::SUB_CARRY_Q;
         vmul10euq Vmul10euq = vop::MUL10_E;
         vmul10ecuq Vmul10ecuq = vop::MUL10_E_CARRY;
-        vsl Vsl = vop::SHIFT_LEFT;
-        vsr Vsr = vop::SHIFT_RIGHT;
-        vslo Vslo = vop::OCTETS_LEFT;
-        vsro Vsro = vop::OCTETS_RIGHT;
         vslv Vslv = vop::SHIFT_LEFT_V;
         vsrv Vsrv = vop::SHIFT_RIGHT_V;
         vrlwnm Vrlwnm = vop::ROT_MASK_W;
@@ -246,9 +242,6 @@ impl Translator<'_> {
     }
 
     helper2_sat! {
-        vsum4ubs Vsum4ubs = vop::SUM4_UB;
-        vsum4sbs Vsum4sbs = vop::SUM4_SB;
-        vsum4shs Vsum4shs = vop::SUM4_SH;
         vsum2sws Vsum2sws = vop::SUM2_SW;
         vsumsws Vsumsws = vop::SUM_SW;
     }
@@ -256,11 +249,7 @@ impl Translator<'_> {
     helper3! {
         vmhaddshs Vmhaddshs = vop::MULT_HIGH_ADD, true;
         vmhraddshs Vmhraddshs = vop::MULT_HIGH_ROUND_ADD, true;
-        vmsumubm Vmsumubm = vop::SUM_UB, false;
-        vmsummbm Vmsummbm = vop::SUM_MB, false;
-        vmsumuhm Vmsumuhm = vop::SUM_UH, false;
         vmsumuhs Vmsumuhs = vop::SUM_UHS, true;
-        vmsumshm Vmsumshm = vop::SUM_SH, false;
         vmsumshs Vmsumshs = vop::SUM_SHS, true;
         vmsumudm Vmsumudm = vop::SUM_UD, false;
         vaddeuqm Vaddeuqm = vop::ADD_E_Q, false;
@@ -346,8 +335,8 @@ impl Translator<'_> {
         vrfiz Vrfiz = |t, x| t.round_lanes(x, FpRound::Zero);
         vrfip Vrfip = |t, x| t.round_lanes(x, FpRound::Up);
         vrfim Vrfim = |t, x| t.round_lanes(x, FpRound::Down);
-        vexptefp Vexptefp = |t, x| t.vector_call(vop::EXP2, x, x, x);
-        vlogefp Vlogefp = |t, x| t.vector_call(vop::LOG2, x, x, x);
+        vexptefp Vexptefp = |t, x| t.float_call(vop::EXP2, x, x);
+        vlogefp Vlogefp = |t, x| t.float_call(vop::LOG2, x, x);
         vrefp Vrefp = |t, x| t.reciprocal(x);
         vrsqrtefp Vrsqrtefp = |t, x| {
             let root = t.b.fop(Op::VFSqrt, Ty::V128, 2, VECTOR, [x, NONE, NONE], 0);
@@ -363,7 +352,7 @@ impl Translator<'_> {
         vpopcnth Vpopcnth = |t, x| t.count_ones(x, 1);
         vpopcntw Vpopcntw = |t, x| t.count_ones(x, 2);
         vpopcntd Vpopcntd = |t, x| t.count_ones(x, 3);
-        vgbbd Vgbbd = |t, x| t.vector_call(vop::GATHER_BITS, x, x, x);
+        vgbbd Vgbbd = |t, x| t.transpose_bits(x);
         vctzb Vctzb = |t, x| t.vector_call(vop::CTZ | 8 << 8, x, x, x);
         vctzh Vctzh = |t, x| t.vector_call(vop::CTZ | 16 << 8, x, x, x);
         vctzw Vctzw = |t, x| t.vector_call(vop::CTZ | 32 << 8, x, x, x);
@@ -470,10 +459,107 @@ impl Translator<'_> {
         }
     }
 
+    // ---- sums of products ----
+
+    /// vt = f(va, vb) + vc, word by word.
+    fn sum_of_products(
+        &mut self,
+        [vt, va, vb, vc]: [u32; 4],
+        f: impl FnOnce(&mut Self, Value, Value) -> Value,
+    ) -> Out {
+        self.v_binary(vt, va, vb, |t, x, y| {
+            let sums = f(t, x, y);
+            let z = t.vr(vc);
+            t.b.vbin(Op::VAdd, Ty::V128, 2, sums, z, 0)
+        })
+    }
+
+    /// Applies `op` to both halves of x and y.
+    fn halves(&mut self, op: Op, lane: u8, x: Value, y: Value) -> [Value; 2] {
+        [Op::Bitcast, Op::VHigh].map(|half| {
+            let x = self.b.un(half, Ty::V64, x);
+            let y = self.b.un(half, Ty::V64, y);
+            self.b.vbin(op, Ty::V128, lane, x, y, 0)
+        })
+    }
+
+    pub(super) fn vmsumshm(&mut self, a: args::Vmsumshm) -> Out {
+        self.sum_of_products([a.vrt, a.vra, a.vrb, a.vrc], |t, x, y| {
+            let [lo, hi] = t.halves(Op::VMullS, 1, x, y);
+            t.b.vbin(Op::VPadd, Ty::V128, 2, lo, hi, 0)
+        })
+    }
+
+    pub(super) fn vmsumuhm(&mut self, a: args::Vmsumuhm) -> Out {
+        self.sum_of_products([a.vrt, a.vra, a.vrb, a.vrc], |t, x, y| {
+            let [lo, hi] = t.halves(Op::VMullU, 1, x, y);
+            t.b.vbin(Op::VPadd, Ty::V128, 2, lo, hi, 0)
+        })
+    }
+
+    pub(super) fn vmsumubm(&mut self, a: args::Vmsumubm) -> Out {
+        self.sum_of_products([a.vrt, a.vra, a.vrb, a.vrc], |t, x, y| {
+            let pairs = t.halves(Op::VMullU, 0, x, y);
+            let [lo, hi] = pairs.map(|p| t.b.vun(Op::VPaddlU, Ty::V128, 1, p, 0));
+            t.b.vbin(Op::VPadd, Ty::V128, 2, lo, hi, 0)
+        })
+    }
+
+    /// Signed bytes of va by unsigned ones of vb: 16 bits hold the product.
+    pub(super) fn vmsummbm(&mut self, a: args::Vmsummbm) -> Out {
+        self.sum_of_products([a.vrt, a.vra, a.vrb, a.vrc], |t, x, y| {
+            let [lo, hi] = [Op::Bitcast, Op::VHigh].map(|half| {
+                let x = t.b.un(half, Ty::V64, x);
+                let y = t.b.un(half, Ty::V64, y);
+                let x = t.b.vun(Op::VWidenS, Ty::V128, 0, x, 0);
+                let y = t.b.vun(Op::VWidenU, Ty::V128, 0, y, 0);
+                let p = t.b.vbin(Op::VMul, Ty::V128, 1, x, y, 0);
+                t.b.vun(Op::VPaddlS, Ty::V128, 1, p, 0)
+            });
+            t.b.vbin(Op::VPadd, Ty::V128, 2, lo, hi, 0)
+        })
+    }
+
+    /// Sums across the `1 << halvings` elements of each word of va, plus vb, saturating.
+    fn sum_across(&mut self, [vt, va, vb]: [u32; 3], signed: bool, halvings: u8) -> Out {
+        let (widen, add) = match signed {
+            true => (Op::VPaddlS, Op::VAddSatS),
+            false => (Op::VPaddlU, Op::VAddSatU),
+        };
+        self.v_binary(vt, va, vb, |t, mut x, y| {
+            for lane in 2 - halvings..2 {
+                x = t.b.vun(widen, Ty::V128, lane, x, 0);
+            }
+            let r = t.b.vbin(add, Ty::V128, 2, x, y, 0);
+            let wrapped = t.b.vbin(Op::VAdd, Ty::V128, 2, x, y, 0);
+            let differs = t.b.vbin(Op::VXor, Ty::V128, 0, r, wrapped, 0);
+            t.note_saturation(differs);
+            r
+        })
+    }
+
+    pub(super) fn vsum4ubs(&mut self, a: args::Vsum4ubs) -> Out {
+        self.sum_across([a.vrt, a.vra, a.vrb], false, 2)
+    }
+
+    pub(super) fn vsum4sbs(&mut self, a: args::Vsum4sbs) -> Out {
+        self.sum_across([a.vrt, a.vra, a.vrb], true, 2)
+    }
+
+    pub(super) fn vsum4shs(&mut self, a: args::Vsum4shs) -> Out {
+        self.sum_across([a.vrt, a.vra, a.vrb], true, 1)
+    }
+
     fn round_lanes(&mut self, x: Value, round: FpRound) -> Value {
         let imm = (round as i64) << 12;
         self.b
             .fop(Op::VFRound, Ty::V128, 2, VECTOR, [x, NONE, NONE], imm)
+    }
+
+    /// A floating-point operation of the helper's.
+    fn float_call(&mut self, what: u32, a: Value, b: Value) -> Value {
+        let flush = if self.mode.has(Mode::NJ) { FLUSH } else { 0 };
+        self.vector_call(what | flush << 8, a, b, b)
     }
 
     fn reciprocal(&mut self, x: Value) -> Value {
@@ -600,7 +686,7 @@ impl Translator<'_> {
             return out;
         }
         let (x, y) = (self.vr(a.vra), self.vr(a.vrb));
-        let r = self.vector_call(vop::CMP_BOUNDS, x, y, y);
+        let r = self.float_call(vop::CMP_BOUNDS, x, y);
         self.set_vr(a.vrt, r);
         if a.rec {
             // EQ: all within bounds.
@@ -673,9 +759,5 @@ impl Translator<'_> {
         self.v_unary(a.vrt, a.vra, |t, x| {
             t.vector_call(vop::SIGMA_D | imm << 8, x, x, x)
         })
-    }
-
-    pub(super) fn bcd(&mut self) -> Out {
-        self.unimplemented("decimal arithmetic on vectors")
     }
 }

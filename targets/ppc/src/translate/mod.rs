@@ -7,6 +7,7 @@ mod arith;
 mod branch;
 mod compare;
 mod convert;
+mod decimal;
 mod exits;
 mod fetch;
 mod fp;
@@ -25,6 +26,7 @@ mod system;
 mod vector_mem;
 mod vsx;
 mod vsx_vector;
+mod whole;
 
 use tcg_ir::{Addr, Block, Builder, Cond, ExitInfo, ExitKind, MemFlags, Op, Ty, Value};
 use tcg_mem::{GuestVa, MemFault};
@@ -107,6 +109,7 @@ pub(crate) fn translate(
         fp: FpRecord::default(),
         ctr_from: None,
     };
+    t.b.forward_stores(ctx.forward);
     t.b.block.fp = mode.fp_modes();
     let mut fetcher = Fetcher::new(ctx.fetch, mode.has(Mode::LE));
     let mut end = start;

@@ -254,33 +254,9 @@ impl Translator<'_> {
         })
     }
 
-    pub(super) fn vbpermq(&mut self, a: args::Vbpermq) -> Out {
-        self.v_binary(a.vrt, a.vra, a.vrb, |t, x, y| {
-            t.vector_call(vop::BPERM_Q, x, y, y)
-        })
-    }
-
     pub(super) fn vbpermd(&mut self, a: args::Vbpermd) -> Out {
         self.v_binary(a.vrt, a.vra, a.vrb, |t, x, y| {
             t.vector_call(vop::BPERM_D, x, y, y)
         })
-    }
-
-    fn count_bytes(&mut self, rt: u32, vb: u32, what: u32) -> Out {
-        if let Some(out) = self.need_vec() {
-            return out;
-        }
-        let x = self.vr(vb);
-        let r = self.vector_call(what, x, x, x);
-        let r = self.b.vun(Op::VGet, Ty::I32, 2, r, 0);
-        self.put(rt, r, false)
-    }
-
-    pub(super) fn vclzlsbb(&mut self, a: args::Vclzlsbb) -> Out {
-        self.count_bytes(a.vrt, a.vrb, vop::COUNT_LEFT)
-    }
-
-    pub(super) fn vctzlsbb(&mut self, a: args::Vctzlsbb) -> Out {
-        self.count_bytes(a.vrt, a.vrb, vop::COUNT_RIGHT)
     }
 }

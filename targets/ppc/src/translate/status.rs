@@ -27,7 +27,9 @@ impl Translator<'_> {
         let none = self.b.i32(0);
         self.b
             .op(Op::FpFlagsSet, Ty::Void, 0, 0, [none, NONE, NONE], 0);
-        let m = self.b.i64(mask);
+        let m = self
+            .b
+            .i64(mask & !helper::RECORD | if rec { helper::RECORD } else { 0 });
         self.call(helper::FPSCR_WRITE, &[sticky, value, m]);
         self.fp_record(rec);
         if mask & MODE_BITS == 0 {

@@ -5,7 +5,7 @@ use tcg_ir::{Addr, Op, Ty, Value};
 
 use super::{Out, Translator};
 use crate::decode::args;
-use crate::helper::{self, vector};
+use crate::helper;
 use crate::state::{Mode, slot};
 
 impl Translator<'_> {
@@ -104,28 +104,11 @@ impl Translator<'_> {
         let zero = self.b.i64(0);
         let element = self.pair(element, zero);
         let mask = self.b.vconst(Ty::V128, (1u128 << (8 << a.size)) - 1);
-        let element = self.octets_left(element, at);
-        let mask = self.octets_left(mask, at);
+        let element = self.shift_octets(element, at, true);
+        let mask = self.shift_octets(mask, at, true);
         let r = self.b.tri(Op::VBsl, Ty::V128, mask, element, old);
         self.set_vr(a.rt, r);
         Out::Next
-    }
-
-    /// `v` shifted left by `bytes` (I32).
-    fn octets_left(&mut self, v: Value, bytes: Value) -> Value {
-        let bits = self.shift(Op::Shl, bytes, 3);
-        let by = self.b.un(Op::ZextI64, Ty::I64, bits);
-        let zero = self.b.i64(0);
-        let by = self.pair(by, zero);
-        self.vector_call(vector::op::OCTETS_LEFT, v, by, by)
-    }
-
-    fn octets_right(&mut self, v: Value, bytes: Value) -> Value {
-        let bits = self.shift(Op::Shl, bytes, 3);
-        let by = self.b.un(Op::ZextI64, Ty::I64, bits);
-        let zero = self.b.i64(0);
-        let by = self.pair(by, zero);
-        self.vector_call(vector::op::OCTETS_RIGHT, v, by, by)
     }
 
     /// Calls a function of `helper::vector`.
@@ -141,7 +124,7 @@ impl Translator<'_> {
         let addr = self.aligned(a.ra, a.rb, a.size);
         let at = self.element_shift(addr, a.size);
         let v = self.vr(a.rs);
-        let v = self.octets_right(v, at);
+        let v = self.shift_octets(v, at, false);
         let v = self.b.vun(Op::VGet, Ty::I32, 2, v, 0);
         let flags = self.mem(a.size as u8);
         self.b.store(addr, v, flags);

@@ -54,6 +54,24 @@ macro_rules! by_helper2 {
     )*};
 }
 
+/// Larger or smaller lanes: the operation, and the helper's number and argument.
+macro_rules! extremes {
+    ($($name:ident $Name:ident = $op:ident $what:ident $arg:literal $lane:literal;)*) => {$(
+        pub(super) fn $name(&mut self, a: args::$Name) -> Out {
+            if let Some(out) = self.need_vsx() {
+                return out;
+            }
+            if self.fp_exact() {
+                return self.vsx_helper(vop::$what | $arg << 8, [a.xt, a.xa, a.xb, a.xb]);
+            }
+            let (x, y) = (self.get_vsr(a.xa), self.get_vsr(a.xb));
+            let r = self.b.fop(Op::$op, Ty::V128, $lane, SCALAR, [x, y, NONE], 0);
+            self.set_vsr(a.xt, r);
+            Out::Next
+        }
+    )*};
+}
+
 macro_rules! compares {
     ($($name:ident $Name:ident = $op:ident $lane:literal $which:literal;)*) => {$(
         pub(super) fn $name(&mut self, a: args::$Name) -> Out {
@@ -152,12 +170,15 @@ impl Translator<'_> {
     }
 
     by_helper2! {
-        xvmaxdp Xvmaxdp = EXTREME_D 1;
-        xvmindp Xvmindp = EXTREME_D 0;
-        xvmaxsp Xvmaxsp = EXTREME_S 1;
-        xvminsp Xvminsp = EXTREME_S 0;
         xviexpdp Xviexpdp = PARTS 4;
         xviexpsp Xviexpsp = PARTS 5;
+    }
+
+    extremes! {
+        xvmaxdp Xvmaxdp = VFMaxNum EXTREME_D 1 3;
+        xvmindp Xvmindp = VFMinNum EXTREME_D 0 3;
+        xvmaxsp Xvmaxsp = VFMaxNum EXTREME_S 1 2;
+        xvminsp Xvminsp = VFMinNum EXTREME_S 0 2;
     }
 
     compares! {

@@ -74,6 +74,7 @@ pub(crate) fn translate(
         insn: 0,
         singles: [Value::NONE; 32],
     };
+    t.b.forward_stores(ctx.forward);
     t.b.block.fp = mode.fp_modes();
     let mut fetcher = Fetcher::new(ctx.fetch);
     let mut end = pc;

@@ -30,6 +30,7 @@ fn translate_on(cpu: &str, bits: u32, code: &[u32]) -> Block {
         fetch: &mut fetch,
         limits: BlockLimits::full(64),
         parallel: true,
+        forward: true,
     };
     let cpu = Cpu::parse(Some(cpu), bits).expect("a model");
     let block = super::translate(&cpu, BASE, 0, &mut ctx).expect("the first is mapped");

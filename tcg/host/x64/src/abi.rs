@@ -44,6 +44,8 @@ pub const KIND_TRAP: i32 = 1;
 pub const KIND_FAULT: i32 = 2;
 /// `exit_kind` of an interrupt.
 pub const KIND_INTERRUPT: i32 = 3;
+/// Exit kind: as many instructions have been executed as may be, or so few are left that the block does not fit.
+pub const KIND_LIMIT: i32 = 4;
 /// `FaultKind::Alignment`.
 pub const FAULT_ALIGNMENT: i32 = 3;
 
@@ -88,7 +90,9 @@ pub const EXIT_CODE: i32 = hdr(offset_of!(EnvHeader, exit_code));
 pub const EXIT_INFO: i32 = hdr(offset_of!(EnvHeader, exit_info));
 pub const FP_FLAGS: i32 = hdr(offset_of!(EnvHeader, fp_flags));
 pub const MXCSR_TMP: i32 = hdr(offset_of!(EnvHeader, mxcsr_tmp));
-pub const MXCSR_STICKY: i32 = hdr(offset_of!(EnvHeader, mxcsr_sticky));
+pub const INSNS_BEGUN: i32 = hdr(offset_of!(EnvHeader, insns_begun));
+pub const COUNTER: i32 = hdr(offset_of!(EnvHeader, counter));
+pub const MXCSR_ASIDE: i32 = hdr(offset_of!(EnvHeader, mxcsr_aside));
 pub const MXCSR_GUEST: i32 = hdr(offset_of!(EnvHeader, mxcsr_guest));
 /// The jump cache.
 pub const JUMP_CACHE: i32 = -(size_of::<EnvHeader>() as i32) - (JUMP_CACHE_ENTRIES as i32) * 16;

@@ -4,7 +4,7 @@ use crate::abi::*;
 use crate::cc::{HostFlags, NO_FLAGS};
 use crate::emit_branch::Snapshot;
 use crate::emit_fp::Slow;
-use crate::enc::Asm;
+use crate::enc::{Asm, Mem};
 use crate::link::Stub;
 use crate::loops::Loop;
 use crate::maps::MapWriter;
@@ -92,6 +92,8 @@ pub struct Gen<'a> {
     pub keep_from: u32,
     pub guest_pc: u64,
     pub guest_mode: u32,
+    /// Guest instructions so far.
+    pub begun: i32,
     pub journaling: bool,
     pub journal: Vec<(u32, Val)>,
     /// Changes of `unit_home` while a region is open.
@@ -203,6 +205,9 @@ impl Compiler {
         let mut g = Gen::new(block, layout, helpers, self.features, *opts, spare);
         // Room for the jump that replaces an invalidated block, as one instruction.
         g.a.nops(5);
+        if opts.counted {
+            g.count_block();
+        }
         g.run();
         let second = g.second_copy();
         if let (Some(second), false) = (&second, g.too_complex) {
@@ -301,6 +306,7 @@ impl<'a> Gen<'a> {
             keep_from: 0,
             guest_pc: b.pc,
             guest_mode: b.mode,
+            begun: 0,
             journaling: false,
             journal: s.journal,
             home_journal: s.home_journal,
@@ -381,6 +387,11 @@ impl<'a> Gen<'a> {
             Op::InsnStart => {
                 self.guest_pc = i.imm as u64;
                 self.guest_mode = u32::from(i.lane) | u32::from(i.aux) << 8;
+                if self.opts.counted {
+                    self.begun += 1;
+                    // Leaves the host's flags alone.
+                    self.a.store_imm(false, Mem::env(INSNS_BEGUN), self.begun);
+                }
                 return;
             }
             Op::Get => return self.emit_get(v, i),

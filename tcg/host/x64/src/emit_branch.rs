@@ -3,9 +3,11 @@
 use crate::abi::*;
 use crate::cc::{HostFlags, NO_FLAGS};
 use crate::compiler::Gen;
-use crate::enc::Mem;
+use crate::enc::{Alu, Mem, Rm, x86cc};
 use crate::regalloc::Val;
+use std::mem::offset_of;
 use tcg_ir::{Inst, Op, Value};
+use tcg_mem::InsnCounter;
 use tcg_opt::{NONE, flag_use};
 
 /// The allocator's state at the start of a piece of code that does not fall through.
@@ -368,6 +370,30 @@ impl Gen<'_> {
                 self.load_into(v, r);
             }
         }
+    }
+
+    /// At the start of a block, where all registers are free: counts the instructions of the block before, and leaves if
+    /// this one's would be too many.
+    pub fn count_block(&mut self) {
+        let insns = self.b.insts.iter().filter(|i| i.op == Op::InsnStart);
+        let insns = insns.count() as i32;
+        let word = |off: usize| Mem::base(RCX, off as i32);
+        let before = word(offset_of!(InsnCounter, before));
+        self.a.mov(true, RCX, Rm::M(Mem::env(COUNTER)));
+        self.a.mov(false, RAX, Rm::M(Mem::env(INSNS_BEGUN)));
+        self.a.alu(Alu::Add, true, RAX, Rm::M(before));
+        self.a.store(true, before, RAX);
+        self.a.store_imm(false, Mem::env(INSNS_BEGUN), 0);
+        self.a
+            .store_imm(true, word(offset_of!(InsnCounter, begun)), 0);
+        self.a.alu_imm(Alu::Add, true, Rm::R(RAX), insns);
+        let limit = word(offset_of!(InsnCounter, limit));
+        self.a.alu(Alu::Cmp, true, RAX, Rm::M(limit));
+        let label = self.new_label();
+        self.jcc(x86cc::A, label);
+        let cold = self.begin_cold(label);
+        self.leave(KIND_LIMIT, 0, self.b.pc, self.b.mode);
+        self.end_cold(cold);
     }
 
     /// Stores why and where the block is left and goes to the runtime.

@@ -57,6 +57,8 @@ pub mod mxcsr {
     pub const PM: u32 = 1 << 12;
     /// Tiny results are zeros.
     pub const FTZ: u32 = 1 << 15;
+    /// All sticky flags.
+    pub const FLAGS: u32 = 0x3f;
     /// Everything is masked.
     pub const MASKED: u32 = 0x1f80;
 }
@@ -227,10 +229,10 @@ impl Gen<'_> {
         self.regime = want;
     }
 
-    /// The second regime touches no sticky flags: the first one's MXCSR is put aside meanwhile, where the engine keeps
-    /// it while no guest code runs.
+    /// The second regime touches no sticky flags: the first one's MXCSR is put aside meanwhile, where the engine looks
+    /// for it after a fault.
     fn switch_silent(&mut self, want: u8) {
-        let aside = Mem::env(MXCSR_STICKY);
+        let aside = Mem::env(MXCSR_ASIDE);
         let (store, load) = (3, 2);
         if want == 1 {
             self.a.op(Opc(0, 1, 0xae), false, store, Rm::M(aside));
@@ -238,6 +240,7 @@ impl Gen<'_> {
             self.a.op(Opc(0, 1, 0xae), false, load, Rm::M(control));
         } else {
             self.a.op(Opc(0, 1, 0xae), false, load, Rm::M(aside));
+            self.a.store_imm(false, aside, 0);
         }
         self.regime = want;
     }

@@ -87,6 +87,8 @@ pub struct Opts {
     pub unmask: bool,
     /// Guest memory is reached through this soft TLB, and links do not leave the page.
     pub mmu: Option<u8>,
+    /// Instructions are counted (`EnvHeader::counter`).
+    pub counted: bool,
     /// At most this many allocatable registers of each class (tests force spills with it); 0: all.
     pub max_regs: u8,
 }
@@ -99,6 +101,7 @@ impl Default for Opts {
             window: true,
             unmask: false,
             mmu: None,
+            counted: false,
             max_regs: 0,
         }
     }

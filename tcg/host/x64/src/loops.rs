@@ -96,6 +96,8 @@ pub struct Loop {
     second: bool,
     /// Slots that are dead at the way round, as in the exit.
     dead: u32,
+    /// The floating-point regime that MXCSR holds on the way round.
+    regime: u8,
 }
 
 /// Position of the last exit from `b` to itself, if the block may become a loop, or [`NONE`].
@@ -154,7 +156,12 @@ impl Gen<'_> {
             return false;
         };
         self.store_others();
-        self.restore_regime();
+        // MXCSR goes round as it is, too.
+        if !self.looping.second {
+            self.looping.regime = self.regime;
+        } else if self.regime != self.looping.regime {
+            self.switch_regime(self.looping.regime);
+        }
         let pinned = self.pinned;
         for k in 0..self.looping.params.len() {
             // Those that have to be computed.
@@ -171,6 +178,7 @@ impl Gen<'_> {
         self.jcc(x86cc::NE, cold);
         let snap = self.begin_cold(cold);
         self.store_dirty(info.dead);
+        self.restore_regime();
         let link = self.new_link(LinkKind::Jump, info.pc, info.mode);
         self.link(0xe9, link);
         self.end_cold(snap);
@@ -523,7 +531,7 @@ impl Gen<'_> {
         self.journal.clear();
         self.home_journal.clear();
         self.region = Region::default();
-        self.regime = 0;
+        self.regime = self.looping.regime;
         self.looping.second = true;
         let pad = self.a.pos().wrapping_neg() & 15;
         self.a.nops(pad);

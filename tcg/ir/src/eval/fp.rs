@@ -166,15 +166,14 @@ fn to_single(d: &OpDesc, a: u64, b: u64, c: u64, st: &mut FloatStatus) -> Option
         Op::FDiv => f64_to_f32::div(a, b, st),
         Op::FSqrt => f64_to_f32::sqrt(a, st),
         Op::FMulAdd => {
-            let wide = |r: u32| f32::to_f64(r, &mut FloatStatus::default());
             let r = fused(64, d.imm, [a, b, c], st, |a, b, c, st| {
-                wide(f64_to_f32::mul_add(a, b, c, st))
+                widen(f64_to_f32::mul_add(a, b, c, st))
             });
             return Some(u128::from(r));
         }
         _ => return None,
     };
-    Some(u128::from(f32::to_f64(r, &mut FloatStatus::default())))
+    Some(u128::from(widen(r)))
 }
 
 /// `FNarrow`: a double's bits as single precision, without rounding.

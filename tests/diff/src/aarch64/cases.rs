@@ -198,14 +198,14 @@ impl Aarch64 {
             let Some(piece) = self.piece(rng, table) else {
                 continue;
             };
-            if control(&piece) {
+            // What is aligned, and FPCR, must be what the case starts with.
+            if control(&piece) || piece.table == LDST && atomic(&piece) {
                 continue;
             }
             if rng.one_in(8) {
                 pieces.extend(self.branch(rng));
             }
             pieces.push(piece);
-            pieces.extend(self.paired(rng, &piece));
         }
         // A branch skips what is behind it.
         if pieces

@@ -2,7 +2,7 @@
 
 use super::{
     ALTIVEC, BASE, CENTRE, CR, CTR, FP, FPSCR, LR, MEM, MEM_LEN, Ppc, RECORD, RESERVED, V, VSCR,
-    VSX, X, XER,
+    VSX, X, XER, decimal,
 };
 use crate::guest::{Case, Piece};
 use crate::pick::field;
@@ -12,7 +12,8 @@ use target_ppc::decode::Feature;
 /// Special registers that programs use: XER, DSCR, LR, CTR, VRSAVE, TAR.
 const SPRS: [u64; 6] = [1, 3, 8, 9, 256, 815];
 
-fn named(piece: &Piece, name: &str) -> Option<u64> {
+/// A field of an instruction.
+pub(super) fn named(piece: &Piece, name: &str) -> Option<u64> {
     field(piece.row, piece.insn, name)
 }
 
@@ -129,6 +130,10 @@ fn many(piece: &Piece) -> Option<(u64, u64)> {
 
 /// It leaves the runtime's register alone.
 fn usable(piece: &Piece) -> bool {
+    // The reference rounds xsnmsubqpo as FPSCR says, not to odd.
+    if piece.row.name == "xsnmsubqp" && piece.insn & 1 != 0 {
+        return false;
+    }
     if piece.table != BASE {
         // Moves to general registers.
         let general = piece.row.syntax.contains("{gr rt}") || piece.row.syntax.contains("{t}");
@@ -369,6 +374,11 @@ impl Ppc {
                 false => v,
             };
             put(V + 8 * n, v, 8);
+        }
+        for (register, v) in pieces.iter().flat_map(|p| decimal::operands(rng, p)) {
+            let at = V + 16 * (32 + register as usize);
+            put(at, (v >> 64) as u64, 8);
+            put(at + 8, v as u64, 8);
         }
         for i in 0..MEM_LEN / 8 {
             put(MEM + 8 * i, rng.lanes(), 8);

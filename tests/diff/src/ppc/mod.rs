@@ -2,6 +2,7 @@
 
 mod asm;
 mod cases;
+mod decimal;
 mod runtime;
 
 use crate::elf::Machine;

@@ -77,7 +77,7 @@ fn block(s: &SystemState, va: u32, access: Access, problem: bool) -> Option<(u32
 pub fn real(va: u32) -> Mapping {
     Mapping {
         pa: u64::from(va),
-        page_bytes: 1 << 32,
+        page_bytes: PAGE_BYTES,
         read: true,
         write: true,
         exec: true,
@@ -105,7 +105,7 @@ pub fn before_pages(
         }
         return Some(Ok(Mapping {
             pa: u64::from(lower & !mask & 0xfffe_0000 | va & mask),
-            page_bytes: u64::from(mask) + 1,
+            page_bytes: PAGE_BYTES,
             read: rights.read,
             write: rights.write,
             // A page of data may have other rights for fetches: those have BATs of their own.
@@ -164,8 +164,9 @@ fn lookup(s: &SystemState, bus: &dyn Bus, va: u32) -> Option<(u64, u32)> {
     None
 }
 
-/// Bytes of a page: the only mapping that depends on a segment.
-pub const PAGE_BYTES: u64 = 4096;
+/// Bytes of a page. Larger mappings are pages of this size, too: none of the instructions that invalidate pages has an
+/// effect on those.
+const PAGE_BYTES: u64 = 4096;
 
 /// Makes a mapping of a page of 4 KiB; `changed`: stores need not be noticed.
 pub fn page(va: u32, pte1: u32, rights: Rights, changed: bool) -> Mapping {

@@ -155,9 +155,12 @@ pub mod num {
 
 /// The register with a number, of a family; for writing, that which may be written.
 pub fn find(number: u32, families: u32) -> Option<&'static Spr> {
+    let first = TABLE.partition_point(|s| u32::from(s.number) < number);
     TABLE
         .iter()
-        .find(|s| u32::from(s.number) == number && s.family & families != 0)
+        .skip(first)
+        .take_while(|s| u32::from(s.number) == number)
+        .find(|s| s.family & families != 0)
 }
 
 /// Whatever a number means on some CPU, for messages.
@@ -178,7 +181,11 @@ pub fn read(s: &mut SystemState, host: &dyn CpuHost, number: u32) -> u32 {
                 time::advance(s, host.now_ns());
                 time::dec(s, host.now_ns())
             }
-            Func::TbLow => time::time_base(s, host.now_ns()) as u32,
+            Func::TbLow => {
+                let now = host.now_ns();
+                host.socket().clock_polled(now);
+                time::time_base(s, now) as u32
+            }
             Func::TbHigh => (time::time_base(s, host.now_ns()) >> 32) as u32,
             Func::Tsr => time::read_tsr(s, host),
             Func::Mmucsr0 => 0,
