@@ -39,16 +39,7 @@ const TOPICS: &[(&str, Topic)] = &[
 ];
 
 /// Topics that machines have.
-const MACHINE_TOPICS: &[&str] = &[
-    "registers",
-    "mtree",
-    "qtree",
-    "irq",
-    "pic",
-    "pci",
-    "tlb",
-    "mem",
-];
+const MACHINE_TOPICS: &[&str] = &["registers", "mtree", "qtree", "pci"];
 
 fn pairs(list: Vec<(String, String)>, between: &str) -> String {
     let line = |(a, b): (String, String)| format!("{a}{between}{b}\n");
