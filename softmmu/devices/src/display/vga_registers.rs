@@ -186,7 +186,7 @@ impl Registers {
         }
     }
 
-    /// Chooses one of Bochs' registers for [`Registers::vbe_data`].
+    /// Chooses one of Bochs' registers for VGA's ports.
     pub fn set_vbe_index(&mut self, index: u16) {
         self.vbe_index = index;
     }

@@ -60,8 +60,6 @@ struct Channel {
     wait: u32,
     /// Bytes of the command that have been moved.
     moved: u32,
-    /// Level of its interrupt.
-    line: bool,
 }
 
 /// A command as it lies in memory.
@@ -136,7 +134,7 @@ impl Dbdma {
                 Step::Stop => channel.status &= !(ACTIVE | FLUSH),
                 Step::Dead => {
                     channel.status = channel.status & !ACTIVE | DEAD;
-                    self.interrupt(n, channel);
+                    self.interrupt(n);
                 }
             }
         }
@@ -248,7 +246,7 @@ impl Dbdma {
         let place = u64::from(channel.command) + 12;
         let _ = self.dma.store(place, 4, Endian::Little, u64::from(result));
         if chosen(command.code >> 4, channel.status, channel.interrupt) {
-            self.interrupt(n, channel);
+            self.interrupt(n);
         }
         if chosen(command.code, channel.status, channel.wait) {
             return Step::Wait;
@@ -262,7 +260,7 @@ impl Dbdma {
     }
 
     /// Its interrupt is an edge.
-    fn interrupt(&self, n: usize, _channel: &mut Channel) {
+    fn interrupt(&self, n: usize) {
         if let Some((_, irq)) = self.port(n) {
             irq.pulse();
         }
