@@ -10,6 +10,8 @@ use crate::{Addr, Builder, MemFlags, Op, Order, Ty, Value};
 
 /// Stores that are known.
 const MOST: usize = 4;
+/// Addresses further apart than this may be the same memory, mapped twice: the smallest page less the largest access.
+const NEAR: u32 = 4096 - 32;
 
 #[derive(Clone, Copy)]
 struct Stored {
@@ -53,8 +55,10 @@ impl Stored {
     }
 
     fn is_apart(&self, addr: Addr, bytes: u32) -> bool {
-        self.offset_of(addr)
-            .is_some_and(|by| by >= self.mem.bytes() && by.wrapping_neg() >= bytes)
+        self.offset_of(addr).is_some_and(|by| {
+            let away = by.wrapping_neg();
+            by >= self.mem.bytes() && away >= bytes && by.min(away) <= NEAR
+        })
     }
 }
 

@@ -192,3 +192,23 @@ fn real_loads_of_the_same_bytes_and_ordered_ones_make_forgotten() {
     assert!(!between(Order::Relaxed, true));
     assert!(!between(Order::AcqRel, false));
 }
+
+/// A page may be mapped a second time behind itself.
+#[test]
+fn stores_a_page_away_make_forgotten() {
+    let word = MemFlags::size(2);
+    for (disp, known) in [
+        (12, true),
+        (4000, true),
+        (8 + 4096, false),
+        (8 - 8192, false),
+    ] {
+        let mut b = Builder::new(0, 0, &LAYOUT);
+        b.forward_stores(true);
+        let [base, one, two] = [0, 4, 8].map(|off| b.get(Slot::new(off, Ty::I32)));
+        b.store(Addr::base_disp(base, 8), one, word);
+        b.store(Addr::base_disp(base, disp), two, word);
+        let again = b.load(Ty::I32, Addr::base_disp(base, 8), word);
+        assert_eq!(again == one, known, "{disp}");
+    }
+}
