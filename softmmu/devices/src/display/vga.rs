@@ -271,8 +271,8 @@ impl Device for Vga {
 
     fn load(&self, bytes: &[u8]) -> Result<(), StateError> {
         let (registers, function, pages): (Registers, Vec<u8>, Pages) = load_state(bytes)?;
-        if registers.palette.len() != 256 {
-            return Err(StateError("another palette".into()));
+        if registers.palette.len() != 256 || !registers.is_sound() {
+            return Err(StateError("registers that no software can set".into()));
         }
         self.function.load(&function)?;
         self.memory.fill(0, self.memory.len(), 0);

@@ -61,6 +61,10 @@ impl Group {
     }
 }
 
+fn is_depth(bits: u16) -> bool {
+    matches!(bits, 8 | 15 | 16 | 24 | 32)
+}
+
 /// All registers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Registers {
@@ -107,6 +111,12 @@ impl Registers {
             vbe_index: 0,
             big_endian,
         }
+    }
+
+    /// Whether a picture can be made with them, wherever they come from.
+    pub fn is_sound(&self) -> bool {
+        let (width, height) = (self.vbe[VBE_WIDTH], self.vbe[VBE_HEIGHT]);
+        is_depth(self.vbe[VBE_DEPTH]) && width <= LARGEST.0 && height <= LARGEST.1
     }
 
     /// Bits of a colour's part.
@@ -214,7 +224,7 @@ impl Registers {
             VBE_ID if (0xb0c0..=VBE_VERSION).contains(&value) => self.vbe[VBE_ID] = value,
             VBE_WIDTH if !on && value <= LARGEST.0 => self.vbe[VBE_WIDTH] = value & !7,
             VBE_HEIGHT if !on && value <= LARGEST.1 => self.vbe[VBE_HEIGHT] = value,
-            VBE_DEPTH if !on && matches!(value, 8 | 15 | 16 | 24 | 32) => {
+            VBE_DEPTH if !on && is_depth(value) => {
                 self.vbe[VBE_DEPTH] = value;
             }
             VBE_ENABLE => {
