@@ -22,10 +22,17 @@ __attribute__((noinline)) int middle(int a) { return leaf(a) + 1; }
 
 // So that all of them are there before one ends.
 static pthread_barrier_t all;
+// leaf counts without an atomic operation: two at once would lose a count.
+static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 
 static void *worker(void *p) {
     pthread_barrier_wait(&all);
-    for (int i = 0; i < 3; i++) leaf((int)(long)p * 10 + i), usleep(1000);
+    for (int i = 0; i < 3; i++) {
+        pthread_mutex_lock(&one);
+        leaf((int)(long)p * 10 + i);
+        pthread_mutex_unlock(&one);
+        usleep(1000);
+    }
     return p;
 }
 
