@@ -10,10 +10,11 @@ use tcg_mem::{Bus, InsnCounter};
 use tcg_target::CpuSocket;
 
 /// Reads of the clock that are no further apart than this, in nanoseconds, and so many of them in a row are
-/// a loop that waits: its thread sleeps for some time before the next ones. A program that only wants to know the time
-/// very often loses no more than about half of its speed by that.
+/// a loop that waits: its thread sleeps for some time, and again after a few more. A program that does nothing else than
+/// to ask for the time is slower by that.
 const POLL_GAP: u64 = 400;
 const POLLS: u32 = 1000;
+const MORE_POLLS: u32 = 100;
 const DOZE: Duration = Duration::from_micros(30);
 
 /// See the head of the file. The counts are of the CPU's own thread.
@@ -64,7 +65,7 @@ impl CpuSocket for Socket {
             self.polls.store(polls, Ordering::Relaxed);
             return;
         }
-        self.polls.store(0, Ordering::Relaxed);
+        self.polls.store(POLLS - MORE_POLLS, Ordering::Relaxed);
         self.gate.doze(DOZE);
         self.last_poll.store(self.now_ns(), Ordering::Relaxed);
     }

@@ -292,7 +292,7 @@ impl Gen<'_> {
     /// Looks the target in `rax` up in the jump cache.
     fn probe(&mut self, mode: u32) {
         self.a.mov(false, RCX, Rm::R(RAX));
-        self.a.shift_imm(Sh::Shl, false, Rm::R(RCX), 3);
+        self.a.shift_imm(Sh::Shl, false, Rm::R(RCX), 2);
         let mask = (JUMP_CACHE_ENTRIES as i32 - 1) << 4;
         self.a.alu_imm(Alu::And, false, Rm::R(RCX), mask);
         let t = self.tag_of_rax(mode);
