@@ -9,6 +9,7 @@ use crate::start::{self, ImageFacts, StackImage};
 use crate::task::{Config, Process, Task};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -139,7 +140,7 @@ fn map_image(
         .file
         .metadata()
         .map_err(|e| fail(format!("{}: {}", p.path.display(), io_text(&e)), 126))?;
-    let name = std::fs::canonicalize(&p.path).unwrap_or_else(|_| p.path.clone());
+    let name = real_path(p);
     let backing = Backing {
         dev: meta.dev(),
         ino: meta.ino(),
@@ -256,7 +257,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let aux = port.aux(cfg.cpu.as_deref(), cfg.guest.big_endian);
     let mut process = Process::new(
         config(cfg, aux.machine),
-        exe_path(&cfg.program),
+        real_path(&program).into_os_string().into_vec(),
         space,
         Arc::clone(&engine),
     );
@@ -343,11 +344,12 @@ fn with_nuls(strings: &[Vec<u8>]) -> Vec<u8> {
         .collect()
 }
 
-fn exe_path(program: &Path) -> Vec<u8> {
-    std::fs::canonicalize(program)
-        .unwrap_or_else(|_| program.to_path_buf())
-        .into_os_string()
-        .into_vec()
+/// The absolute path of a program's file: of the file, since the name that it was found by may be a descriptor's.
+fn real_path(p: &Program) -> PathBuf {
+    let open = format!("/proc/self/fd/{}", p.file.as_raw_fd());
+    std::fs::read_link(open)
+        .or_else(|_| std::fs::canonicalize(&p.path))
+        .unwrap_or_else(|_| p.path.clone())
 }
 
 fn config(cfg: &RunConfig, machine: &'static str) -> Config {
