@@ -1,8 +1,7 @@
 //! The code buffer: one private mapping that is readable, writable and executable, filled from the bottom.
 //!
 //! Memory is populated in steps just ahead of the fill level, because a first touch page by page costs a fault
-//! each; from the first two megabytes on in huge pages, since the code of a compiler is tens of megabytes that it jumps
-//! about in: an instruction TLB of small pages holds none of that. Everything lies within reach of a rel32. Behind the code are counters that it counts its runs with: away from
+//! each. Everything lies within reach of a rel32. Behind the code are counters that it counts its runs with: away from
 //! it, because a store next to code that is running is taken for self-modifying code by the host.
 
 use std::io;
@@ -13,13 +12,9 @@ pub(crate) const ALIGN: usize = 16;
 /// Smallest and largest step of population.
 const STEP_MIN: usize = 64 << 10;
 const STEP_MAX: usize = 256 << 10;
-/// Size of the host's huge pages, and from which fill level on they are used.
-const HUGE: usize = 2 << 20;
 
 /// The mapping and its fill level. Allocation happens under the engine's lock.
 pub(crate) struct CodeBuffer {
-    /// The whole mapping, which has room before the buffer so that that begins at a huge page.
-    mapped: (usize, usize),
     base: usize,
     size: usize,
     used: AtomicUsize,
@@ -27,9 +22,6 @@ pub(crate) struct CodeBuffer {
     /// Counters in use.
     counters: AtomicUsize,
 }
-
-/// Merges small pages into huge ones at once. [Linux include/uapi/asm-generic/mman-common.h]
-const MADV_COLLAPSE: i32 = 25;
 
 /// Bytes of code for each byte of counters.
 const CODE_PER_COUNTER: usize = 64;
@@ -40,15 +32,14 @@ impl CodeBuffer {
         let size = size.next_multiple_of(4096);
         let prot = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        let all = size + Self::counter_bytes(size) + HUGE;
+        let all = size + Self::counter_bytes(size);
         // SAFETY: a new mapping at a place of the kernel's choice.
         let at = unsafe { libc::mmap(std::ptr::null_mut(), all, prot, flags, -1, 0) };
         if at == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
         Ok(CodeBuffer {
-            mapped: (at as usize, all),
-            base: (at as usize).next_multiple_of(HUGE),
+            base: at as usize,
             size,
             used: AtomicUsize::new(0),
             populated: AtomicUsize::new(0),
@@ -106,28 +97,14 @@ impl CodeBuffer {
     fn populate(&self, end: usize) {
         let from = self.populated.load(Ordering::Relaxed);
         let step = (from / 2).clamp(STEP_MIN, STEP_MAX);
-        let mut to = (end + step).next_multiple_of(STEP_MIN);
-        if to >= HUGE {
-            to = to.next_multiple_of(HUGE);
-            // The small pages that the first of them is filled with already are merged.
-            let first = from / HUGE * HUGE;
-            self.advise(first, to, libc::MADV_HUGEPAGE);
-            self.advise(from, to, libc::MADV_POPULATE_WRITE);
-            self.advise(first, from.next_multiple_of(HUGE), MADV_COLLAPSE);
-        } else {
-            self.advise(from, to, libc::MADV_POPULATE_WRITE);
-        }
-        self.populated.store(to.min(self.size), Ordering::Relaxed);
-    }
-
-    /// Tells the kernel about a part of the buffer. Failure (an old kernel) only costs time.
-    fn advise(&self, from: usize, to: usize, advice: i32) {
-        let (from, to) = (from.min(self.size), to.min(self.size));
-        if from < to {
+        let to = (end + step).next_multiple_of(STEP_MIN).min(self.size);
+        // Failure (an old kernel) only costs page faults later.
+        // SAFETY: the range is inside our mapping, and populating does not change contents.
+        unsafe {
             let at = (self.base + from) as *mut libc::c_void;
-            // SAFETY: the range is inside our mapping, and the advices that are given do not change contents.
-            unsafe { libc::madvise(at, to - from, advice) };
+            libc::madvise(at, to - from, libc::MADV_POPULATE_WRITE);
         }
+        self.populated.store(to, Ordering::Relaxed);
     }
 
     /// Forgets everything above `keep`. No thread may be executing or holding addresses there.
@@ -191,7 +168,10 @@ impl CodeBuffer {
 impl Drop for CodeBuffer {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours and, as the engine is being dropped, no virtual CPU is left to run in it.
-        unsafe { libc::munmap(self.mapped.0 as *mut libc::c_void, self.mapped.1) };
+        unsafe {
+            let all = self.size + Self::counter_bytes(self.size);
+            libc::munmap(self.base as *mut libc::c_void, all);
+        }
     }
 }
 
@@ -219,17 +199,13 @@ impl RunCounter {
     }
 }
 
-/// Host code address to block, readable from a signal handler: start and block in address order. Blocks are
-/// allocated upwards, so appending keeps the order. The starts stand here, because a search through the blocks
-/// themselves misses the host's cache at each step.
+/// Host code address to block, readable from a signal handler: block pointers in address order. Blocks are
+/// allocated upwards, so appending keeps the order.
 pub(crate) struct CodeMap {
     at: usize,
     capacity: usize,
     len: AtomicU32,
 }
-
-/// Words of an entry: where the block's code begins, the block.
-const ENTRY: usize = 2;
 
 impl CodeMap {
     /// Room for one block per 64 bytes of code; pages that are never reached cost nothing.
@@ -237,9 +213,8 @@ impl CodeMap {
         let capacity = code_bytes / 64 + 64;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         let prot = libc::PROT_READ | libc::PROT_WRITE;
-        let bytes = capacity * ENTRY * size_of::<usize>();
         // SAFETY: a new mapping at a place of the kernel's choice.
-        let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, prot, flags, -1, 0) };
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), capacity * 8, prot, flags, -1, 0) };
         if at == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
@@ -254,35 +229,34 @@ impl CodeMap {
         self.len.load(Ordering::Relaxed) as usize == self.capacity
     }
 
-    /// Start (word 0) or block (word 1) of an entry.
-    fn word(&self, i: usize, word: usize) -> &AtomicUsize {
-        debug_assert!(i < self.capacity && word < ENTRY);
+    fn slot(&self, i: usize) -> &AtomicUsize {
+        debug_assert!(i < self.capacity);
         // SAFETY: inside the mapping, which lives as long as self; zeroed memory is a valid value.
-        unsafe { AtomicUsize::from_ptr((self.at as *mut usize).add(i * ENTRY + word)) }
+        unsafe { AtomicUsize::from_ptr((self.at as *mut usize).add(i)) }
     }
 
-    /// Appends (under the engine's lock); the block's code begins at `start`, above that of all before.
-    pub(crate) fn push<T>(&self, start: usize, block: *const T) {
+    /// Appends (under the engine's lock); the block's code lies above that of all before.
+    pub(crate) fn push<T>(&self, block: *const T) {
         let n = self.len.load(Ordering::Relaxed);
-        self.word(n as usize, 0).store(start, Ordering::Relaxed);
-        self.word(n as usize, 1)
+        self.slot(n as usize)
             .store(block as usize, Ordering::Relaxed);
         self.len.store(n + 1, Ordering::Release);
     }
 
-    /// The last block whose start is at or below `pc`. Async-signal-safe.
-    pub(crate) fn find<T>(&self, pc: usize) -> Option<*const T> {
+    /// The last block whose start (as told by `start`) is at or below `pc`. Async-signal-safe.
+    pub(crate) fn find<T>(&self, pc: usize, start: impl Fn(*const T) -> usize) -> Option<*const T> {
         let (mut lo, mut hi) = (0, self.len.load(Ordering::Acquire) as usize);
         while lo < hi {
             let mid = (lo + hi) / 2;
-            if self.word(mid, 0).load(Ordering::Relaxed) <= pc {
+            let block = self.slot(mid).load(Ordering::Relaxed) as *const T;
+            if start(block) <= pc {
                 lo = mid + 1;
             } else {
                 hi = mid;
             }
         }
         let last = lo.checked_sub(1)?;
-        Some(self.word(last, 1).load(Ordering::Relaxed) as *const T)
+        Some(self.slot(last).load(Ordering::Relaxed) as *const T)
     }
 
     /// Forgets everything (at a safepoint).
@@ -294,10 +268,7 @@ impl CodeMap {
 impl Drop for CodeMap {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours.
-        unsafe {
-            let bytes = self.capacity * ENTRY * size_of::<usize>();
-            libc::munmap(self.at as *mut libc::c_void, bytes)
-        };
+        unsafe { libc::munmap(self.at as *mut libc::c_void, self.capacity * 8) };
     }
 }
 
@@ -329,30 +300,15 @@ mod tests {
     fn code_map_finds_the_block_around_an_address() {
         let m = CodeMap::new(4096).unwrap();
         let starts = [100usize, 200, 300];
-        assert_eq!(m.find::<usize>(150), None);
+        assert_eq!(m.find(150, |p: *const usize| p as usize), None);
         for s in &starts {
-            m.push(*s, s);
+            m.push(s);
         }
-        assert_eq!(m.find::<usize>(99), None);
-        assert_eq!(m.find(100), Some(&starts[0] as *const usize));
-        assert_eq!(m.find(299), Some(&starts[1] as *const usize));
-        assert_eq!(m.find(5000), Some(&starts[2] as *const usize));
-    }
-
-    #[test]
-    fn what_is_in_small_pages_stays_when_they_are_merged() {
-        let b = CodeBuffer::new(3 * HUGE + 4096).unwrap();
-        let piece = |n: usize| vec![n as u8; 100 << 10];
-        let mut places = Vec::new();
-        while let Some(at) = b.append(&piece(places.len())) {
-            places.push(at);
-        }
-        assert_eq!(places.len(), (3 * HUGE + 4096) / (100 << 10));
-        assert!(b.base().is_multiple_of(HUGE) && places.last().unwrap() + (100 << 10) <= b.end());
-        for (n, at) in places.iter().enumerate() {
-            // SAFETY: the bytes that were appended.
-            let bytes = unsafe { std::slice::from_raw_parts(*at as *const u8, 100 << 10) };
-            assert_eq!(bytes, piece(n));
-        }
+        // SAFETY: the pointers pushed are to the array above.
+        let start = |p: *const usize| unsafe { *p };
+        assert_eq!(m.find(99, start), None);
+        assert_eq!(m.find(100, start), Some(&starts[0] as *const usize));
+        assert_eq!(m.find(299, start), Some(&starts[1] as *const usize));
+        assert_eq!(m.find(5000, start), Some(&starts[2] as *const usize));
     }
 }

@@ -243,8 +243,10 @@ impl crate::Engine {
 
     /// The block whose code holds a host address. Async-signal-safe.
     pub(crate) fn block_at(&self, host: usize) -> Option<&TransBlock> {
-        let block: *const TransBlock = self.code_map.find(host)?;
         // SAFETY: blocks in the map live until the next flush, which waits for this thread to leave.
+        let start = |b: *const TransBlock| unsafe { (*b).entry };
+        let block = self.code_map.find(host, start)?;
+        // SAFETY: as above.
         Some(unsafe { &*block }).filter(|b| b.contains(host))
     }
 
