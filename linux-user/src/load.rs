@@ -22,6 +22,8 @@ use tcg_uspace::{
 /// A program file and what its headers say.
 struct Program {
     path: PathBuf,
+    /// The same without symbolic links and relative parts.
+    name: PathBuf,
     file: File,
     head: ElfHeader,
 }
@@ -64,6 +66,7 @@ fn inspect(path: &Path, file: File) -> Result<Program, StartError> {
     let head = read_header(&file).map_err(|e| say(path, e.to_string(), 126))?;
     Ok(Program {
         path: path.to_path_buf(),
+        name: std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()),
         file,
         head,
     })
@@ -139,12 +142,11 @@ fn map_image(
         .file
         .metadata()
         .map_err(|e| fail(format!("{}: {}", p.path.display(), io_text(&e)), 126))?;
-    let name = std::fs::canonicalize(&p.path).unwrap_or_else(|_| p.path.clone());
     let backing = Backing {
         dev: meta.dev(),
         ino: meta.ino(),
         offset: 0,
-        name: name.to_string_lossy().into(),
+        name: p.name.to_string_lossy().into(),
     };
     load_image(space, &p.file, &p.head, plan, &backing, rie).map_err(error)
 }
@@ -215,7 +217,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     if let Some(i) = &interpreter {
         check(cfg, i)?;
     }
-    let keep = Keep::new(cfg);
+    let keep = Keep::new(cfg, &program.name);
     let layout = Layout::new(cfg, port, keep.as_ref())?;
     let (space, engine) = machine(cfg, port, &layout)?;
     if let Some(keep) = &keep {
@@ -256,7 +258,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let aux = port.aux(cfg.cpu.as_deref(), cfg.guest.big_endian);
     let mut process = Process::new(
         config(cfg, aux.machine),
-        exe_path(&cfg.program),
+        program.name.into_os_string().into_vec(),
         space,
         Arc::clone(&engine),
     );
@@ -341,13 +343,6 @@ fn with_nuls(strings: &[Vec<u8>]) -> Vec<u8> {
         .iter()
         .flat_map(|s| s.iter().copied().chain([0]))
         .collect()
-}
-
-fn exe_path(program: &Path) -> Vec<u8> {
-    std::fs::canonicalize(program)
-        .unwrap_or_else(|_| program.to_path_buf())
-        .into_os_string()
-        .into_vec()
 }
 
 fn config(cfg: &RunConfig, machine: &'static str) -> Config {
