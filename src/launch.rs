@@ -24,7 +24,7 @@ pub fn run(guest: &Guest, parsed: Parsed, program_fd: Option<i32>) -> Result<Exi
             big_endian: guest.big_endian,
         },
         program: PathBuf::from(program),
-        program_fd,
+        program_fd: program_fd.or(options.program_fd),
         argv0: options.argv0,
         args: command.collect(),
         env: options

@@ -2,16 +2,19 @@
 //!
 //! Without a binfmt_misc entry the host cannot start a guest program, so the emulator executes itself with the
 //! program as its argument. With an entry the host's kernel would do the same; deciding here keeps -L, -cpu and the
-//! other options for the children.
+//! other options for the children. Only where the emulator cannot find itself (started by an entry with the flag F in a
+//! root without /proc) the child is left to the entry, which is certainly there.
 
 use crate::errno::Errno;
 use crate::guest::{self, GuestPort};
 use crate::sys;
 use crate::task::Task;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::IntoRawFd;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// How deep scripts may name scripts, as in the kernel.
@@ -30,38 +33,107 @@ enum Kind {
     Script(Vec<u8>, Option<Vec<u8>>),
 }
 
+/// A program's file, as execveat names it.
+pub struct Place {
+    /// Folder that the path counts from, or the file itself if the path is empty.
+    pub dir: i32,
+    /// Path on the host.
+    pub path: CString,
+    /// AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW.
+    pub flags: i32,
+}
+
+impl Place {
+    /// A file that is named by its path alone.
+    pub fn at(path: CString) -> Place {
+        Place {
+            dir: libc::AT_FDCWD,
+            path,
+            flags: 0,
+        }
+    }
+
+    /// Whether it is named by a descriptor, so that its name means nothing in another process.
+    fn is_by_descriptor(&self) -> bool {
+        self.dir != libc::AT_FDCWD
+    }
+
+    /// Opens it for reading. Needs no /proc, unless the descriptor cannot be read itself (O_PATH).
+    fn open(&self) -> Result<File, Errno> {
+        let link = match self.flags & libc::AT_SYMLINK_NOFOLLOW {
+            0 => 0,
+            _ => libc::O_NOFOLLOW,
+        };
+        // A pipe's other end is not waited for.
+        let flags = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK | link) as u64;
+        let fd = if !self.path.is_empty() {
+            let args = [self.dir as u64, addr_of(&self.path), flags];
+            sys::call(libc::SYS_openat, args)?
+        } else {
+            let copy = [self.dir as u64, libc::F_DUPFD_CLOEXEC as u64, 0];
+            let copy = sys::take_fd(sys::call(libc::SYS_fcntl, copy)? as i32);
+            if copy.read_at(&mut [0], 0).is_ok() {
+                return Ok(copy);
+            }
+            let name = CString::new(format!("/proc/self/fd/{}", self.dir));
+            let name = name.map_err(|_| Errno::EINVAL)?;
+            sys::call(
+                libc::SYS_openat,
+                [libc::AT_FDCWD as u64, addr_of(&name), flags],
+            )?
+        };
+        Ok(sys::take_fd(fd as i32))
+    }
+
+    /// Whether it is closed when a program is executed, and with it a script's name.
+    fn closes_on_exec(&self) -> bool {
+        let flags = sys::call(libc::SYS_fcntl, [self.dir as u64, libc::F_GETFD as u64]);
+        self.is_by_descriptor() && flags.is_ok_and(|f| f & libc::FD_CLOEXEC as u64 != 0)
+    }
+}
+
 /// What to execute, with everything resolved to host paths.
 pub struct Request {
     /// The path as the guest gave it.
     pub path: CString,
     /// Where that is on the host.
-    pub host_path: CString,
+    pub place: Place,
     /// Arguments.
     pub argv: Vec<CString>,
     /// Environment.
     pub envp: Vec<CString>,
 }
 
-/// Looks at a file as the kernel's binary formats do.
-fn classify(host_path: &CString) -> Result<Kind, Errno> {
-    let path = OsStr::from_bytes(host_path.as_bytes());
-    let access = [addr_of(host_path), libc::X_OK as u64];
-    sys::call(libc::SYS_access, access)?;
+/// Looks at a file as the kernel's binary formats do. Gives it open, if it is a guest's program.
+fn classify(place: &Place) -> Result<(Kind, Option<File>), Errno> {
+    let access = [place.dir as u64, addr_of(&place.path), libc::X_OK as u64];
+    let allowed = match place.flags {
+        0 => sys::call(libc::SYS_faccessat, access),
+        flags => sys::call(
+            libc::SYS_faccessat2,
+            [access[0], access[1], access[2], flags as u64],
+        ),
+    };
+    match allowed {
+        Err(e) if e != Errno::ENOSYS => return Err(e),
+        _ => {}
+    }
     // A file that can be executed but not read is the host's business.
-    let Ok(mut file) = File::open(path) else {
-        return Ok(Kind::Host);
+    let Ok(file) = place.open() else {
+        return Ok((Kind::Host, None));
     };
     let mut head = [0u8; SCRIPT_LINE];
     let mut len = 0;
     while len < head.len() {
-        match file.read(&mut head[len..]) {
+        match file.read_at(&mut head[len..], len as u64) {
             Ok(0) | Err(_) => break,
             Ok(n) => len += n,
         }
     }
     let head = &head[..len];
     if let Some(line) = head.strip_prefix(b"#!") {
-        return Ok(script(line).map_or(Kind::Host, |(i, a)| Kind::Script(i, a)));
+        let kind = script(line).map_or(Kind::Host, |(i, a)| Kind::Script(i, a));
+        return Ok((kind, None));
     }
     if head.len() >= 20 && head.starts_with(b"\x7fELF") {
         let raw = [head[18], head[19]];
@@ -72,10 +144,10 @@ fn classify(host_path: &CString) -> Result<Kind, Errno> {
         };
         let class = if head[4] == 2 { 64 } else { 32 };
         if let Some(port) = guest::port_for_machine(machine, class) {
-            return Ok(Kind::Guest(port));
+            return Ok((Kind::Guest(port), Some(file)));
         }
     }
-    Ok(Kind::Host)
+    Ok((Kind::Host, None))
 }
 
 /// Interpreter and argument of a `#!` line. [Linux fs/binfmt_script.c]
@@ -134,22 +206,36 @@ fn addr_of(s: &CString) -> u64 {
 /// Executes; comes back only with an error.
 pub fn execute(t: &mut Task, mut r: Request) -> Errno {
     for _ in 0..MAX_SCRIPTS {
-        match classify(&r.host_path) {
+        match classify(&r.place) {
             Err(e) => return e,
-            Ok(Kind::Host) => {
-                return replace(t, |t| {
-                    let before = crate::limits::pass_on(t);
-                    let error = sys::execve(&r.host_path, &r.argv, &r.envp);
-                    crate::limits::take_back(&before);
-                    error
-                });
+            Ok((Kind::Guest(port), file)) if sys::exec_fd() >= 0 => {
+                return replace(t, |t| reexecute(t, port, &r, file));
             }
-            Ok(Kind::Guest(port)) => return replace(t, |t| reexecute(t, port, &r)),
-            Ok(Kind::Script(interpreter, arg)) => {
+            Ok((Kind::Host | Kind::Guest(_), file)) => {
+                // binfmt_misc refuses what it could not open again by its name.
+                let file = file.filter(|_| r.place.closes_on_exec());
+                let kept = file.map(|f| sys::inheritable(f.into_raw_fd()));
+                if let Some(fd) = kept {
+                    r.place = Place {
+                        dir: fd,
+                        path: CString::default(),
+                        flags: libc::AT_EMPTY_PATH,
+                    };
+                }
+                let error = replace(t, |t| by_host(t, &r));
+                if let Some(fd) = kept {
+                    drop(sys::take_fd(fd));
+                }
+                return error;
+            }
+            Ok((Kind::Script(interpreter, arg), _)) => {
+                if r.place.closes_on_exec() {
+                    return Errno::ENOENT;
+                }
                 let Ok(path) = CString::new(interpreter) else {
                     return Errno::ENOEXEC;
                 };
-                let host_path = t.resolve(&path);
+                let place = Place::at(t.resolve(&path));
                 // argv[0] gives way to interpreter, argument and the script's path.
                 let rest = r.argv.split_off(1.min(r.argv.len()));
                 let arg = arg.and_then(|a| CString::new(a).ok());
@@ -159,7 +245,7 @@ pub fn execute(t: &mut Task, mut r: Request) -> Errno {
                     .chain(rest)
                     .collect();
                 r.path = path;
-                r.host_path = host_path;
+                r.place = place;
             }
         }
     }
@@ -179,8 +265,16 @@ fn replace(t: &mut Task, exec: impl FnOnce(&mut Task) -> Errno) -> Errno {
     error
 }
 
-/// Runs the emulator again with the options of this run.
-fn reexecute(t: &mut Task, port: &dyn GuestPort, r: &Request) -> Errno {
+/// Leaves a program to the host.
+fn by_host(t: &Task, r: &Request) -> Errno {
+    let before = crate::limits::pass_on(t);
+    let error = sys::execveat(&r.place, &r.argv, &r.envp);
+    crate::limits::take_back(&before);
+    error
+}
+
+/// Runs the emulator again with the options of this run. `file` is the program.
+fn reexecute(t: &mut Task, port: &dyn GuestPort, r: &Request, file: Option<File>) -> Errno {
     let mut argv: Vec<CString> = Vec::with_capacity(r.argv.len() + 16);
     let mut push = |bytes: &[u8]| argv.extend(CString::new(bytes));
     match t.process.config.reexec.as_slice() {
@@ -200,9 +294,23 @@ fn reexecute(t: &mut Task, port: &dyn GuestPort, r: &Request) -> Errno {
         push(b"-limits");
         push(limits.as_bytes());
     }
+    // The name of a descriptor means nothing in the next process, or something else: that gets the file open.
+    let file = file.filter(|_| r.place.is_by_descriptor());
+    let file = file.map(|f| sys::inheritable(f.into_raw_fd()));
+    if let Some(fd) = file {
+        push(b"-program-fd");
+        push(fd.to_string().as_bytes());
+    }
     push(b"-0");
     push(r.argv.first().map_or(b"", |a| a.as_bytes()));
-    push(r.host_path.as_bytes());
+    push(match file {
+        Some(_) => r.path.as_bytes(),
+        None => r.place.path.as_bytes(),
+    });
     argv.extend(r.argv.iter().skip(1).cloned());
-    sys::execve_self(&argv, &r.envp)
+    let error = sys::execve_self(&argv, &r.envp);
+    if let Some(fd) = file {
+        drop(sys::take_fd(fd));
+    }
+    error
 }

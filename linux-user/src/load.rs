@@ -9,6 +9,7 @@ use crate::start::{self, ImageFacts, StackImage};
 use crate::task::{Config, Process, Task};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -66,10 +67,18 @@ fn inspect(path: &Path, file: File) -> Result<Program, StartError> {
     let head = read_header(&file).map_err(|e| say(path, e.to_string(), 126))?;
     Ok(Program {
         path: path.to_path_buf(),
-        name: std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()),
+        name: real_path(path, &file),
         file,
         head,
     })
+}
+
+/// The absolute path of an open file: of the file, since the name that it was found by may be a descriptor's.
+fn real_path(path: &Path, file: &File) -> PathBuf {
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    std::fs::read_link(open)
+        .or_else(|_| std::fs::canonicalize(path))
+        .unwrap_or_else(|_| path.to_path_buf())
 }
 
 /// The error's text without Rust's "(os error N)".

@@ -265,6 +265,16 @@ pub const OPTIONS: &[Opt] = &[
         },
     },
     Opt {
+        names: &["program-fd"],
+        env: None,
+        arg: Some("fd"),
+        help: "internal: inherited descriptor of the program",
+        set: |o, a| {
+            o.program_fd = a.parse().ok();
+            Ok(())
+        },
+    },
+    Opt {
         names: &["ids"],
         env: None,
         arg: Some("list"),

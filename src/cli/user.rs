@@ -53,6 +53,8 @@ pub struct UserOptions {
     pub tb_size_mib: Option<u64>,
     /// `-exec-fd`, between the emulators of a program and its children.
     pub exec_fd: Option<i32>,
+    /// `-program-fd`, likewise.
+    pub program_fd: Option<i32>,
     /// `-ids`, likewise.
     pub ids: Option<linux_user::Ids>,
     /// `-limits`, likewise.

@@ -30,6 +30,13 @@ pub fn out_of_the_way(fd: i32) -> i32 {
     }
 }
 
+/// As [`out_of_the_way`], but the next program gets it.
+pub fn inheritable(fd: i32) -> i32 {
+    let fd = out_of_the_way(fd);
+    let _ = call(libc::SYS_fcntl, [fd as u64, libc::F_SETFD as u64, 0]);
+    fd
+}
+
 fn is_open(fd: i32) -> bool {
     fd >= 0 && call(libc::SYS_fcntl, [fd as u64, libc::F_GETFD as u64]).is_ok()
 }

@@ -11,7 +11,7 @@ mod fd;
 mod process;
 mod window;
 
-pub use fd::{close_hidden_sockets, hide, hide_socket};
+pub use fd::{close_hidden_sockets, hide, hide_socket, inheritable};
 pub use process::*;
 pub use window::{blocking, leave_window};
 

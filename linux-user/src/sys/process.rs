@@ -106,18 +106,18 @@ pub fn vfork<F: FnOnce()>(flags: u64, body: F) -> Result<u64, Errno> {
     }
 }
 
-/// execve with host strings; comes back only with an error.
-pub fn execve(path: &CString, argv: &[CString], envp: &[CString]) -> Errno {
+/// execveat with host strings; comes back only with an error.
+pub fn execveat(place: &crate::exec::Place, argv: &[CString], envp: &[CString]) -> Errno {
     let (argv, envp) = (pointers(argv), pointers(envp));
     let args = [
-        path.as_ptr() as u64,
+        place.dir as u64,
+        place.path.as_ptr() as u64,
         argv.as_ptr() as u64,
         envp.as_ptr() as u64,
-        0,
-        0,
+        place.flags as u64,
         0,
     ];
-    match result(raw(libc::SYS_execve, args)) {
+    match result(raw(libc::SYS_execveat, args)) {
         Err(e) => e,
         Ok(_) => Errno::EINVAL,
     }
@@ -411,23 +411,43 @@ pub fn open_self(inherited: Option<i32>) {
     }
 }
 
-/// Without /proc (a bare chroot): the path that this program was executed by.
+/// Without /proc (a bare chroot): the path that this program was executed by. If binfmt_misc started it, that names the
+/// guest's program instead, and the emulator need not even be in this root: so the file is compared with what runs.
 fn open_by_auxv() -> Option<u64> {
     // SAFETY: getauxval has no preconditions; AT_EXECFN is a string on the initial stack, or 0.
     let path = unsafe { libc::getauxval(libc::AT_EXECFN) };
     if path == 0 {
         return None;
     }
-    call(
-        libc::SYS_openat,
-        [
-            libc::AT_FDCWD as u64,
-            path,
-            (libc::O_PATH | libc::O_CLOEXEC) as u64,
-            0,
-        ],
-    )
-    .ok()
+    let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as u64;
+    let fd = call(libc::SYS_openat, [libc::AT_FDCWD as u64, path, flags]).ok()?;
+    let file = take_fd(fd as i32);
+    is_self(&file).then(|| std::os::fd::IntoRawFd::into_raw_fd(file) as u64)
+}
+
+/// Whether a file has the program headers of this process's executable.
+fn is_self(file: &std::fs::File) -> bool {
+    use std::os::unix::fs::FileExt;
+    // SAFETY: AT_PHDR and AT_PHNUM describe the executable's own headers, which stay where the kernel mapped them.
+    let own = unsafe {
+        let (at, count) = (
+            libc::getauxval(libc::AT_PHDR),
+            libc::getauxval(libc::AT_PHNUM),
+        );
+        if at == 0 {
+            return false;
+        }
+        let len = count as usize * size_of::<libc::Elf64_Phdr>();
+        std::slice::from_raw_parts(at as *const u8, len)
+    };
+    let mut offset = [0; 8];
+    let mut theirs = vec![0; own.len()];
+    // Where e_phoff is in the header of a 64-bit file.
+    file.read_exact_at(&mut offset, 32).is_ok()
+        && file
+            .read_exact_at(&mut theirs, u64::from_le_bytes(offset))
+            .is_ok()
+        && theirs == own
 }
 
 /// Whether the guest must not see this descriptor.
@@ -464,14 +484,12 @@ pub fn execve_self(argv: &[CString], envp: &[CString]) -> Errno {
     ];
     // The next emulator needs it, a native program must not have it.
     let close_on_exec = |on: bool| {
-        call(
-            libc::SYS_fcntl,
-            [fd as u64, libc::F_SETFD as u64, u64::from(on)],
-        )
+        let args = [fd as u64, libc::F_SETFD as u64, u64::from(on)];
+        let _ = call(libc::SYS_fcntl, args);
     };
-    let _ = close_on_exec(false);
+    close_on_exec(false);
     let r = result(raw(libc::SYS_execveat, args));
-    let _ = close_on_exec(true);
+    close_on_exec(true);
     match r {
         Err(e) => e,
         Ok(_) => Errno::EINVAL,

@@ -4,7 +4,7 @@ use super::SysResult;
 use super::args::{DirFd, Hex, Path, Ptr};
 use crate::abi::Layout;
 use crate::errno::Errno;
-use crate::exec::{self, Request};
+use crate::exec::{self, Place, Request};
 use crate::process::{self, CloneArgs};
 use crate::rows;
 use crate::signal::SigInfo;
@@ -191,9 +191,13 @@ fn strings(t: &Task, va: GuestVa) -> Result<Vec<CString>, Errno> {
 }
 
 fn execve(t: &mut Task, path: Path, argv: Ptr, envp: Ptr) -> SysResult {
-    let host_path = t.host_path(&path).path().to_owned();
+    let place = Place::at(t.host_path(&path).path().to_owned());
+    execute(t, place, path, argv, envp)
+}
+
+fn execute(t: &mut Task, place: Place, path: Path, argv: Ptr, envp: Ptr) -> SysResult {
     let request = Request {
-        host_path,
+        place,
         argv: strings(t, argv.0)?,
         envp: strings(t, envp.0)?,
         path: path.0,
@@ -207,7 +211,9 @@ fn execveat(t: &mut Task, dir: DirFd, path: Path, argv: Ptr, envp: Ptr, flags: i
         return Err(Errno::EINVAL);
     }
     if !at_dir {
-        return execve(t, path, argv, envp);
+        let mut place = Place::at(t.host_path(&path).path().to_owned());
+        place.flags = flags;
+        return execute(t, place, path, argv, envp);
     }
     // As the kernel names a program that is executed by descriptor.
     let mut name = format!("/dev/fd/{}", dir.0).into_bytes();
@@ -219,16 +225,13 @@ fn execveat(t: &mut Task, dir: DirFd, path: Path, argv: Ptr, envp: Ptr, flags: i
         name.push(b'/');
         name.extend_from_slice(path.0.as_bytes());
     }
-    let through_proc = [b"/proc/self/fd".as_slice(), &name[b"/dev/fd".len()..]].concat();
-    let host_path = CString::new(through_proc).map_err(|_| Errno::EINVAL)?;
-    let path = CString::new(name).map_err(|_| Errno::EINVAL)?;
-    let request = Request {
-        host_path,
-        argv: strings(t, argv.0)?,
-        envp: strings(t, envp.0)?,
-        path,
+    let name = Path(CString::new(name).map_err(|_| Errno::EINVAL)?);
+    let place = Place {
+        dir: dir.0,
+        path: path.0,
+        flags,
     };
-    Err(exec::execute(t, request))
+    execute(t, place, name, argv, envp)
 }
 
 /// The host's struct rusage as longs: two timevals and 14 counters.

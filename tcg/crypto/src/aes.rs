@@ -63,7 +63,7 @@ pub fn shift_rows(s: State, inverse: bool) -> State {
 /// Every byte times x.
 fn double(column: u32) -> u32 {
     let carries = column >> 7 & 0x0101_0101;
-    (column & 0x7f7f_7f7f) << 1 ^ carries * 0x1b
+    (column & 0x7f7f_7f7f) << 1 ^ (carries * 0x1b)
 }
 
 /// MixColumns, or its inverse.

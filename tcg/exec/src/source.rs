@@ -199,7 +199,7 @@ impl Engine {
             }
         }
         // What was read ahead does not count.
-        let (start, end) = (ir.pc & !1, ir.end_pc.max(ir.pc + 1));
+        let (start, end) = (ir.start_pc.min(ir.pc) & !1, ir.end_pc.max(ir.pc + 1));
         let touched = (start >> PAGE_BITS)..=((end - 1) >> PAGE_BITS);
         reader.pages.retain(|p| touched.contains(p));
         let verify = reader.recorded;

@@ -133,7 +133,7 @@ pub(crate) fn block_that_leaves(engine: &Engine, ir: &Block, code: u32) -> Block
     b.exit(info, Value::NONE);
     let mut block = b.finish();
     block.fp = ir.fp;
-    block.end_pc = ir.end_pc;
+    (block.start_pc, block.end_pc) = (ir.start_pc, ir.end_pc);
     block
 }
 

@@ -71,6 +71,8 @@ pub struct Block {
     pub pool: Vec<Value>,
     /// The floating-point regimes of this block. An operation's `aux` selects one.
     pub fp: [FpMode; 2],
+    /// Lowest guest address of an instruction: that of the first, unless a jump back has been followed.
+    pub start_pc: u64,
     /// First guest byte behind the block, for self-modification checks (includes peeked bytes).
     pub end_pc: u64,
     /// Number of guest instructions.
@@ -96,6 +98,7 @@ impl Block {
             consts: Vec::new(),
             pool: Vec::new(),
             fp: [FpMode::IEEE, FpMode::FLUSHING],
+            start_pc: pc,
             end_pc: pc,
             guest_insns: 0,
         }

@@ -7,8 +7,6 @@ use crate::decode::args;
 use crate::state::slot;
 use crate::trap;
 
-/// A forward branch at most this far is followed within the block.
-const FOLLOW_BYTES: u64 = 256;
 /// The link register.
 const LR: u32 = 30;
 
@@ -19,12 +17,12 @@ impl Translator<'_> {
 
     pub(super) fn b(&mut self, a: args::B) -> Out {
         let target = self.target(a.offset);
-        if target >= self.next && target - self.next <= FOLLOW_BYTES {
+        if self.follow.jump(self.next, target) {
             self.next = target;
             return Out::Next;
         }
         let mut info = self.direct(target);
-        info.check = target <= self.pc;
+        info.check |= target <= self.pc;
         self.b.exit(info, Value::NONE);
         Out::End
     }
@@ -32,7 +30,7 @@ impl Translator<'_> {
     fn branch_if(&mut self, cond: Value, offset: i32) -> Out {
         let target = self.target(offset);
         let mut info = self.direct(target);
-        info.check = target <= self.pc;
+        info.check |= target <= self.pc;
         self.b.exit_if(cond, info, Value::NONE);
         Out::Next
     }
@@ -83,7 +81,7 @@ impl Translator<'_> {
         let info = ExitInfo {
             kind: ExitKind::Indirect(hint),
             ret_pc: self.next,
-            check: hint != IndirectHint::Return,
+            check: hint != IndirectHint::Return || self.follow.turned(),
             ..self.direct(0)
         };
         self.b.exit(info, target);

@@ -27,7 +27,7 @@ mod wide;
 
 use tcg_ir::{Block, Builder, ExitInfo, ExitKind, Value};
 use tcg_mem::MemFault;
-use tcg_target::TranslateCtx;
+use tcg_target::{Follow, TranslateCtx};
 
 use crate::decode::{self, FeatureSet};
 use crate::features::CpuModel;
@@ -57,6 +57,7 @@ pub(crate) struct Translator<'a> {
     next: u64,
     /// The current instruction's code.
     insn: u32,
+    follow: Follow,
 }
 
 decode::dispatch_dpimm!(fn decode_dpimm, Translator<'_>, Out);
@@ -84,6 +85,7 @@ pub(crate) fn translate(
         pc,
         next: pc,
         insn: 0,
+        follow: Follow::new(pc, ctx.limits),
     };
     t.b.forward_stores(ctx.forward);
     t.b.block.fp = mode.fp_modes();
@@ -103,8 +105,8 @@ pub(crate) fn translate(
         count += 1;
         t.b.insn_start(t.pc, t.mode.0);
         let out = t.instruction(insn);
-        // A wrap around the end of the address space ends the block: its range must be a range.
-        if out == Out::End || ctx.limits.reached(count, t.b.block.exits.len()) || t.next < pc {
+        let full = ctx.limits.reached(count, t.b.block.exits.len());
+        if out == Out::End || full || t.follow.ends(t.next) {
             break out;
         }
     };
@@ -112,7 +114,7 @@ pub(crate) fn translate(
         let info = t.direct(t.next);
         t.b.exit(info, Value::NONE);
     }
-    t.b.block.end_pc = end;
+    (t.b.block.start_pc, t.b.block.end_pc) = (t.follow.start(), end);
     let mut block = t.b.finish();
     if ctx.limits.may_peek() {
         peek::mark_dead_flags(&mut block, &mut fetcher);
@@ -145,7 +147,7 @@ impl Translator<'_> {
             mode_dynamic: false,
             ret_pc: 0,
             dead: 0,
-            check: false,
+            check: self.follow.turned(),
         }
     }
 

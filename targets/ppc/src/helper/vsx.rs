@@ -176,23 +176,41 @@ pub fn run(s: &mut PpcState, what: u32, regs: u32) -> bool {
 /// FI, FR and FPRF of the scalar conversions.
 fn scalar_last(number: u32, r: &Regs, result: u128, raised: &Raised) -> Option<u32> {
     let [hi, _] = doubles(result);
-    let inexact = if raised.bits & fpscr::XX != 0 {
-        fpscr::FI
-    } else {
-        0
+    let [b, _] = doubles(r.b);
+    let mut toward_zero = FloatStatus {
+        round: Round::TowardZero,
+        ..raised.status()
+    };
+    // FR: the magnitude is greater than that of the truncated result.
+    let inexact = |up: bool| match (raised.bits & fpscr::XX != 0, up) {
+        (false, _) => 0,
+        (_, false) => fpscr::FI,
+        (_, true) => fpscr::FI | fpscr::FR,
     };
     match number {
-        op::DP_TO_SP => Some(inexact | fpscr::class(widen((hi >> 32) as u32), true)),
+        op::DP_TO_SP => {
+            let v = (hi >> 32) as u32;
+            let up = v << 1 > f64::to_f32(b, &mut toward_zero) << 1;
+            Some(inexact(up) | fpscr::class(widen(v), true))
+        }
         op::SP_TO_DP | op::HP_TO_DP => Some(fpscr::class(hi, false)),
         op::DP_TO_HP => {
-            let mut st = FloatStatus::default();
-            let v = f16::to_f64(hi as u16, &mut st);
-            let _ = r;
-            Some(inexact | fpscr::class(v, false))
+            let v = hi as u16;
+            let up = v << 1 > f64::to_f16(b, &mut toward_zero) << 1;
+            Some(inexact(up) | class_of_half(v))
         }
-        op::DP_TO_W => Some(inexact),
+        op::DP_TO_W => Some(inexact(false)),
         _ => None,
     }
+}
+
+/// FPRF of a half: its denormals are normal as doubles.
+fn class_of_half(v: u16) -> u32 {
+    if v & 0x7c00 == 0 {
+        let as_double = u64::from(v >> 15) << 63 | u64::from(v & 0x3ff);
+        return fpscr::class(as_double, false);
+    }
+    fpscr::class(f16::to_f64(v, &mut FloatStatus::default()), false)
 }
 
 fn arithmetic(number: u32, arg: u32, r: &Regs, raised: &mut Raised) -> Option<u128> {
@@ -530,4 +548,25 @@ fn class_single(v: u64, dcmx: u32) -> (bool, bool) {
         is_class(v, F64, dcmx)
     };
     (class, back == v)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::class_of_half;
+
+    #[test]
+    fn halves_have_the_classes_of_their_format() {
+        for (v, want) in [
+            (0, 0b00010),
+            (0x8000, 0b10010),
+            (1, 0b10100),
+            (0x83ff, 0b11000),
+            (0x0400, 0b00100),
+            (0xfbff, 0b01000),
+            (0x7c00, 0b00101),
+            (0x7e00, 0b10001),
+        ] {
+            assert_eq!(class_of_half(v) >> 12, want, "{v:#x}");
+        }
+    }
 }

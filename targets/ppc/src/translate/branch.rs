@@ -7,9 +7,6 @@ use crate::decode::args;
 use crate::state::slot;
 use crate::trap;
 
-/// A forward branch at most this far is followed within the block.
-const FOLLOW_BYTES: u64 = 256;
-
 /// Bits of the BO field.
 const BO_ALWAYS: u32 = 16;
 const BO_TRUE: u32 = 8;
@@ -73,13 +70,13 @@ impl Translator<'_> {
         if link {
             self.set_link();
         }
-        let ahead = target.wrapping_sub(self.next);
-        if !cond.is_some() && (!link || reads_pc) && target >= self.next && ahead <= FOLLOW_BYTES {
+        let plain = !cond.is_some() && (!link || reads_pc);
+        if plain && self.follow.jump(self.next, target) {
             self.next = target;
             return Out::Next;
         }
         let mut info = self.direct(target);
-        info.check = target <= self.pc;
+        info.check |= target <= self.pc;
         if link && !reads_pc {
             info.kind = ExitKind::DirectCall;
             info.ret_pc = self.next;
@@ -118,7 +115,7 @@ impl Translator<'_> {
         let info = ExitInfo {
             kind: ExitKind::Indirect(hint),
             ret_pc: self.next,
-            check: hint != IndirectHint::Return,
+            check: hint != IndirectHint::Return || self.follow.turned(),
             ..self.direct(0)
         };
         self.go(cond, info, target)

@@ -31,7 +31,7 @@ mod whole;
 
 use tcg_ir::{Addr, Block, Builder, Cond, ExitInfo, ExitKind, MemFlags, Op, Ty, Value};
 use tcg_mem::{GuestVa, MemFault};
-use tcg_target::{BlockLimits, TranslateCtx};
+use tcg_target::{BlockLimits, Follow, TranslateCtx};
 
 use crate::decode::{self, Feature, FeatureSet};
 use crate::features::CpuModel;
@@ -72,6 +72,7 @@ pub(crate) struct Translator<'a> {
     fp: FpRecord,
     /// The general register that CTR was last set from, to tell calls through the linkage table from switches.
     ctr_from: Option<u32>,
+    follow: Follow,
 }
 
 decode::dispatch_base!(fn decode_base, Translator<'_>, Out);
@@ -109,6 +110,7 @@ pub(crate) fn translate(
         insn: 0,
         fp: FpRecord::default(),
         ctr_from: None,
+        follow: Follow::new(start, limits),
     };
     t.b.forward_stores(ctx.forward);
     t.b.block.fp = mode.fp_modes();
@@ -131,8 +133,8 @@ pub(crate) fn translate(
             t.step();
         }
         let out = t.instruction(insn);
-        // A wrap around the end of the address space ends the block: its range must be a range.
-        if out == Out::End || limits.reached(count, t.b.block.exits.len()) || t.next < start {
+        let full = limits.reached(count, t.b.block.exits.len());
+        if out == Out::End || full || t.follow.ends(t.next) {
             break out;
         }
     };
@@ -140,7 +142,7 @@ pub(crate) fn translate(
         let info = t.direct(t.next);
         t.leave(info, NONE);
     }
-    t.b.block.end_pc = end;
+    (t.b.block.start_pc, t.b.block.end_pc) = (t.follow.start(), end);
     let mut block = t.b.finish();
     if limits.may_peek() {
         peek::mark_dead_flags(
@@ -398,7 +400,7 @@ impl Translator<'_> {
             mode_dynamic: false,
             ret_pc: 0,
             dead: 0,
-            check: false,
+            check: self.follow.turned(),
         }
     }
 }

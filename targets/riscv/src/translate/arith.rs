@@ -204,10 +204,32 @@ impl Translator<'_> {
         self.b.extract_signed(Ty::I64, v, 0, 32)
     }
 
+    /// A value with the same low half: what a sign extension is made of.
+    fn unextended(&self, v: Value) -> Value {
+        let def = self.b.block.def(v);
+        match def.op == Op::ExtractS && def.imm == 32 << 8 && def.ty == Ty::I64 {
+            true => def.args[0],
+            false => v,
+        }
+    }
+
     /// Whether a value is known to be the sign extension of its low half.
     fn is_sign_extended(&self, v: Value) -> bool {
+        self.is_extended_to(v, 3)
+    }
+
+    fn is_extended_to(&self, v: Value, depth: u32) -> bool {
+        if let Some(c) = self.b.as_const(v) {
+            return c as i64 == i64::from(c as i32);
+        }
         let def = self.b.block.def(v);
+        let both = |a: Value, b: Value| {
+            depth > 0 && self.is_extended_to(a, depth - 1) && self.is_extended_to(b, depth - 1)
+        };
         match def.op {
+            Op::And | Op::Or | Op::Xor => both(def.args[0], def.args[1]),
+            Op::Sel => both(def.args[1], def.args[2]),
+            Op::Sar => both(def.args[0], def.args[0]),
             Op::SextI64 => true,
             Op::ExtractS => def.imm >> 8 <= 32,
             Op::ExtractU => def.imm >> 8 < 32,
@@ -219,12 +241,19 @@ impl Translator<'_> {
     }
 
     fn word(&mut self, x: Value, y: Value, op: Op) -> Value {
+        let (x, y) = (self.unextended(x), self.unextended(y));
         let v = self.bin(op, x, y);
         self.sext_word(v)
     }
 
     pub(super) fn addiw(&mut self, a: args::Addiw) -> Out {
         let x = self.x(a.rs1);
+        if a.imm == 0 {
+            let v = self.sext_word(x);
+            self.set_x(a.rd, v);
+            return Out::Next;
+        }
+        let x = self.unextended(x);
         let v = self.add_const(x, i64::from(a.imm));
         let v = self.sext_word(v);
         self.set_x(a.rd, v);
@@ -325,6 +354,7 @@ impl Translator<'_> {
     }
 
     fn shift_left_word(&mut self, x: Value, n: u32) -> Value {
+        let x = self.unextended(x);
         let v = self.shift_left(x, n);
         self.sext_word(v)
     }
@@ -334,7 +364,14 @@ impl Translator<'_> {
             return self.sext_word(x);
         }
         match field {
-            Op::ExtractU => self.b.extract(self.ty, x, n, 32 - n),
+            Op::ExtractU => {
+                let x = self.unextended(x);
+                self.b.extract(self.ty, x, n, 32 - n)
+            }
+            _ if self.is_sign_extended(x) => {
+                let n = self.b.i32(n);
+                self.bin(Op::Sar, x, n)
+            }
             _ => self.b.extract_signed(self.ty, x, n, 32 - n),
         }
     }

@@ -6,9 +6,6 @@ use super::{Out, Translator};
 use crate::decode::{Feature, args};
 use crate::trap;
 
-/// A forward jump at most this far is followed within the block.
-const FOLLOW_BYTES: u64 = 256;
-
 /// The registers that calls put return addresses into. [RISC-V rv32.2.5, table of hints]
 const fn is_link(n: u32) -> bool {
     n == 1 || n == 5
@@ -49,7 +46,7 @@ impl Translator<'_> {
             _ => self.b.icmp(cond, x, y),
         };
         let mut info = self.direct(target);
-        info.check = target <= self.pc;
+        info.check |= target <= self.pc;
         if self.is_misaligned(target) {
             info = self.misaligned(target);
         }
@@ -58,10 +55,10 @@ impl Translator<'_> {
             Some(_) => return self.leave(info, Value::NONE),
             None => {}
         }
-        self.b.exit_if(value, info, Value::NONE);
-        if !info.check {
-            return Out::Next;
+        if target > self.pc {
+            return self.leave_by(value, info);
         }
+        self.b.exit_if(value, info, Value::NONE);
         // Behind a loop's end nothing is translated: the way back is the likely one.
         let next = self.direct(self.next);
         self.leave(next, Value::NONE)
@@ -98,11 +95,11 @@ impl Translator<'_> {
             info.check = true;
             return self.leave(info, Value::NONE);
         }
-        if target >= self.next && target - self.next <= FOLLOW_BYTES {
+        if self.follow.jump(self.next, target) {
             self.next = target;
             return Out::Next;
         }
-        info.check = target <= self.pc;
+        info.check |= target <= self.pc;
         self.leave(info, Value::NONE)
     }
 
@@ -130,7 +127,7 @@ impl Translator<'_> {
             mode_dynamic: false,
             ret_pc: self.next,
             dead: 0,
-            check: hint != IndirectHint::Return,
+            check: hint != IndirectHint::Return || self.follow.turned(),
         };
         self.leave(info, target)
     }

@@ -1,6 +1,6 @@
 //! Control and status registers of user mode: fflags, frm, fcsr, and the counters. [RISC-V zicsr, f.2, counters]
 
-use tcg_ir::{Cond, ExitInfo, ExitKind, IndirectHint, Op, Ty, Value};
+use tcg_ir::{Cond, ExitInfo, ExitKind, IndirectHint, Op, OpClass, RegionKind, Ty, Value};
 
 use super::{Out, Translator};
 use crate::decode::{Feature, args};
@@ -15,6 +15,13 @@ const TIME: u32 = 0xc01;
 const INSTRET: u32 = 0xc02;
 /// The upper halves of the counters on RV32 are this much higher.
 const HIGH: u32 = 0x80;
+
+/// The flags as they were when they were read last, and the value that the program got.
+#[derive(Clone, Copy)]
+pub(super) struct FlagsRead {
+    sticky: Value,
+    shown: Value,
+}
 
 /// How an instruction changes a register.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,22 +102,70 @@ impl Translator<'_> {
     fn read_fflags(&mut self) -> Value {
         let none = [Value::NONE; 3];
         let sticky = self.b.op(Op::FpFlagsGet, Ty::I32, 0, 0, none, 0);
-        self.reversed(sticky)
+        let shown = self.reversed(sticky);
+        self.flags_read = Some(FlagsRead { sticky, shown });
+        shown
     }
 
+    /// The low five bits in reverse.
     fn reversed(&mut self, v: Value) -> Value {
-        if let Some(c) = self.b.as_const(v) {
-            return self.b.i32((c as u32).reverse_bits() >> 27);
+        let bits = self.with_i32(Op::And, v, 0x1f);
+        let outer = self.exchanged(bits, 4, 1);
+        self.exchanged(outer, 2, 2)
+    }
+
+    /// The bits of `mask` change places with those `by` above.
+    fn exchanged(&mut self, v: Value, by: u32, mask: u32) -> Value {
+        let upper = self.with_i32(Op::Shr, v, by);
+        let differ = self.b.bin(Op::Xor, Ty::I32, upper, v);
+        let differ = self.with_i32(Op::And, differ, mask);
+        let both = self.with_i32(Op::Mul, differ, 1 << by | 1);
+        self.b.bin(Op::Xor, Ty::I32, v, both)
+    }
+
+    fn with_i32(&mut self, op: Op, v: Value, c: u32) -> Value {
+        let c = self.b.i32(c);
+        self.b.bin(op, Ty::I32, v, c)
+    }
+
+    /// The flags get back what was read of them a moment ago, as around quiet comparisons: only if an operand was a NaN
+    /// there is something to undo. False: it is another case.
+    fn restores_flags(&mut self, v: Value) -> bool {
+        let Some(read) = self.flags_read.filter(|r| r.shown == v) else {
+            return false;
+        };
+        let since = &self.b.block.insts[read.sticky.index() + 1..];
+        let mut compare = None;
+        for (k, i) in since.iter().enumerate() {
+            match i.op {
+                Op::CcFcmp if compare.is_none() => {
+                    compare = Some(Value(read.sticky.0 + 1 + k as u32));
+                }
+                Op::InsnStart | Op::Get | Op::Set => {}
+                op if op.class() == OpClass::Pure => {}
+                _ => return false,
+            }
         }
-        let v = self.b.un(Op::Rbit, Ty::I32, v);
-        let n = self.b.i32(27);
-        self.b.bin(Op::Shr, Ty::I32, v, n)
+        if let Some(compare) = compare {
+            let unordered = self.b.cc_test(compare, Cond::Vs);
+            self.b.begin_if(unordered, RegionKind::Simple);
+            self.set_sticky(read.sticky);
+            self.b.end_if();
+        }
+        true
+    }
+
+    fn set_sticky(&mut self, sticky: Value) {
+        let args = [sticky, Value::NONE, Value::NONE];
+        self.b.op(Op::FpFlagsSet, Ty::Void, 0, 0, args, 0);
     }
 
     fn write_fflags(&mut self, v: Value) {
+        if self.restores_flags(v) {
+            return;
+        }
         let sticky = self.reversed(v);
-        let args = [sticky, Value::NONE, Value::NONE];
-        self.b.op(Op::FpFlagsSet, Ty::Void, 0, 0, args, 0);
+        self.set_sticky(sticky);
     }
 
     fn float_control(&mut self, csr: u32, rd: u32, write: Option<(Change, Value)>) -> Out {

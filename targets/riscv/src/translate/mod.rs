@@ -11,11 +11,12 @@ mod fetch;
 mod float;
 mod fregs;
 mod load_store;
+mod skip;
 mod system;
 
 use tcg_ir::{Block, Builder, ExitInfo, ExitKind, Op, Ty, Value};
 use tcg_mem::MemFault;
-use tcg_target::TranslateCtx;
+use tcg_target::{Follow, TranslateCtx};
 
 use crate::decode::{self, Feature, FeatureSet};
 use crate::features::Cpu;
@@ -48,6 +49,14 @@ pub(crate) struct Translator<'a> {
     insn: u32,
     /// By floating-point register: its value as a single, where known.
     singles: [Value; 32],
+    flags_read: Option<csr::FlagsRead>,
+    /// Whether a branch over a few instructions may stay in the block.
+    skips: bool,
+    /// A branch that is still to be decided on.
+    branch: Option<skip::Branch>,
+    /// The conditional part that the current instruction belongs to.
+    skip: Option<skip::Skip>,
+    follow: Follow,
 }
 
 decode::dispatch_base!(fn decode_base, Translator<'_>, Out);
@@ -73,6 +82,11 @@ pub(crate) fn translate(
         next: pc,
         insn: 0,
         singles: [Value::NONE; 32],
+        flags_read: None,
+        skips: ctx.limits.may_peek(),
+        branch: None,
+        skip: None,
+        follow: Follow::new(pc, ctx.limits),
     };
     t.b.forward_stores(ctx.forward);
     t.b.block.fp = mode.fp_modes();
@@ -96,8 +110,10 @@ pub(crate) fn translate(
             _ if decode::is_float(insn) => decode_float(&mut t, insn),
             _ => decode_base(&mut t, insn),
         };
-        // A wrap around the end of the address space ends the block: its range must be a range.
-        if out == Out::End || ctx.limits.reached(count, t.b.block.exits.len()) || t.next < pc {
+        t.decide_branch(&mut fetcher, ctx.limits.max_insns.saturating_sub(count));
+        t.end_skip();
+        let full = ctx.limits.reached(count, t.b.block.exits.len());
+        if out == Out::End || full || t.follow.ends(t.next) {
             break out;
         }
     };
@@ -105,7 +121,7 @@ pub(crate) fn translate(
         let info = t.direct(t.next);
         t.b.exit(info, Value::NONE);
     }
-    t.b.block.end_pc = end;
+    (t.b.block.start_pc, t.b.block.end_pc) = (t.follow.start(), end);
     Ok(t.b.finish())
 }
 
@@ -136,8 +152,12 @@ impl Translator<'_> {
     }
 
     /// Sets the integer register `n`.
-    fn set_x(&mut self, n: u32, v: Value) {
+    fn set_x(&mut self, n: u32, mut v: Value) {
         if n != 0 {
+            if let Some(stays) = self.skip.and_then(|s| s.select) {
+                let old = self.x(n);
+                v = self.b.sel(stays, v, old);
+            }
             self.b.set(slot::x(n, self.ty), v);
         }
     }
@@ -196,7 +216,7 @@ impl Translator<'_> {
             mode_dynamic: false,
             ret_pc: 0,
             dead: 0,
-            check: false,
+            check: self.follow.turned(),
         }
     }
 

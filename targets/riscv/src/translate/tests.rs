@@ -12,6 +12,10 @@ const BASE: u64 = 0x1_0000;
 
 /// Translates code at `BASE`; behind it nothing is mapped.
 fn translate_on(cpu: &str, bits: u32, code: &[u32]) -> Block {
+    translate_at(cpu, bits, code, BASE)
+}
+
+fn translate_at(cpu: &str, bits: u32, code: &[u32], pc: u64) -> Block {
     let code: Vec<u8> = code.iter().flat_map(|w| w.to_le_bytes()).collect();
     let mut fetch = |va: GuestVa, buf: &mut [u8]| {
         let rest = code.get((va.0 - BASE) as usize..).unwrap_or(&[]);
@@ -33,7 +37,7 @@ fn translate_on(cpu: &str, bits: u32, code: &[u32]) -> Block {
         forward: true,
     };
     let cpu = Cpu::parse(Some(cpu), bits).expect("a model");
-    let block = super::translate(&cpu, BASE, 0, &mut ctx).expect("the first is mapped");
+    let block = super::translate(&cpu, pc, 0, &mut ctx).expect("the first is mapped");
     tcg_ir::verify(&block, &crate::state::LAYOUT, crate::helper::HELPERS).expect("a valid block");
     block
 }
@@ -78,6 +82,67 @@ fn shifts_that_make_a_rotation_are_one() {
     // Amounts that do not add up: slliw a4,a0,7; srliw a5,a0,24; or a4,a4,a5
     let b = rv64(&[0x0075_171b, 0x0185_579b, 0x00f7_6733]);
     assert_eq!(count(&b, Op::Rotr), 0);
+}
+
+#[test]
+fn branch_over_a_computation_is_a_selection() {
+    // bgeu a0,a1,+8; li a5,255; sb a5,0(a3)
+    let b = rv64(&[0x00b5_7463, 0x0ff0_0793, 0x00f6_8023]);
+    assert_eq!((count(&b, Op::Sel), count(&b, Op::CondBegin)), (1, 0));
+    assert_eq!((b.exits.len(), b.guest_insns), (1, 3));
+}
+
+#[test]
+fn branch_over_an_access_is_a_region() {
+    // addi a5,a5,1; beq a0,a1,+12; lw a5,0(a0); sw a5,4(a0); addi a0,a0,1
+    let code = [
+        0x0017_8793,
+        0x00b5_0663,
+        0x0005_2783,
+        0x00f5_2223,
+        0x0015_0513,
+    ];
+    let b = rv64(&code);
+    assert_eq!((count(&b, Op::CondBegin), count(&b, Op::Merge)), (1, 1));
+    assert_eq!((b.exits.len(), b.guest_insns), (1, 5));
+}
+
+#[test]
+fn branch_over_what_may_leave_is_an_exit() {
+    // beq a0,a1,+8; then: jr a5, an illegal instruction, fadd.d, one of an extension that is off, one that is cut off
+    for over in [0x0007_8067, 0x0000_0000, 0x02b5_7553, 0x20b5_2533] {
+        let b = translate_on("rv64,zba=off", 64, &[0x00b5_0463, over, 0x0015_0513]);
+        assert_eq!(b.exits[0].pc, BASE + 8, "{over:#x}");
+    }
+    let b = rv64(&[0x00b5_0363, 0x0015_0513]);
+    assert_eq!(b.exits[0].pc, BASE + 6);
+}
+
+#[test]
+fn jump_back_is_followed_once_and_checks_from_then_on() {
+    // Behind a dispatch `lw a5,0(a0); jr a5` at the start: addi a0,a0,4; beqz a1,+64; j back
+    let dispatch = [0x0005_2783, 0x0007_8067];
+    let place = [0x0045_0513, 0x0405_8063, 0xff1f_f06f];
+    let code: Vec<u32> = dispatch.into_iter().chain(place).collect();
+    let b = translate_at("max", 64, &code, BASE + 8);
+    assert_eq!((b.start_pc, b.end_pc), (BASE, BASE + 20));
+    assert_eq!(b.guest_insns, 5);
+    assert_eq!(last(&b).kind, ExitKind::Indirect(IndirectHint::Table));
+}
+
+#[test]
+fn flags_around_a_quiet_comparison_are_only_restored_for_nans() {
+    // frflags a4; flt.d a5,fa5,fs8; fsflags a4
+    let b = rv64(&[0x0010_2773, 0xa387_97d3, 0x0017_1073]);
+    let begin = b.insts.iter().position(|i| i.op == Op::CondBegin);
+    let set = b.insts.iter().position(|i| i.op == Op::FpFlagsSet);
+    assert_eq!(begin.map(|k| k + 1), set);
+    // With fadd.d between: as it says.
+    let b = rv64(&[0x0010_2773, 0x02b5_7553, 0x0017_1073]);
+    assert_eq!(
+        (count(&b, Op::CondBegin), count(&b, Op::FpFlagsSet)),
+        (0, 1)
+    );
 }
 
 #[test]

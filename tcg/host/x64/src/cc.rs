@@ -178,6 +178,16 @@ impl Gen<'_> {
         {
             return self.a.alu_imm(Alu::Cmp, w, Rm::M(m), imm);
         }
+        if self.reg_of(a) == NOREG
+            && imm.is_none()
+            && self.reg_of(b) != NOREG
+            && self.dies(a)
+            && !self.in_bit_slot(a)
+            && let Some(m) = self.mem_of(a)
+        {
+            let rb = self.reg(b);
+            return self.a.op(Opc(0, 0, 0x39), w, rb, Rm::M(m));
+        }
         let ra = self.reg(a);
         match imm {
             Some(0) => self.a.test(w, ra, Rm::R(ra)),

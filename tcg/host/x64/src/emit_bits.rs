@@ -146,6 +146,12 @@ impl Gen<'_> {
             (0, 32) if w => return self.extend(v, a, false, false, Opc(0, 0, 0x8b)),
             _ => {}
         }
+        if w && lsb + len == 32 {
+            // What is above is gone with the copy.
+            self.extend(v, a, false, false, Opc(0, 0, 0x8b));
+            let d = self.reg(v);
+            return self.a.shift_imm(Sh::Shr, false, Rm::R(d), lsb);
+        }
         let d = self.def_copy(v, a);
         let rm = Rm::R(d);
         if lsb + len < width && len > 31 {
@@ -171,6 +177,11 @@ impl Gen<'_> {
             (0, 16) => return self.extend(v, a, w, false, Opc(0, 1, 0xbf)),
             (0, 32) if w => return self.extend(v, a, true, false, Opc(0, 0, 0x63)),
             _ => {}
+        }
+        if w && lsb + len == 32 {
+            self.extend(v, a, true, false, Opc(0, 0, 0x63));
+            let d = self.reg(v);
+            return self.a.shift_imm(Sh::Sar, true, Rm::R(d), lsb);
         }
         let d = self.def_copy(v, a);
         if lsb + len < width {

@@ -160,6 +160,41 @@ impl Gen<'_> {
         self.set_home(v, off);
     }
 
+    /// A value that loses its register goes to the slot that it is the new value of, if nobody minds: it need not be
+    /// stored again then.
+    pub fn store_early(&mut self, v: Value) -> bool {
+        let op = self.b.insts[self.pos as usize].op;
+        let walks = matches!(
+            op,
+            Op::Exit | Op::Sync | Op::Call | Op::CondBegin | Op::CondEnd
+        );
+        let val = self.val[v.index()];
+        if walks || self.journaling || val.spill != 0xff || val.home != NOHOME {
+            return false;
+        }
+        let Some(d) = self.dirty.iter().find(|d| d.value == v).copied() else {
+            return false;
+        };
+        let range = self.units_of(d);
+        if !self.looping.may_store(d.off) || !range.clone().all(|u| self.home_is_spare(u)) {
+            return false;
+        }
+        self.store_reg(self.ty(v), Mem::env(i32::from(d.off)), val.reg);
+        self.drop_homes(range.start, range.len());
+        self.remove_dirty(range.start, range.len());
+        self.set_home(v, d.off);
+        true
+    }
+
+    /// Whether nobody needs the old contents of a unit of the state from there.
+    fn home_is_spare(&mut self, unit: usize) -> bool {
+        let h = self.unit_home[unit];
+        h == NONE || {
+            let val = self.val[Value(h).index()];
+            val.reg != NOREG || val.spill != 0xff
+        }
+    }
+
     /// Stores `v` to the state slot at `off`.
     pub fn store_slot(&mut self, off: u16, v: Value) {
         let m = Mem::env(off as i32);

@@ -98,6 +98,10 @@ pub struct Loop {
     dead: u32,
     /// The floating-point regime that MXCSR holds on the way round.
     regime: u8,
+    /// In the second copy: the registers of parameters, better left to what is passed for them.
+    pub wanted: u32,
+    /// By value: the register, as a mask, in which it is passed.
+    next: Vec<u32>,
 }
 
 /// Position of the last exit from `b` to itself, if the block may become a loop, or [`NONE`].
@@ -127,7 +131,32 @@ impl Loop {
         self.body = b.insts.len();
         self.head = None;
         self.second = false;
+        self.wanted = 0;
+        self.next.clear();
         self.at
+    }
+
+    /// The register in which a value goes round, as a mask; 0: none.
+    pub fn register_of(&self, v: Value) -> u32 {
+        self.next.get(v.index()).copied().unwrap_or(0)
+    }
+
+    /// Whether the slot at `off` may be stored before the end: not if it is to arrive dirty, or that is still to be found
+    /// out.
+    pub fn may_store(&self, off: u16) -> bool {
+        self.at == NONE || self.second && self.slots.iter().all(|s| s.off != off)
+    }
+
+    /// Notes where the values that are passed should be.
+    fn plan_registers(&mut self) {
+        self.next.resize(self.alias.len(), 0);
+        for p in &self.params {
+            self.wanted |= 1 << p.reg;
+            let v = self.alias[p.from.index()];
+            if let Some(next) = self.next.get_mut(v.index()) {
+                *next = 1 << p.reg;
+            }
+        }
     }
 
     /// Whether the way round is the exit at this position.
@@ -547,6 +576,7 @@ impl Gen<'_> {
                 ..NOWHERE
             };
         }
+        self.looping.plan_registers();
         for d in std::mem::take(&mut self.entry) {
             if self.live.enter(b, d.off, d.value) {
                 self.add_dirty(d);

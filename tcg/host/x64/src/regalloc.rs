@@ -77,6 +77,10 @@ impl Gen<'_> {
 
     fn alloc_in(&mut self, class: u32) -> u8 {
         let set = self.free & self.usable & class & !self.pinned;
+        let others = set & !self.looping.wanted;
+        if others != 0 {
+            return others.trailing_zeros() as u8;
+        }
         if set != 0 {
             return set.trailing_zeros() as u8;
         }
@@ -123,11 +127,11 @@ impl Gen<'_> {
         // A test that is evaluated by this instruction may still need it: the start of a region makes several values
         // before it comes to its condition.
         let starts = self.b.insts[self.pos as usize].op == Op::CondBegin;
-        if self.next_use(v) != 0
+        let needed = self.next_use(v) != 0
             || self.live.info[v.index()].live_to >= self.pos
             || self.is_merge_operand(v)
-            || starts && self.is_current_operand(v)
-        {
+            || starts && self.is_current_operand(v);
+        if needed && !self.store_early(v) {
             self.save(v);
         }
         self.unbind(v);
@@ -237,9 +241,15 @@ impl Gen<'_> {
         self.def(v)
     }
 
-    /// A fresh result register.
+    /// A fresh result register: where it goes round a loop that of the next round, if it is free.
     pub fn def(&mut self, v: Value) -> u8 {
         let ty = self.ty(v);
+        let next = self.looping.register_of(v);
+        if self.free & self.usable & !self.pinned & next != 0 {
+            let r = next.trailing_zeros() as u8;
+            self.bind(v, r);
+            return r;
+        }
         let r = self.alloc(ty);
         self.bind(v, r);
         r

@@ -146,10 +146,11 @@ impl Parser<'_> {
 
     fn header(&mut self, pc: &str, rest: &[&str]) -> Result<(), String> {
         self.block.pc = number(pc)?;
-        self.block.end_pc = 0;
+        (self.block.start_pc, self.block.end_pc) = (self.block.pc, 0);
         for word in rest {
             match word.split_once('=') {
                 Some(("mode", n)) => self.block.mode = small(n)?,
+                Some(("start", n)) => self.block.start_pc = number(n)?,
                 Some(("end", n)) => self.block.end_pc = number(n)?,
                 Some(("insns", n)) => self.block.guest_insns = small(n)?,
                 _ => return Err(format!("`{word}` in the head of a block")),

@@ -12,6 +12,9 @@ use crate::{
 pub fn print(block: &Block, layout: &StateLayout, helpers: &[HelperDef]) -> String {
     let mut out = format!("block {:#x}", block.pc);
     key(&mut out, "mode", u64::from(block.mode));
+    if block.start_pc != block.pc {
+        key(&mut out, "start", block.start_pc);
+    }
     key(&mut out, "end", block.end_pc);
     key(&mut out, "insns", u64::from(block.guest_insns));
     out.push('\n');
