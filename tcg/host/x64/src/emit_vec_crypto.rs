@@ -1,4 +1,4 @@
-//! Steps of AES and SHA-256 on the host's instructions for them. [SDM 2, 4]
+//! Steps of AES and SHA-256 on the host's instructions for them. [SDM2 4]
 
 use crate::abi::*;
 use crate::compiler::Gen;
