@@ -316,6 +316,16 @@ ops! {
     /// Leading bits equal to the sign bit, not counting it.
     VCls = "vcls" Pure;
 
+    // ---- vectors: a cipher ----
+    /// AES: ShiftRows of SubBytes. Byte k of a, from the least significant, is byte k of the state.
+    VAesSub = "vaessub" Pure;
+    /// AES: InvShiftRows of InvSubBytes.
+    VAesSubInv = "vaessubinv" Pure;
+    /// AES: MixColumns.
+    VAesMix = "vaesmix" Pure;
+    /// AES: InvMixColumns.
+    VAesMixInv = "vaesmixinv" Pure;
+
     // ---- vectors: integers ----
     /// a + b.
     VAdd = "vadd" Pure;

@@ -117,6 +117,7 @@ fn count(guest: &Guest, mode: u32, code: &[u8]) -> usize {
         lzcnt: true,
         popcnt: true,
         pclmul: true,
+        aes: true,
         f16c: true,
     };
     let opts = Opts {

@@ -22,10 +22,6 @@ macro_rules! vector_entries {
 }
 
 vector_entries! { crypto:
-    aese(0 1);
-    aesd(0 1);
-    aesmc(0);
-    aesimc(0);
     sha1c(0 1 2);
     sha1p(0 1 2);
     sha1m(0 1 2);

@@ -43,14 +43,6 @@ helpers! {
     PACGA = pacga(I64 I64 I32) -> I64 State;
     /// Floating-point operations on lanes; see `fp`. Vectors, descriptor.
     SOFT = soft(V128 V128 V128 I64) -> V128 Sticky;
-    /// AESE.
-    AESE = aese(V128 V128) -> V128 Pure;
-    /// AESD.
-    AESD = aesd(V128 V128) -> V128 Pure;
-    /// AESMC.
-    AESMC = aesmc(V128) -> V128 Pure;
-    /// AESIMC.
-    AESIMC = aesimc(V128) -> V128 Pure;
     /// SHA1C.
     SHA1C = sha1c(V128 V128 V128) -> V128 Pure;
     /// SHA1P.

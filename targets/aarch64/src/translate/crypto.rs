@@ -19,12 +19,21 @@ macro_rules! steps {
     )*};
 }
 
+/// Handlers: rd = step of rn, or of the sum of the two.
+macro_rules! aes {
+    ($($name:ident $Name:ident = $op:ident [$($reg:ident)*];)*) => {$(
+        pub(super) fn $name(&mut self, a: args::$Name) -> Out {
+            let operands = [$(self.b.get(slot::v(a.$reg))),*];
+            let sum = operands.into_iter().reduce(|x, y| self.vlane(Op::VXor, Ty::V128, 3, x, y));
+            let r = self.b.vun(Op::$op, Ty::V128, 0, sum.unwrap_or(Value::NONE), 0);
+            self.b.set(slot::v(a.rd), r);
+            Out::Next
+        }
+    )*};
+}
+
 impl Translator<'_> {
     steps! {
-        aese Aese AESE [rd rn];
-        aesd Aesd AESD [rd rn];
-        aesmc Aesmc AESMC [rn];
-        aesimc Aesimc AESIMC [rn];
         sha1c Sha1c SHA1C [rd rn rm];
         sha1p Sha1p SHA1P [rd rn rm];
         sha1m Sha1m SHA1M [rd rn rm];
@@ -44,6 +53,13 @@ impl Translator<'_> {
         sm3ss1 Sm3ss1 SM3SS1 [rn rm ra];
         sm4e Sm4e SM4E [rd rn];
         sm4ekey Sm4ekey SM4EKEY [rn rm];
+    }
+
+    aes! {
+        aese Aese = VAesSub [rd rn];
+        aesd Aesd = VAesSubInv [rd rn];
+        aesmc Aesmc = VAesMix [rn];
+        aesimc Aesimc = VAesMixInv [rn];
     }
 
     fn sm3tt(&mut self, id: tcg_ir::HelperId, d: u32, n: u32, m: u32, index: u32) -> Out {

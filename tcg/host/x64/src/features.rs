@@ -17,6 +17,8 @@ pub struct Features {
     pub popcnt: bool,
     /// Carry-less multiplication.
     pub pclmul: bool,
+    /// AES rounds.
+    pub aes: bool,
     /// Half-precision conversion.
     pub f16c: bool,
 }
@@ -32,6 +34,7 @@ impl Features {
             lzcnt: is_x86_feature_detected!("lzcnt"),
             popcnt: is_x86_feature_detected!("popcnt"),
             pclmul: is_x86_feature_detected!("pclmulqdq"),
+            aes: is_x86_feature_detected!("aes"),
             f16c: is_x86_feature_detected!("f16c"),
         }
     }
@@ -46,6 +49,7 @@ impl Features {
             lzcnt: false,
             popcnt: false,
             pclmul: false,
+            aes: false,
             f16c: false,
         }
     }

@@ -698,6 +698,10 @@ impl Make<'_> {
                 let op = self.rng.pick(TWO);
                 self.b.vbin(op, ty, lane, a, c, 0)
             }
+            5 if ty == Ty::V128 && self.rng.below(4) == 0 => {
+                let steps = [Op::VAesSub, Op::VAesSubInv, Op::VAesMix, Op::VAesMixInv];
+                self.b.vun(self.rng.pick(&steps), ty, 0, a, 0)
+            }
             5 => {
                 let op = self.rng.pick(ONE);
                 let lane = if op == Op::VCnt { 0 } else { lane.min(2) };
