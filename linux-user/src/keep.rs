@@ -167,18 +167,18 @@ fn trim(dir: &Path, most: u64) -> io::Result<()> {
 }
 
 impl Keep {
-    /// For a run, if translations are to be kept and the folder may be used.
-    pub fn new(cfg: &RunConfig) -> Option<Keep> {
+    /// For a run of the program `exe` (its canonical path), if translations are to be kept and the folder may be used.
+    pub fn new(cfg: &RunConfig, exe: &Path) -> Option<Keep> {
         let user = sys::effective_user();
         let Some(dir) = cfg.code_cache.as_deref() else {
             // Nobody asked for it, so nothing is said if it does not work.
             let dir = usual_folder(user)?;
-            return Keep::in_folder(cfg, &dir, user, false).ok().flatten();
+            return Keep::in_folder(cfg, exe, &dir, user, false).ok().flatten();
         };
         if dir.as_os_str() == OFF {
             return None;
         }
-        match Keep::in_folder(cfg, dir, user, true) {
+        match Keep::in_folder(cfg, exe, dir, user, true) {
             Ok(keep) => keep,
             Err(e) => {
                 eprintln!("emu: -code-cache {}: {e}; not used", dir.display());
@@ -190,6 +190,7 @@ impl Keep {
     /// `at_once`: also for a program that runs for the first time.
     fn in_folder(
         cfg: &RunConfig,
+        exe: &Path,
         dir: &Path,
         user: u32,
         at_once: bool,
@@ -213,7 +214,6 @@ impl Keep {
         if !m.is_dir() || !own(&m, user) {
             return Err(io::Error::other("not a folder with mode 0700"));
         }
-        let exe = fs::canonicalize(&cfg.program).unwrap_or_else(|_| cfg.program.clone());
         let cpu = cfg.cpu.as_deref().unwrap_or_default();
         let (guest, big) = (cfg.guest.name, cfg.guest.big_endian);
         let mut owner = format!("{guest} {big} cpu={cpu} build={build} ").into_bytes();

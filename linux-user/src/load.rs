@@ -23,6 +23,8 @@ use tcg_uspace::{
 /// A program file and what its headers say.
 struct Program {
     path: PathBuf,
+    /// The same without symbolic links and relative parts.
+    name: PathBuf,
     file: File,
     head: ElfHeader,
 }
@@ -65,9 +67,18 @@ fn inspect(path: &Path, file: File) -> Result<Program, StartError> {
     let head = read_header(&file).map_err(|e| say(path, e.to_string(), 126))?;
     Ok(Program {
         path: path.to_path_buf(),
+        name: real_path(path, &file),
         file,
         head,
     })
+}
+
+/// The absolute path of an open file: of the file, since the name that it was found by may be a descriptor's.
+fn real_path(path: &Path, file: &File) -> PathBuf {
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    std::fs::read_link(open)
+        .or_else(|_| std::fs::canonicalize(path))
+        .unwrap_or_else(|_| path.to_path_buf())
 }
 
 /// The error's text without Rust's "(os error N)".
@@ -140,12 +151,11 @@ fn map_image(
         .file
         .metadata()
         .map_err(|e| fail(format!("{}: {}", p.path.display(), io_text(&e)), 126))?;
-    let name = real_path(p);
     let backing = Backing {
         dev: meta.dev(),
         ino: meta.ino(),
         offset: 0,
-        name: name.to_string_lossy().into(),
+        name: p.name.to_string_lossy().into(),
     };
     load_image(space, &p.file, &p.head, plan, &backing, rie).map_err(error)
 }
@@ -216,7 +226,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     if let Some(i) = &interpreter {
         check(cfg, i)?;
     }
-    let keep = Keep::new(cfg);
+    let keep = Keep::new(cfg, &program.name);
     let layout = Layout::new(cfg, port, keep.as_ref())?;
     let (space, engine) = machine(cfg, port, &layout)?;
     if let Some(keep) = &keep {
@@ -257,7 +267,7 @@ pub fn load(cfg: &RunConfig) -> Result<Task, StartError> {
     let aux = port.aux(cfg.cpu.as_deref(), cfg.guest.big_endian);
     let mut process = Process::new(
         config(cfg, aux.machine),
-        real_path(&program).into_os_string().into_vec(),
+        program.name.into_os_string().into_vec(),
         space,
         Arc::clone(&engine),
     );
@@ -342,14 +352,6 @@ fn with_nuls(strings: &[Vec<u8>]) -> Vec<u8> {
         .iter()
         .flat_map(|s| s.iter().copied().chain([0]))
         .collect()
-}
-
-/// The absolute path of a program's file: of the file, since the name that it was found by may be a descriptor's.
-fn real_path(p: &Program) -> PathBuf {
-    let open = format!("/proc/self/fd/{}", p.file.as_raw_fd());
-    std::fs::read_link(open)
-        .or_else(|_| std::fs::canonicalize(&p.path))
-        .unwrap_or_else(|_| p.path.clone())
 }
 
 fn config(cfg: &RunConfig, machine: &'static str) -> Config {

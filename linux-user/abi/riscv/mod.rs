@@ -17,8 +17,8 @@ use crate::syscall::table::CallTable;
 /// Calls of the architecture: 244 is the first number of theirs.
 const OWN: &str = "258\triscv_hwprobe\thwprobe\n259\triscv_flush_icache\tflush_icache\n";
 
-static CALLS_64: CallTable = generic64::table().with(OWN, &[calls::CALLS]);
-static CALLS_32: CallTable = generic32::table().with(OWN, &[calls::CALLS]);
+static CALLS_64: CallTable = generic64::table().with(OWN, &[&calls::CALLS]);
+static CALLS_32: CallTable = generic32::table().with(OWN, &[&calls::CALLS]);
 
 /// The ABI of programs with words of 8 or 4 bytes.
 fn abi(word: usize) -> Abi {

@@ -77,12 +77,22 @@ pub struct ArgDesc {
 pub struct SysDesc {
     /// Name of the handler.
     pub name: &'static str,
-    /// Arguments in order.
-    pub args: &'static [ArgDesc],
+    /// Tells of its arguments in order. Code and not a table: only -strace asks, while a table's pointers
+    /// would be relocated at every start of the emulator.
+    pub tell_args: fn(&mut dyn FnMut(ArgDesc)),
     /// How complete it is.
     pub support: Support,
     /// Decodes the arguments and runs it.
     pub func: fn(&mut Task, &mut Regs) -> SysResult,
+}
+
+impl SysDesc {
+    /// Arguments in order.
+    pub fn args(&self) -> Vec<ArgDesc> {
+        let mut args = Vec::new();
+        (self.tell_args)(&mut |a| args.push(a));
+        args
+    }
 }
 
 /// Declares the rows of a family: `rows! { FS: read(fd: Fd, buf: Ptr, count: ULen) = Full; … }`.
@@ -90,13 +100,15 @@ pub struct SysDesc {
 macro_rules! rows {
     ($table:ident: $($name:ident($($arg:ident: $ty:ty),* $(,)?) = $support:ident;)*) => {
         /// The rows of this family.
-        pub static $table: &[$crate::syscall::SysDesc] = &[$($crate::syscall::SysDesc {
+        pub static $table: [$crate::syscall::SysDesc; [$(stringify!($name)),*].len()] = [$($crate::syscall::SysDesc {
             name: stringify!($name),
-            args: &[$($crate::syscall::ArgDesc {
-                name: stringify!($arg),
-                kind: <$ty as $crate::syscall::args::Arg>::KIND,
-                wide: <$ty as $crate::syscall::args::Arg>::WIDE,
-            }),*],
+            tell_args: |_tell| {
+                $(_tell($crate::syscall::ArgDesc {
+                    name: stringify!($arg),
+                    kind: <$ty as $crate::syscall::args::Arg>::KIND,
+                    wide: <$ty as $crate::syscall::args::Arg>::WIDE,
+                });)*
+            },
             support: $crate::syscall::Support::$support,
             func: |_task, _regs| {
                 $(let $arg = <$ty as $crate::syscall::args::Arg>::take(_task, _regs)?;)*
@@ -108,33 +120,33 @@ macro_rules! rows {
 
 /// Every family.
 pub static FAMILIES: &[&[SysDesc]] = &[
-    fs_io::FS_IO,
-    fs_path::FS_PATH,
-    fs_stat::FS_STAT,
-    fs_mount::FS_MOUNT,
-    fcntl::FCNTL,
-    dirents::DIRENTS,
-    futex::FUTEX,
-    memory::MEMORY,
-    numa::NUMA,
-    aio::AIO,
-    keys::KEYS,
-    fs_attr_at::FS_ATTR_AT,
-    process::PROCESS,
-    process_vm::PROCESS_VM,
-    signal::SIGNAL,
-    poll::POLL,
-    time::TIME,
-    crate::ioctl::IOCTL,
-    system::SYSTEM,
-    cred::CRED,
-    sched::SCHED,
-    event::EVENT,
-    ipc::IPC,
-    mq::MQ,
-    net::NET,
-    net_msg::NET_MSG,
-    net_opt::NET_OPT,
+    &fs_io::FS_IO,
+    &fs_path::FS_PATH,
+    &fs_stat::FS_STAT,
+    &fs_mount::FS_MOUNT,
+    &fcntl::FCNTL,
+    &dirents::DIRENTS,
+    &futex::FUTEX,
+    &memory::MEMORY,
+    &numa::NUMA,
+    &aio::AIO,
+    &keys::KEYS,
+    &fs_attr_at::FS_ATTR_AT,
+    &process::PROCESS,
+    &process_vm::PROCESS_VM,
+    &signal::SIGNAL,
+    &poll::POLL,
+    &time::TIME,
+    &crate::ioctl::IOCTL,
+    &system::SYSTEM,
+    &cred::CRED,
+    &sched::SCHED,
+    &event::EVENT,
+    &ipc::IPC,
+    &mq::MQ,
+    &net::NET,
+    &net_msg::NET_MSG,
+    &net_opt::NET_OPT,
 ];
 
 /// What a system call does to the guest's registers.

@@ -297,7 +297,7 @@ fn socketcall(t: &mut Task, number: i32, args: Ptr) -> SysResult {
     regs.iter_mut()
         .zip(given)
         .for_each(|(to, from)| *to = from.0);
-    let desc = [NET, super::net_msg::NET_MSG, super::net_opt::NET_OPT]
+    let desc = [&NET[..], &super::net_msg::NET_MSG, &super::net_opt::NET_OPT]
         .into_iter()
         .flatten()
         .find(|d| d.name == *name)

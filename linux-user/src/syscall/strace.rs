@@ -196,7 +196,7 @@ fn special(t: &Task, call: &str, names: &Names, value: u64, out: &mut String) {
 
 fn values(t: &Task, desc: &SysDesc, args: &[u64; 7]) -> Vec<u64> {
     let mut regs = Regs::new(&t.abi, *args);
-    desc.args
+    desc.args()
         .iter()
         .map(|a| match a.kind {
             _ if a.wide => regs.wide(&t.abi),
@@ -207,7 +207,7 @@ fn values(t: &Task, desc: &SysDesc, args: &[u64; 7]) -> Vec<u64> {
 }
 
 /// The call, before it runs: one write, so that lines of threads do not mix within a line.
-pub fn enter(t: &Task, nr: u32, entry: Option<&Entry>, args: &[u64; 7]) {
+pub fn enter(t: &Task, nr: u32, entry: Option<Entry>, args: &[u64; 7]) {
     let mut out = format!("{} ", sys::raw(libc::SYS_gettid, [0; 6]));
     match entry {
         Some(e) => out.push_str(e.name),
@@ -219,7 +219,7 @@ pub fn enter(t: &Task, nr: u32, entry: Option<&Entry>, args: &[u64; 7]) {
     match entry.and_then(|e| e.desc) {
         Some(desc) => {
             let v = values(t, desc, args);
-            for (i, a) in desc.args.iter().enumerate() {
+            for (i, a) in desc.args().iter().enumerate() {
                 out.push_str(if i > 0 { "," } else { "" });
                 let (value, next) = (
                     v.get(i).copied().unwrap_or(0),
@@ -258,7 +258,7 @@ pub fn leave(t: &Task, desc: Option<&SysDesc>, args: &[u64; 7], result: SysResul
     };
     if let (Ok(_), Some(desc)) = (result, desc) {
         let v = values(t, desc, args);
-        for (a, va) in desc.args.iter().zip(v) {
+        for (a, va) in desc.args().iter().zip(v) {
             if let (ArgKind::Out(show), true) = (a.kind, va != 0) {
                 let _ = write!(out, " {}=", a.name);
                 show(t, GuestVa(va), &mut out);
@@ -270,7 +270,7 @@ pub fn leave(t: &Task, desc: Option<&SysDesc>, args: &[u64; 7], result: SysResul
 }
 
 /// A call without a handler: one line if the user asked for it.
-pub fn unknown(t: &Task, nr: u32, entry: Option<&Entry>) {
+pub fn unknown(t: &Task, nr: u32, entry: Option<Entry>) {
     unimp(
         t,
         &format!("system call {nr} ({})", entry.map_or("?", |e| e.name)),

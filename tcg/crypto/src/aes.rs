@@ -2,7 +2,7 @@
 //! whose least significant byte is the first, combined as several instruction sets have them. [ARMv8 F6.1]
 
 /// The AES S-box and its inverse, computed from the field GF(2^8) with x^8+x^4+x^3+x+1.
-const SBOX: [[u8; 256]; 2] = {
+static SBOX: [[u8; 256]; 2] = {
     let mut forward = [0u8; 256];
     let mut inverse = [0u8; 256];
     let mut x = 0;
@@ -60,16 +60,28 @@ pub fn shift_rows(s: State, inverse: bool) -> State {
     std::array::from_fn(|i| s[i * step % 16])
 }
 
+/// Every byte times x.
+fn double(column: u32) -> u32 {
+    let carries = column >> 7 & 0x0101_0101;
+    (column & 0x7f7f_7f7f) << 1 ^ (carries * 0x1b)
+}
+
 /// MixColumns, or its inverse.
 pub fn mix_columns(s: State, inverse: bool) -> State {
-    let row: [u8; 4] = match inverse {
-        false => [2, 3, 1, 1],
-        true => [14, 11, 13, 9],
-    };
-    std::array::from_fn(|i| {
-        let column = i & !3;
-        (0..4).fold(0, |acc, k| acc ^ gf_mul(s[column + (i + k) % 4], row[k]))
-    })
+    let mut out = [0; 16];
+    for (to, from) in out.chunks_exact_mut(4).zip(s.chunks_exact(4)) {
+        let mut x = from.iter().rev().fold(0, |acc, b| acc << 8 | u32::from(*b));
+        if inverse {
+            // (14, 11, 13, 9) is (2, 3, 1, 1) times (5, 0, 4, 0).
+            let four = double(double(x));
+            x ^= four ^ four.rotate_right(16);
+        }
+        // Byte k: 2 of it, 3 of the next, 1 of the others.
+        let next = x.rotate_right(8);
+        let mixed = double(x ^ next) ^ next ^ x.rotate_right(16) ^ x.rotate_right(24);
+        to.copy_from_slice(&mixed.to_le_bytes());
+    }
+    out
 }
 
 /// AESE: one round of encryption without MixColumns.
@@ -108,6 +120,18 @@ mod tests {
         let x = 0x0123_4567_89ab_cdef_0011_2233_4455_6677;
         assert_eq!(aesd(aese(x, 0), 0), x);
         assert_eq!(aesimc(aesmc(x)), x);
+    }
+
+    #[test]
+    fn columns_mix_as_products_of_polynomials() {
+        let s: State = std::array::from_fn(|i| (i * 37 + 11) as u8);
+        for (inverse, row) in [(false, [2, 3, 1, 1]), (true, [14, 11, 13, 9])] {
+            let expected: State = std::array::from_fn(|i| {
+                let column = i & !3;
+                (0..4).fold(0, |acc, k| acc ^ gf_mul(s[column + (i + k) % 4], row[k]))
+            });
+            assert_eq!(mix_columns(s, inverse), expected);
+        }
     }
 
     // FIPS 197, appendix B: the first round's state.

@@ -2,6 +2,7 @@
 
 use crate::codebuf::RunCounter;
 use crate::lock::Lock;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +25,8 @@ pub(crate) struct TransBlock {
     pub entry: usize,
     /// Bytes of code.
     pub code_len: usize,
-    /// Location maps of the code.
-    pub maps: Box<[u8]>,
+    /// Location maps of the code; those of kept translations stay in their image.
+    pub maps: Cow<'static, [u8]>,
     /// Arithmetic that may be stopped at an inexact result.
     pub fp_sites: Box<[tcg_x64::FpSite]>,
     /// Direct links of the code.
@@ -79,7 +80,7 @@ impl TransBlock {
             bytes: (0, 0),
             entry: 0,
             code_len: 0,
-            maps: Box::default(),
+            maps: Cow::Borrowed(&[]),
             fp_sites: Box::default(),
             links: Box::default(),
             loops: false,

@@ -217,7 +217,7 @@ impl Engine {
         guarded: Guarded,
     ) -> Result<Option<&TransBlock>, Failed> {
         let mut block = bare(source, guarded);
-        block.maps = c.maps.into();
+        block.maps = c.maps.to_vec().into();
         block.fp_sites = c.fp_sites.into();
         block.links = c.links;
         block.loops = c.loops;

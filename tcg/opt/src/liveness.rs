@@ -289,7 +289,10 @@ impl Liveness {
                     if !in_region {
                         self.exit_dead(block, layout, i, pos);
                     }
-                    self.use_args(block, i, pos);
+                    let (target, _) = crate::jump_target(block, i);
+                    if target.is_some() {
+                        self.add_use(block, target, pos);
+                    }
                 }
                 Op::Call => {
                     if i.lane == Effects::Pure as u8 && self.unused(p) {

@@ -117,6 +117,8 @@ fn count(guest: &Guest, mode: u32, code: &[u8]) -> usize {
         lzcnt: true,
         popcnt: true,
         pclmul: true,
+        aes: true,
+        sha: true,
         f16c: true,
     };
     let opts = Opts {

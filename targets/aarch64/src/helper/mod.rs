@@ -43,14 +43,6 @@ helpers! {
     PACGA = pacga(I64 I64 I32) -> I64 State;
     /// Floating-point operations on lanes; see `fp`. Vectors, descriptor.
     SOFT = soft(V128 V128 V128 I64) -> V128 Sticky;
-    /// AESE.
-    AESE = aese(V128 V128) -> V128 Pure;
-    /// AESD.
-    AESD = aesd(V128 V128) -> V128 Pure;
-    /// AESMC.
-    AESMC = aesmc(V128) -> V128 Pure;
-    /// AESIMC.
-    AESIMC = aesimc(V128) -> V128 Pure;
     /// SHA1C.
     SHA1C = sha1c(V128 V128 V128) -> V128 Pure;
     /// SHA1P.
@@ -63,14 +55,6 @@ helpers! {
     SHA1SU0 = sha1su0(V128 V128 V128) -> V128 Pure;
     /// SHA1SU1.
     SHA1SU1 = sha1su1(V128 V128) -> V128 Pure;
-    /// SHA256H.
-    SHA256H = sha256h(V128 V128 V128) -> V128 Pure;
-    /// SHA256H2.
-    SHA256H2 = sha256h2(V128 V128 V128) -> V128 Pure;
-    /// SHA256SU0.
-    SHA256SU0 = sha256su0(V128 V128) -> V128 Pure;
-    /// SHA256SU1.
-    SHA256SU1 = sha256su1(V128 V128 V128) -> V128 Pure;
     /// SHA512H.
     SHA512H = sha512h(V128 V128 V128) -> V128 Pure;
     /// SHA512H2.

@@ -19,22 +19,27 @@ macro_rules! steps {
     )*};
 }
 
+/// Handlers: rd = step of rn, or of the sum of the two.
+macro_rules! aes {
+    ($($name:ident $Name:ident = $op:ident [$($reg:ident)*];)*) => {$(
+        pub(super) fn $name(&mut self, a: args::$Name) -> Out {
+            let operands = [$(self.b.get(slot::v(a.$reg))),*];
+            let sum = operands.into_iter().reduce(|x, y| self.vlane(Op::VXor, Ty::V128, 3, x, y));
+            let r = self.b.vun(Op::$op, Ty::V128, 0, sum.unwrap_or(Value::NONE), 0);
+            self.b.set(slot::v(a.rd), r);
+            Out::Next
+        }
+    )*};
+}
+
 impl Translator<'_> {
     steps! {
-        aese Aese AESE [rd rn];
-        aesd Aesd AESD [rd rn];
-        aesmc Aesmc AESMC [rn];
-        aesimc Aesimc AESIMC [rn];
         sha1c Sha1c SHA1C [rd rn rm];
         sha1p Sha1p SHA1P [rd rn rm];
         sha1m Sha1m SHA1M [rd rn rm];
         sha1h Sha1h SHA1H [rn];
         sha1su0 Sha1su0 SHA1SU0 [rd rn rm];
         sha1su1 Sha1su1 SHA1SU1 [rd rn];
-        sha256h Sha256h SHA256H [rd rn rm];
-        sha256h2 Sha256h2 SHA256H2 [rd rn rm];
-        sha256su0 Sha256su0 SHA256SU0 [rd rn];
-        sha256su1 Sha256su1 SHA256SU1 [rd rn rm];
         sha512h Sha512h SHA512H [rd rn rm];
         sha512h2 Sha512h2 SHA512H2 [rd rn rm];
         sha512su0 Sha512su0 SHA512SU0 [rd rn];
@@ -44,6 +49,42 @@ impl Translator<'_> {
         sm3ss1 Sm3ss1 SM3SS1 [rn rm ra];
         sm4e Sm4e SM4E [rd rn];
         sm4ekey Sm4ekey SM4EKEY [rn rm];
+    }
+
+    aes! {
+        aese Aese = VAesSub [rd rn];
+        aesd Aesd = VAesSubInv [rd rn];
+        aesmc Aesmc = VAesMix [rn];
+        aesimc Aesimc = VAesMixInv [rn];
+    }
+
+    pub(super) fn sha256h(&mut self, a: args::Sha256h) -> Out {
+        self.sha256(a.rd, [a.rd, a.rn, a.rm], 0)
+    }
+
+    pub(super) fn sha256h2(&mut self, a: args::Sha256h2) -> Out {
+        self.sha256(a.rd, [a.rn, a.rd, a.rm], 1)
+    }
+
+    fn sha256(&mut self, rd: u32, operands: [u32; 3], second: i64) -> Out {
+        let operands = operands.map(|v| self.b.get(slot::v(v)));
+        let r = self.b.op(Op::VSha256, Ty::V128, 0, 0, operands, second);
+        self.b.set(slot::v(rd), r);
+        Out::Next
+    }
+
+    pub(super) fn sha256su0(&mut self, a: args::Sha256su0) -> Out {
+        let (x, y) = (self.b.get(slot::v(a.rd)), self.b.get(slot::v(a.rn)));
+        let r = self.b.vbin(Op::VSha256Low, Ty::V128, 0, x, y, 0);
+        self.b.set(slot::v(a.rd), r);
+        Out::Next
+    }
+
+    pub(super) fn sha256su1(&mut self, a: args::Sha256su1) -> Out {
+        let [x, y, z] = [a.rd, a.rn, a.rm].map(|v| self.b.get(slot::v(v)));
+        let r = self.b.tri(Op::VSha256High, Ty::V128, x, y, z);
+        self.b.set(slot::v(a.rd), r);
+        Out::Next
     }
 
     fn sm3tt(&mut self, id: tcg_ir::HelperId, d: u32, n: u32, m: u32, index: u32) -> Out {

@@ -1,28 +1,11 @@
-//! AES, SHA-2 and carry-less products. A register's bytes from the left are the cipher's state in its usual order.
+//! AES's bytes, SHA-2 and carry-less products.
 //! [PowerISA I.6.11]
 
-use tcg_crypto::aes::{mix_columns, shift_rows, substitute};
+use tcg_crypto::aes::substitute;
 
 /// vsbox: SubBytes.
 pub fn sub_bytes(x: u128) -> u128 {
     u128::from_be_bytes(substitute(x.to_be_bytes(), false))
-}
-
-/// vcipher; `last`: vcipherlast.
-pub fn cipher(state: u128, key: u128, last: bool) -> u128 {
-    let x = shift_rows(substitute(state.to_be_bytes(), false), false);
-    let x = if last { x } else { mix_columns(x, false) };
-    u128::from_be_bytes(x) ^ key
-}
-
-/// vncipher; `last`: vncipherlast.
-pub fn decipher(state: u128, key: u128, last: bool) -> u128 {
-    let x = substitute(shift_rows(state.to_be_bytes(), true), true);
-    let x = u128::from_be_bytes(x) ^ key;
-    match last {
-        true => x,
-        false => u128::from_be_bytes(mix_columns(x.to_be_bytes(), true)),
-    }
 }
 
 /// vshasigmaw: element i (from the left) by `upper` (lower-case sigma or upper) and bit i of `six`.
@@ -80,23 +63,6 @@ pub fn polynomial_sum(a: u128, b: u128, bits: u32) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    // FIPS 197, appendix B: the first round.
-    #[test]
-    fn cipher_round_matches_fips197() {
-        let state = 0x193d_e3be_a0f4_e22b_9ac6_8d2a_e9f8_4808;
-        let key = 0xa0fa_fe17_8854_2cb1_23a3_3939_2a6c_7605;
-        assert_eq!(
-            cipher(state, key, false),
-            0xa49c_7ff2_689f_352b_6b5b_ea43_026a_5049
-        );
-    }
-
-    #[test]
-    fn last_rounds_invert() {
-        let x = 0x0123_4567_89ab_cdef_0011_2233_4455_6677;
-        assert_eq!(decipher(cipher(x, 0, true), 0, true), x);
-    }
 
     #[test]
     fn polynomial_products_do_not_carry() {

@@ -52,10 +52,6 @@ pub mod op {
     pub const INSERT: u32 = 50;
     pub const EXTRACT_LEFT: u32 = 51;
     pub const EXTRACT_RIGHT: u32 = 52;
-    pub const CIPHER: u32 = 55;
-    pub const CIPHER_LAST: u32 = 56;
-    pub const NCIPHER: u32 = 57;
-    pub const NCIPHER_LAST: u32 = 58;
     pub const SBOX: u32 = 59;
     pub const SIGMA_W: u32 = 60;
     pub const SIGMA_D: u32 = 61;
@@ -348,10 +344,6 @@ fn insert(v: u128, element: u128, at: u32, count: u32) -> u128 {
 
 fn ciphers(number: u32, imm: u32, a: u128, b: u128) -> Option<u128> {
     Some(match number {
-        op::CIPHER => crypto::cipher(a, b, false),
-        op::CIPHER_LAST => crypto::cipher(a, b, true),
-        op::NCIPHER => crypto::decipher(a, b, false),
-        op::NCIPHER_LAST => crypto::decipher(a, b, true),
         op::SBOX => crypto::sub_bytes(a),
         op::SIGMA_W => crypto::sigma_words(a, imm >> 4 != 0, imm & 15),
         op::SIGMA_D => crypto::sigma_doubles(a, imm >> 4 != 0, imm & 15),

@@ -231,14 +231,9 @@ impl Translator<'_> {
         vsrv Vsrv = vop::SHIFT_RIGHT_V;
         vrlwnm Vrlwnm = vop::ROT_MASK_W;
         vrldnm Vrldnm = vop::ROT_MASK_D;
-        vcipher Vcipher = vop::CIPHER;
-        vcipherlast Vcipherlast = vop::CIPHER_LAST;
-        vncipher Vncipher = vop::NCIPHER;
-        vncipherlast Vncipherlast = vop::NCIPHER_LAST;
         vpmsumb Vpmsumb = vop::PMSUM | 8 << 8;
         vpmsumh Vpmsumh = vop::PMSUM | 16 << 8;
         vpmsumw Vpmsumw = vop::PMSUM | 32 << 8;
-        vpmsumd Vpmsumd = vop::PMSUM | 64 << 8;
     }
 
     helper2_sat! {
@@ -475,7 +470,7 @@ impl Translator<'_> {
     }
 
     /// Applies `op` to both halves of x and y.
-    fn halves(&mut self, op: Op, lane: u8, x: Value, y: Value) -> [Value; 2] {
+    pub(super) fn halves(&mut self, op: Op, lane: u8, x: Value, y: Value) -> [Value; 2] {
         [Op::Bitcast, Op::VHigh].map(|half| {
             let x = self.b.un(half, Ty::V64, x);
             let y = self.b.un(half, Ty::V64, y);
@@ -739,25 +734,5 @@ impl Translator<'_> {
 
     pub(super) fn vctsxs(&mut self, a: args::Vctsxs) -> Out {
         self.float_to_fixed(a.vrt, a.vrb, vop::TO_SIGNED | a.imm << 8)
-    }
-
-    // ---- crypto ----
-
-    pub(super) fn vsbox(&mut self, a: args::Vsbox) -> Out {
-        self.v_unary(a.vrt, a.vra, |t, x| t.vector_call(vop::SBOX, x, x, x))
-    }
-
-    pub(super) fn vshasigmaw(&mut self, a: args::Vshasigmaw) -> Out {
-        let imm = u32::from(a.st) << 4 | a.six;
-        self.v_unary(a.vrt, a.vra, |t, x| {
-            t.vector_call(vop::SIGMA_W | imm << 8, x, x, x)
-        })
-    }
-
-    pub(super) fn vshasigmad(&mut self, a: args::Vshasigmad) -> Out {
-        let imm = u32::from(a.st) << 4 | a.six;
-        self.v_unary(a.vrt, a.vra, |t, x| {
-            t.vector_call(vop::SIGMA_D | imm << 8, x, x, x)
-        })
     }
 }

@@ -7,6 +7,7 @@ mod arith;
 mod branch;
 mod compare;
 mod convert;
+mod crypto;
 mod decimal;
 mod exits;
 mod fetch;

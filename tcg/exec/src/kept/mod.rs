@@ -18,6 +18,7 @@ use crate::source::{Guarded, Source};
 use crate::translate::{Failed, Origin, wrapped};
 use image::Image;
 use record::{BRIEF, Entry, LOOPS, PARALLEL, Record};
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use tcg_mem::GuestVa;
 use tcg_target::BlockLimits;
@@ -167,7 +168,7 @@ impl Engine {
         let mut block = TransBlock::bare(pc, mode);
         let is_brief = entry.flags & BRIEF != 0;
         block.loops = entry.flags & LOOPS != 0;
-        block.maps = entry.maps.into();
+        block.maps = Cow::Borrowed(entry.maps);
         block.fp_sites = entry.fp_sites().collect();
         block.links = entry.links().collect();
         block.pages = entry.pages().collect();

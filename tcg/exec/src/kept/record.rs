@@ -179,32 +179,37 @@ impl<'a> Entry<'a> {
         })
     }
 
-    pub(super) fn pages(&self) -> impl Iterator<Item = u64> {
-        self.pages.chunks_exact(8).filter_map(|c| u64_at(c, 0))
+    pub(super) fn pages(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.pages.chunks_exact(8).map(|c| wide(c, 0))
     }
 
     pub(super) fn pieces(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.pieces.iter().copied()
     }
 
-    pub(super) fn links(&self) -> impl Iterator<Item = DirectLink> {
-        self.links.chunks_exact(LINK).filter_map(|c| {
-            Some(DirectLink {
-                stub: u32_at(c, 0)?,
-                site: u32_at(c, 4)?,
-                pc: u64_at(c, 8)?,
-                mode: u32_at(c, 16)?,
-            })
+    pub(super) fn links(&self) -> impl ExactSizeIterator<Item = DirectLink> {
+        self.links.chunks_exact(LINK).map(|c| DirectLink {
+            stub: word(c, 0),
+            site: word(c, 4),
+            pc: wide(c, 8),
+            mode: word(c, 16),
         })
     }
 
-    pub(super) fn fp_sites(&self) -> impl Iterator<Item = FpSite> {
-        self.sites.chunks_exact(SITE).filter_map(|c| {
-            Some(FpSite {
-                start: u32_at(c, 0)?,
-                end: u32_at(c, 4)?,
-                slow: u32_at(c, 8)?,
-            })
+    pub(super) fn fp_sites(&self) -> impl ExactSizeIterator<Item = FpSite> {
+        self.sites.chunks_exact(SITE).map(|c| FpSite {
+            start: word(c, 0),
+            end: word(c, 4),
+            slow: word(c, 8),
         })
     }
+}
+
+/// A number in a row that is known to be long enough.
+fn word(row: &[u8], at: usize) -> u32 {
+    u32_at(row, at).unwrap_or(0)
+}
+
+fn wide(row: &[u8], at: usize) -> u64 {
+    u64_at(row, at).unwrap_or(0)
 }

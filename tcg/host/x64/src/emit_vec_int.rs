@@ -60,6 +60,11 @@ impl Gen<'_> {
                 let d = self.def_reuse(v, i.args[0]);
                 self.v3i(t(0x44), false, d, a, Rm::R(b), 0);
             }
+            Op::VAesSub | Op::VAesSubInv | Op::VAesMix | Op::VAesMixInv if self.f.aes => {
+                self.aes_step(v, i);
+            }
+            Op::VSha256 if self.f.sha => self.sha256_rounds(v, i),
+            Op::VSha256Low | Op::VSha256High if self.f.sha => self.sha256_schedule(v, i),
             Op::VNarrowSatS | Op::VNarrowSatSU | Op::VNarrowSatU if lane == 2 => {
                 self.narrow_quads(v, i);
             }

@@ -17,6 +17,10 @@ pub struct Features {
     pub popcnt: bool,
     /// Carry-less multiplication.
     pub pclmul: bool,
+    /// AES rounds.
+    pub aes: bool,
+    /// SHA-1 and SHA-256 rounds.
+    pub sha: bool,
     /// Half-precision conversion.
     pub f16c: bool,
 }
@@ -32,6 +36,8 @@ impl Features {
             lzcnt: is_x86_feature_detected!("lzcnt"),
             popcnt: is_x86_feature_detected!("popcnt"),
             pclmul: is_x86_feature_detected!("pclmulqdq"),
+            aes: is_x86_feature_detected!("aes"),
+            sha: is_x86_feature_detected!("sha"),
             f16c: is_x86_feature_detected!("f16c"),
         }
     }
@@ -46,6 +52,8 @@ impl Features {
             lzcnt: false,
             popcnt: false,
             pclmul: false,
+            aes: false,
+            sha: false,
             f16c: false,
         }
     }

@@ -53,6 +53,7 @@ mod emit_shift;
 mod emit_state;
 mod emit_tlb;
 mod emit_vec;
+mod emit_vec_crypto;
 mod emit_vec_estimate;
 mod emit_vec_int;
 mod emit_vec_pairs;

@@ -2,7 +2,7 @@
 
 use crate::abi::*;
 use crate::compiler::{Fixup, Gen, Link, Place};
-use crate::enc::{Alu, Mem, Opc, RIP, Rm, Sh, x86cc};
+use crate::enc::{Alu, Mem, Opc, RIP, Rm, x86cc};
 use crate::{LinkKind, LinkSite, Runtime};
 use tcg_ir::{ExitInfo, ExitKind, IndirectHint, Inst, Value};
 use tcg_target::JUMP_CACHE_ENTRIES;
@@ -12,10 +12,10 @@ use tcg_target::JUMP_CACHE_ENTRIES;
 pub enum Stub {
     /// A direct link that is not patched yet, or an interrupt on the way there: its number.
     Link(u32),
-    /// An interrupt on the way to the target in `rax`.
-    InterruptIndirect { mode: u32 },
-    /// A return that does not match its call; the target is in `rax`.
-    ReturnMiss { mode: u32 },
+    /// An interrupt on the way to a target.
+    InterruptIndirect { mode: u32, target: Target },
+    /// A return that does not match its call.
+    ReturnMiss { mode: u32, target: Target },
     /// An inline cache that missed or is not patched.
     CacheMiss { imm: u32, site: u32, mode: u32 },
     /// An exceptional floating-point result: index in `slow`.
@@ -23,11 +23,20 @@ pub enum Stub {
     /// The evaluator with all registers saved, once per block.
     SlowRoutine,
     /// The jump cache missed.
-    Lookup { mode: u32 },
+    Lookup { mode: u32, target: Target },
     /// The same for a known target.
     Far { pc: u64, mode: u32 },
     /// An interrupt on the way to a known target.
     Interrupt { pc: u64, mode: u32 },
+}
+
+/// Where the target of an indirect jump is, and what has still to be masked.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    reg: u8,
+    wide: bool,
+    /// As a sign-extended immediate; -1: nothing.
+    mask: i32,
 }
 
 /// The tag of a target on the return stack and in the jump cache.
@@ -44,7 +53,7 @@ impl Gen<'_> {
         if self.emit_back_edge(info) {
             return;
         }
-        let operand = i.args[0];
+        let (operand, mask) = tcg_opt::jump_target(b, i);
         if operand.is_some() {
             self.settle_test(operand);
             self.reg(operand);
@@ -64,7 +73,7 @@ impl Gen<'_> {
             }
             ExitKind::DirectCall if !self.may_link(info.pc) => {
                 self.check_leaving(info);
-                self.push_tag(tag(info.ret_pc, info.mode));
+                self.push_tag(tag(info.ret_pc, info.mode), RCX);
                 let inner = self.new_label();
                 self.a.byte(0xe8);
                 self.rel32(inner);
@@ -80,11 +89,11 @@ impl Gen<'_> {
             ExitKind::DirectCall => {
                 let link = self.new_link(LinkKind::Call, info.pc, info.mode);
                 self.check_interrupt(info, link.0);
-                self.push_tag(tag(info.ret_pc, info.mode));
+                self.push_tag(tag(info.ret_pc, info.mode), RCX);
                 self.link(0xe8, link);
                 self.landing(info);
             }
-            ExitKind::Indirect(hint) => self.exit_indirect(info, hint, operand),
+            ExitKind::Indirect(hint) => self.exit_indirect(info, hint, operand, mask),
             ExitKind::Trap { code, info: arg } => self.exit_trap(info, code, arg, operand),
         }
     }
@@ -103,14 +112,25 @@ impl Gen<'_> {
         self.leave(KIND_TRAP, code as i32, info.pc, info.mode);
     }
 
-    fn exit_indirect(&mut self, info: &ExitInfo, hint: IndirectHint, operand: Value) {
+    fn exit_indirect(&mut self, info: &ExitInfo, hint: IndirectHint, operand: Value, mask: u64) {
         let wide = self.ty(operand) == tcg_ir::Ty::I64;
-        let r = self.reg(operand);
-        self.a.mov(wide, RAX, Rm::R(r));
+        let mut target = Target {
+            reg: self.reg(operand),
+            wide,
+            mask: mask as i32,
+        };
+        let cached = hint == IndirectHint::Jump && !wide && self.opts.mmu.is_none();
+        if info.mode_dynamic || info.mode != 0 || cached || !wide {
+            // Where more has to be computed: in `rax`.
+            self.target_to_rax(&mut target);
+        }
         if info.check {
             self.a
                 .alu_imm(Alu::Cmp, false, Rm::M(Mem::env(INTERRUPT)), 0);
-            let l = self.stub(Stub::InterruptIndirect { mode: info.mode });
+            let l = self.stub(Stub::InterruptIndirect {
+                mode: info.mode,
+                target,
+            });
             self.jcc(x86cc::NE, l);
         }
         if info.mode_dynamic {
@@ -120,24 +140,28 @@ impl Gen<'_> {
         }
         match hint {
             IndirectHint::Return => {
-                let t = self.tag_of_rax(info.mode);
+                let t = self.tag_of(target, info.mode);
                 self.a
                     .op(Opc(0, 0, 0x39), true, t, Rm::M(Mem::base(RSP, 8)));
-                let l = self.stub(Stub::ReturnMiss { mode: info.mode });
+                let l = self.stub(Stub::ReturnMiss {
+                    mode: info.mode,
+                    target,
+                });
                 self.jcc(x86cc::NE, l);
                 self.a.byte(0xc3);
             }
             IndirectHint::Call => {
-                self.push_tag(tag(info.ret_pc, info.mode));
+                let scratch = if target.reg == RCX { RAX } else { RCX };
+                self.push_tag(tag(info.ret_pc, info.mode), scratch);
                 let inner = self.new_label();
                 self.a.byte(0xe8);
                 self.rel32(inner);
                 self.landing(info);
                 self.bind_label(inner);
-                self.inline_cache(info.mode, wide);
+                self.inline_cache(info.mode, target);
             }
-            IndirectHint::Jump => self.inline_cache(info.mode, wide),
-            IndirectHint::Table => self.probe(info.mode),
+            IndirectHint::Jump => self.inline_cache(info.mode, target),
+            IndirectHint::Table => self.probe(info.mode, target),
         }
     }
 
@@ -186,22 +210,34 @@ impl Gen<'_> {
         self.link(0xe9, link);
     }
 
-    fn push_tag(&mut self, t: u64) {
+    fn push_tag(&mut self, t: u64, scratch: u8) {
         if t == t as u32 as u64 && (t as i32) >= 0 {
             self.a.push_imm(t as i32);
         } else {
-            self.a.mov_imm(RCX, t);
-            self.a.push(RCX);
+            self.a.mov_imm(scratch, t);
+            self.a.push(scratch);
         }
     }
 
-    /// The register that holds the tag of the target in `rax`: `rax` itself or `rdx`.
-    fn tag_of_rax(&mut self, mode: u32) -> u8 {
+    /// The target as an address in `rax`.
+    fn target_to_rax(&mut self, t: &mut Target) {
+        if t.reg != RAX {
+            self.a.mov(t.wide, RAX, Rm::R(t.reg));
+        }
+        if t.mask != -1 {
+            self.a.alu_imm(Alu::And, t.wide, Rm::R(RAX), t.mask);
+        }
+        (t.reg, t.mask) = (RAX, -1);
+    }
+
+    /// The register that holds the tag of a target: its own, or `rdx`. One that has still to be masked matches nothing, or
+    /// there was nothing to mask.
+    fn tag_of(&mut self, target: Target, mode: u32) -> u8 {
         if mode == 0 {
-            return RAX;
+            return target.reg;
         }
         self.a.mov_imm(RDX, u64::from(mode) << 48);
-        self.a.alu(Alu::Xor, true, RDX, Rm::R(RAX));
+        self.a.alu(Alu::Xor, true, RDX, Rm::R(target.reg));
         RDX
     }
 
@@ -257,9 +293,9 @@ impl Gen<'_> {
     }
 
     /// Compares the target (`rax`) with the cached one. 64-bit targets use the jump cache only.
-    fn inline_cache(&mut self, mode: u32, wide: bool) {
-        if wide || self.opts.mmu.is_some() {
-            return self.probe(mode);
+    fn inline_cache(&mut self, mode: u32, target: Target) {
+        if target.wide || self.opts.mmu.is_some() {
+            return self.probe(mode, target);
         }
         self.align_field(1);
         self.a.byte(0x3d);
@@ -289,19 +325,25 @@ impl Gen<'_> {
         });
     }
 
-    /// Looks the target in `rax` up in the jump cache.
-    fn probe(&mut self, mode: u32) {
-        self.a.mov(false, RCX, Rm::R(RAX));
-        self.a.shift_imm(Sh::Shl, false, Rm::R(RCX), 2);
+    /// Looks a target up in the jump cache.
+    fn probe(&mut self, mode: u32, target: Target) {
+        // Not the register of the target, nor that of its tag.
+        let index = if target.reg == RCX { RAX } else { RCX };
+        let by_four = Mem {
+            index: target.reg,
+            scale: 2,
+            ..Mem::base(NOREG, 0)
+        };
+        self.a.lea(false, index, by_four);
         let mask = (JUMP_CACHE_ENTRIES as i32 - 1) << 4;
-        self.a.alu_imm(Alu::And, false, Rm::R(RCX), mask);
-        let t = self.tag_of_rax(mode);
+        self.a.alu_imm(Alu::And, false, Rm::R(index), mask);
+        let t = self.tag_of(target, mode);
         let entry = Mem {
-            index: RCX,
+            index,
             ..Mem::env(JUMP_CACHE)
         };
         self.a.op(Opc(0, 0, 0x39), true, t, Rm::M(entry));
-        let miss = self.stub(Stub::Lookup { mode });
+        let miss = self.stub(Stub::Lookup { mode, target });
         self.jcc(x86cc::NE, miss);
         let code = Mem {
             disp: JUMP_CACHE + 8,
@@ -334,7 +376,8 @@ impl Gen<'_> {
                 self.a.op(Opc(0, 0, 0xff), false, 2, Rm::M(m));
                 self.links[n as usize].stub = self.here();
             }
-            Stub::InterruptIndirect { mode } => {
+            Stub::InterruptIndirect { mode, mut target } => {
+                self.target_to_rax(&mut target);
                 self.a.store(true, Mem::env(PC), RAX);
                 self.leave_interrupt(mode);
             }
@@ -347,7 +390,8 @@ impl Gen<'_> {
                 self.store_pc(pc);
                 self.leave_interrupt(mode);
             }
-            Stub::ReturnMiss { mode } => {
+            Stub::ReturnMiss { mode, mut target } => {
+                self.target_to_rax(&mut target);
                 self.a.mov_imm(RDX, u64::from(mode));
                 self.jump_runtime(Runtime::ReturnMiss);
             }
@@ -367,7 +411,8 @@ impl Gen<'_> {
                 self.lea_label(RAX, site);
                 self.jump_runtime(Runtime::LookupIc);
             }
-            Stub::Lookup { mode } => {
+            Stub::Lookup { mode, mut target } => {
+                self.target_to_rax(&mut target);
                 self.a.store(true, Mem::env(PC), RAX);
                 self.store_mode(mode);
                 self.jump_runtime(Runtime::LookupIndirect);

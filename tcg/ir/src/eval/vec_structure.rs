@@ -4,6 +4,7 @@
 use super::lanes::{Shape, low, signed};
 use super::{OpDesc, bits};
 use crate::Op;
+use tcg_crypto::aes;
 
 /// Structural and bitwise operations.
 pub fn eval(d: &OpDesc, [a, b, c]: [u128; 3]) -> Option<u128> {
@@ -104,6 +105,14 @@ fn bitwise(d: &OpDesc, a: u128, b: u128, c: u128) -> Option<u128> {
             let changes = low((x ^ (x >> 1)) as u128, s.esize);
             u128::from(changes.leading_zeros() - unused - 1)
         }),
+        Op::VAesSub => aes::aese(a, 0),
+        Op::VAesSubInv => aes::aesd(a, 0),
+        Op::VAesMix => aes::aesmc(a),
+        Op::VAesMixInv => aes::aesimc(a),
+        Op::VSha256 if d.imm == 0 => tcg_crypto::sha256h(a, b, c),
+        Op::VSha256 => tcg_crypto::sha256h2(b, a, c),
+        Op::VSha256Low => tcg_crypto::sha256su0(a, b),
+        Op::VSha256High => tcg_crypto::sha256su1(a, b, c),
         _ => return None,
     })
 }
