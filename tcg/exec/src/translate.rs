@@ -4,6 +4,7 @@
 //! the list of recent invalidations, and publishing notices that and starts again.
 
 use crate::block::{Piece, TransBlock};
+use crate::codebuf::ALIGN;
 use crate::engine::{Backend, Engine};
 use crate::jit::{Compiled, Compiler};
 use crate::prefix::{self, Wrapped};
@@ -254,7 +255,12 @@ impl Engine {
             if self.code_map.is_full() {
                 return Err(Failed::Full);
             }
-            block.entry = self.code.append(code).ok_or(Failed::Full)?;
+            let align = if block.loops {
+                tcg_x64::LOOP_ALIGN as usize
+            } else {
+                ALIGN
+            };
+            block.entry = self.code.append_at(align, code).ok_or(Failed::Full)?;
             block.code_len = code.len();
             if let Some(w) = wrapped {
                 self.connect(&mut block, w)?;

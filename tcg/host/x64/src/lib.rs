@@ -71,6 +71,7 @@ pub use compiler::Compiler;
 pub use emit_fp::{FpSite, mxcsr, mxcsr_of};
 pub use fallback::fallback;
 pub use features::Features;
+pub use loops::LOOP_ALIGN;
 pub use maps::restore_state;
 
 use tcg_ir::{Block, HelperDef, StateLayout};
