@@ -3,7 +3,7 @@
 //! Pages are write-protected *before* their bytes are read. A write that comes in between faults, is entered in
 //! the list of recent invalidations, and publishing notices that and starts again.
 
-use crate::block::{Piece, TransBlock};
+use crate::block::{Links, Piece, TransBlock};
 use crate::codebuf::ALIGN;
 use crate::engine::{Backend, Engine};
 use crate::jit::{Compiled, Compiler};
@@ -220,7 +220,7 @@ impl Engine {
         let mut block = bare(source, guarded);
         block.maps = c.maps.to_vec().into();
         block.fp_sites = c.fp_sites.into();
-        block.links = c.links;
+        block.links = Links::Made(c.links);
         block.loops = c.loops;
         block.pages = std::mem::take(&mut source.pages).into();
         let insns = source.ir.guest_insns;
