@@ -33,6 +33,8 @@ pub struct Wanted {
     pub endian: Endian,
     /// Variables of firmware.
     pub firmware_env: Vec<String>,
+    /// What is random to the guest follows from this, if it is the same each time.
+    pub seed: Option<u64>,
     /// Options of the board that were given, by name.
     pub options: BTreeMap<String, String>,
     /// `-device`, and what other options make of it: class and properties (`id` and `bus` among them).
@@ -205,6 +207,7 @@ pub fn assemble(
         cpu_count: wanted.cpus,
         guest_endian: wanted.endian,
         firmware_env: wanted.firmware_env.clone(),
+        seed: wanted.seed,
         backends,
     };
     let mut sinks: HashMap<String, Arc<dyn IrqSink>> = HashMap::new();

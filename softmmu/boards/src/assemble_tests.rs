@@ -28,6 +28,7 @@ fn wanted(devices: &[(&str, &[(&str, &str)])]) -> Wanted {
         endian: Endian::Big,
         options: BTreeMap::new(),
         firmware_env: Vec::new(),
+        seed: None,
         devices: devices
             .iter()
             .map(|(c, p)| ((*c).to_owned(), p.iter().map(own).collect()))

@@ -206,6 +206,7 @@ impl World {
             endian: Endian::Big,
             options: BTreeMap::new(),
             firmware_env: Vec::new(),
+            seed: None,
             devices: Vec::new(),
         };
         let make = |wanted: &Wanted| {

@@ -44,6 +44,8 @@ pub enum DebugStop {
 /// The requests that wait.
 pub struct Requests {
     waiting: Mutex<Vec<Request>>,
+    /// Those that the main loop has taken and is at work on.
+    serving: Mutex<Vec<Request>>,
     timers: Arc<Timers>,
     hold: OnceLock<Hold>,
 }
@@ -60,9 +62,11 @@ impl Requests {
     /// For the main loop that waits with these timers.
     pub fn new(timers: Arc<Timers>) -> Arc<Requests> {
         let waiting = Mutex::default();
+        let serving = Mutex::default();
         let hold = OnceLock::new();
         Arc::new(Requests {
             waiting,
+            serving,
             timers,
             hold,
         })
@@ -75,6 +79,7 @@ impl Requests {
 
     /// Asks.
     pub fn ask(&self, request: Request) {
+        // First this: when the request is done, they are let go on again.
         if let (Request::Reset(_) | Request::Shutdown(_), Some(hold)) = (&request, self.hold.get())
         {
             hold();
@@ -114,9 +119,48 @@ impl Requests {
         stops
     }
 
-    /// What was asked since the last time.
+    /// What was asked since the last time; [`Requests::served`] has to follow for each.
     pub fn take(&self) -> Vec<Request> {
-        std::mem::take(&mut self.waiting.lock())
+        let mut waiting = self.waiting.lock();
+        let taken = std::mem::take(&mut *waiting);
+        self.serving.lock().clone_from(&taken);
+        taken
+    }
+
+    /// The first of what was taken is done.
+    pub fn served(&self) {
+        let mut serving = self.serving.lock();
+        if !serving.is_empty() {
+            serving.remove(0);
+        }
+    }
+
+    /// What the guest has asked for and is not done: true for a reset, false for the end. Its CPUs do not go on before.
+    pub fn of_guest(&self) -> Vec<bool> {
+        let waiting = self.waiting.lock();
+        let serving = self.serving.lock();
+        let of_guest = |r: &Request| match r {
+            Request::Reset(cause) if cause.guest => Some(true),
+            Request::Shutdown(cause) if cause.guest => Some(false),
+            _ => None,
+        };
+        serving
+            .iter()
+            .chain(&*waiting)
+            .filter_map(of_guest)
+            .collect()
+    }
+
+    /// The guest has asked for this, as saved by [`Requests::of_guest`], and for nothing else.
+    pub fn restore(&self, resets: &[bool]) {
+        let guests = |r: &Request| matches!(r, Request::Reset(c) | Request::Shutdown(c) if c.guest);
+        self.waiting.lock().retain(|r| !guests(r));
+        for reset in resets {
+            match reset {
+                true => self.reset(),
+                false => self.shutdown(),
+            }
+        }
     }
 }
 
@@ -127,5 +171,38 @@ impl IrqSink for Requests {
             (INPUT_POWER_OFF, true) => self.shutdown(),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, RtcClock};
+
+    fn requests() -> Arc<Requests> {
+        Requests::new(Timers::new(Arc::new(Clock::new(RtcClock::Virtual, None))))
+    }
+
+    #[test]
+    fn what_the_guest_asked_for_is_there_until_it_is_done_and_can_be_saved() {
+        let a = requests();
+        a.ask(Request::Quit(3));
+        a.reset();
+        a.shutdown();
+        assert_eq!(a.of_guest(), [true, false]);
+        assert_eq!(a.take().len(), 3);
+        assert_eq!(a.of_guest(), [true, false]);
+        let b = requests();
+        b.shutdown();
+        b.ask(Request::Quit(4));
+        b.restore(&a.of_guest());
+        assert_eq!(b.of_guest(), [true, false]);
+        assert_eq!(b.take().len(), 3);
+        a.served();
+        assert_eq!(a.of_guest(), [true, false]);
+        a.served();
+        assert_eq!(a.of_guest(), [false]);
+        a.served();
+        assert!(a.of_guest().is_empty());
     }
 }

@@ -10,11 +10,15 @@ use tcg_mem::{Bus, InsnCounter};
 use tcg_target::CpuSocket;
 
 /// Reads of the clock that are no further apart than this, in nanoseconds, and so many of them in a row are
-/// a loop that waits: its thread sleeps for some time before the next ones. A program that only wants to know the time
-/// very often loses no more than about half of its speed by that.
+/// a loop that waits: its thread sleeps for some time, and again after a few more, longer the longer it has waited. A
+/// program that does nothing else than to ask for the time is slower by that.
 const POLL_GAP: u64 = 400;
 const POLLS: u32 = 1000;
+const MORE_POLLS: u32 = 50;
 const DOZE: Duration = Duration::from_micros(30);
+/// As many dozes make the next ones longer, and so many times as long they become.
+const PATIENT: u32 = 8;
+const LONGEST: u32 = 5;
 
 /// See the head of the file. The counts are of the CPU's own thread.
 pub(crate) struct Socket {
@@ -22,6 +26,7 @@ pub(crate) struct Socket {
     parts: Arc<Parts>,
     last_poll: AtomicU64,
     polls: AtomicU32,
+    dozes: AtomicU32,
 }
 
 impl Socket {
@@ -31,6 +36,7 @@ impl Socket {
             parts,
             last_poll: AtomicU64::new(0),
             polls: AtomicU32::new(0),
+            dozes: AtomicU32::new(0),
         }
     }
 }
@@ -57,6 +63,7 @@ impl CpuSocket for Socket {
         self.last_poll.store(now_ns, Ordering::Relaxed);
         if gap > POLL_GAP {
             self.polls.store(0, Ordering::Relaxed);
+            self.dozes.store(0, Ordering::Relaxed);
             return;
         }
         let polls = self.polls.load(Ordering::Relaxed) + 1;
@@ -64,8 +71,10 @@ impl CpuSocket for Socket {
             self.polls.store(polls, Ordering::Relaxed);
             return;
         }
-        self.polls.store(0, Ordering::Relaxed);
-        self.gate.doze(DOZE);
+        self.polls.store(POLLS - MORE_POLLS, Ordering::Relaxed);
+        let dozes = self.dozes.fetch_add(1, Ordering::Relaxed);
+        let times = (1 + dozes / PATIENT).min(LONGEST);
+        self.gate.doze(DOZE * times);
         self.last_poll.store(self.now_ns(), Ordering::Relaxed);
     }
 

@@ -110,6 +110,8 @@ pub struct Host {
     pub guest_endian: Endian,
     /// Variables of firmware (`-prom-env`), `NAME=VALUE` each.
     pub firmware_env: Vec<String>,
+    /// What is random to the guest follows from this; without it, from the host's random numbers.
+    pub seed: Option<u64>,
     /// The host sides.
     pub backends: Arc<dyn Backends + Send + Sync>,
 }

@@ -212,6 +212,7 @@ impl Rig {
             cpu_count: 2,
             guest_endian: Endian::Big,
             firmware_env: Vec::new(),
+            seed: None,
             backends: fakes.clone(),
         };
         let parts = Parts::default();

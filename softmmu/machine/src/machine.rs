@@ -116,10 +116,17 @@ impl Machine {
             return;
         }
         self.assembly.clock.start();
-        self.cpus.resume();
+        self.resume();
         self.assembly.timers.kick();
         drop(changes);
         self.tell(&MachineEvent::Resume);
+    }
+
+    /// Lets the CPUs go on. Before the guest's own reset or end they do not.
+    fn resume(&self) {
+        if self.requests().of_guest().is_empty() {
+            self.cpus.resume();
+        }
     }
 
     /// Makes it stand still; returns when it does.
@@ -147,6 +154,7 @@ impl Machine {
         let before = *self.state.lock();
         self.halt(RunState::Paused);
         self.reset_now();
+        self.requests().served();
         self.tell(&MachineEvent::Reset(cause));
         match before {
             RunState::Running => self.go(),
@@ -174,7 +182,10 @@ impl Machine {
 
     fn serve(&self, request: Request) -> Option<u8> {
         match request {
-            Request::Reset(cause) if !self.config.no_reboot => self.reset(cause),
+            Request::Reset(cause) if !self.config.no_reboot => {
+                self.reset(cause);
+                return None;
+            }
             Request::Reset(cause) | Request::Shutdown(cause) => {
                 self.tell(&MachineEvent::Shutdown(cause));
                 if !self.config.no_shutdown {
@@ -198,6 +209,7 @@ impl Machine {
                 return Some(1);
             }
         }
+        self.requests().served();
         None
     }
 
@@ -209,7 +221,7 @@ impl Machine {
         }
         self.cpus.stop();
         let result = self.cpus.with(cpu, f);
-        self.cpus.resume();
+        self.resume();
         result
     }
 

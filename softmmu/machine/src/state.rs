@@ -1,6 +1,7 @@
 //! Everything that a machine is, as sections of bytes: what it is made of, clock, CPUs, memories, devices.
 //!
-//! Sections `machine` (text, to be compared), `clock`, `cpuN`, `ram/NAME`, and one for each device. A machine of the same
+//! Sections `machine` (text, to be compared), `clock`, `asked` (what the guest has asked for, a byte each: 1 a reset, 0 the
+//! end), `cpuN`, `ram/NAME`, and one for each device. A machine of the same
 //! board and command line takes them.
 
 use crate::machine::Machine;
@@ -9,7 +10,7 @@ use softmmu_core::cpu::Cpus;
 use std::collections::BTreeMap;
 
 /// Counts up when older sections are not understood any more.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 type Sections = Vec<(String, Vec<u8>)>;
 
@@ -33,6 +34,16 @@ impl Machine {
         let mut sections = vec![("machine".to_owned(), self.identity().into_bytes())];
         let clock = self.assembly.clock.save().map(u64::to_le_bytes);
         sections.push(("clock".to_owned(), clock.concat()));
+        let mut asked: Vec<u8> = self
+            .requests()
+            .of_guest()
+            .into_iter()
+            .map(u8::from)
+            .collect();
+        if asked.is_empty() && *self.state.lock() == RunState::Shutdown {
+            asked.push(0);
+        }
+        sections.push(("asked".to_owned(), asked));
         for cpu in 0..self.cpus.count() {
             let state = self.cpus.save(cpu).ok_or("a CPU is missing")?;
             sections.push((format!("cpu{cpu}"), state));
@@ -82,6 +93,8 @@ impl Machine {
         // Translations are of the memory's former contents.
         self.cpus.engine().flush();
         self.cpus.loaded();
+        let asked: Vec<bool> = section("asked")?.iter().map(|b| *b == 1).collect();
+        self.requests().restore(&asked);
         Ok(())
     }
 }

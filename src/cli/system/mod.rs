@@ -272,6 +272,7 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
         endian,
         options: words.options.clone(),
         firmware_env: options.firmware_env.clone(),
+        seed: fixed_seed(options),
         devices,
     };
     if options.icount.is_some() && cpus > 1 {
@@ -351,11 +352,15 @@ fn boot(port: &'static IsaPort, options: &SystemOptions) -> Result<u8, Failure> 
     Ok(status)
 }
 
+/// Where random numbers come from if they are the same each time: with counted instructions that is so.
+fn fixed_seed(options: &SystemOptions) -> Option<u64> {
+    options.seed.or(options.icount.map(|_| 0))
+}
+
 /// Random bytes for the guest's own.
 fn seed(options: &SystemOptions) -> Vec<u8> {
     let mut bytes = vec![0; 32];
-    // With counted instructions runs are the same unless something else is asked for.
-    if let Some(seed) = options.seed.or(options.icount.map(|_| 0)) {
+    if let Some(seed) = fixed_seed(options) {
         let mut word = seed;
         for piece in bytes.chunks_mut(8) {
             // Knuth's multiplier: neighbouring seeds give other bytes.

@@ -5,7 +5,12 @@
 
 use std::arch::global_asm;
 use std::mem::offset_of;
-use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES};
+use tcg_target::system::MMU_INDEXES;
+use tcg_target::{
+    EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, TLB_BYTES, TlbEntry,
+    VICTIM_BYTES, VICTIM_HASH, VICTIMS,
+};
+use tcg_x64::want;
 
 /// Displacement of a header field from the state block (`rbp`).
 const fn hdr(offset: usize) -> i32 {
@@ -25,6 +30,9 @@ const CACHE_MASK: i32 = (JUMP_CACHE_ENTRIES as i32 - 1) << 4;
 /// Displacement of the jump cache from the state block.
 const CACHE: i32 =
     -((JUMP_CACHE_ENTRIES * size_of::<JumpCacheEntry>() + size_of::<EnvHeader>()) as i32);
+/// The same of the victims, each of which has 32 bytes.
+const VICTIMS_AT: i32 = CACHE - (MMU_INDEXES * (TLB_BYTES + VICTIM_BYTES)) as i32;
+const _: () = assert!(size_of::<TlbEntry>() == 32);
 
 global_asm!(
     ".pushsection .text.emu_rt,\"ax\",@progbits",
@@ -82,7 +90,7 @@ global_asm!(
     ".globl emu_rt_probe",
     "emu_rt_probe:",
     "mov ecx, eax",
-    "shl ecx, 3",
+    "shl ecx, 2",
     "and ecx, {cache_mask}",
     "mov r8d, edx",
     "shl r8, 48",
@@ -156,6 +164,61 @@ global_asm!(
     "emu_rt_memory:",
     "mov [rbp + {gprs} + 8], rcx",
     "mov [rbp + {gprs} + 16], rdx",
+    // A victim? What crosses the end of a page is not looked at.
+    "mov rcx, rax",
+    "shr rcx, 12",
+    "imul rcx, rcx, {victim_factor}",
+    "shr rcx, {victim_shift}",
+    "and ecx, {victims} - 1",
+    "movzx edx, byte ptr [rsp + 9]",
+    "imul edx, edx, {victims}",
+    "add ecx, edx",
+    "shl ecx, 5",
+    "lea rcx, [rbp + rcx + {victims_at}]",
+    "mov rdx, rax",
+    "test byte ptr [rsp + 8], 0xf0",
+    "jnz 4f",
+    "xor rdx, [rcx + {tlb_read}]",
+    "cmp rdx, 4080",
+    "ja 5f",
+    "dec dword ptr [rbp + {patience}]",
+    "js 5f",
+    "add rdx, [rcx + {tlb_host}]",
+    "6:",
+    "mov rax, rdx",
+    "7:",
+    "mov rcx, [rbp + {gprs} + 8]",
+    "mov rdx, [rbp + {gprs} + 16]",
+    "ret 8",
+    "4:",
+    "xor rdx, [rcx + {tlb_write}]",
+    "cmp rdx, 4080",
+    "ja 5f",
+    "dec dword ptr [rbp + {patience}]",
+    "js 5f",
+    "add rdx, [rcx + {tlb_host}]",
+    "movzx ecx, byte ptr [rsp + 8]",
+    "cmp ecx, {want_atomic}",
+    "jae 6b",
+    "cmp ecx, {want_store} + 3",
+    "ja 5f",
+    "mov rax, [rbp + {scratch}]",
+    "je 8f",
+    "cmp ecx, {want_store} + 1",
+    "jb 9f",
+    "je 2f",
+    "mov [rdx], eax",
+    "jmp 7b",
+    "2:",
+    "mov [rdx], ax",
+    "jmp 7b",
+    "8:",
+    "mov [rdx], rax",
+    "jmp 7b",
+    "9:",
+    "mov [rdx], al",
+    "jmp 7b",
+    "5:",
     "mov [rbp + {gprs} + 24], rbx",
     "mov [rbp + {gprs} + 48], rsi",
     "mov [rbp + {gprs} + 56], rdi",
@@ -257,6 +320,17 @@ global_asm!(
     xmms = const hdr(offset_of!(EnvHeader, saved_xmms)),
     saved_mxcsr = const hdr(offset_of!(EnvHeader, saved_mxcsr)),
     memory = sym crate::sysmem::memory,
+    victim_factor = const VICTIM_HASH.0,
+    victim_shift = const VICTIM_HASH.1,
+    victims = const VICTIMS,
+    victims_at = const VICTIMS_AT,
+    tlb_read = const offset_of!(TlbEntry, read),
+    tlb_write = const offset_of!(TlbEntry, write),
+    tlb_host = const offset_of!(TlbEntry, host),
+    patience = const hdr(offset_of!(EnvHeader, patience)),
+    scratch = const hdr(offset_of!(EnvHeader, scratch)),
+    want_store = const want::STORE,
+    want_atomic = const want::ATOMIC,
     direct = sym crate::lookup::direct,
     indirect = sym crate::lookup::indirect,
     ic = sym crate::lookup::inline_cache,

@@ -1,6 +1,7 @@
 //! A translated block and the page index that finds the blocks of a guest page.
 
 use crate::codebuf::RunCounter;
+use crate::kept::LinkRows;
 use crate::lock::Lock;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -30,7 +31,7 @@ pub(crate) struct TransBlock {
     /// Arithmetic that may be stopped at an inexact result.
     pub fp_sites: Box<[tcg_x64::FpSite]>,
     /// Direct links of the code.
-    pub links: Box<[DirectLink]>,
+    pub links: Links,
     /// The code goes round inside, and leaves when the interrupt flag is set.
     pub loops: bool,
     /// The IR, for the interpreter.
@@ -47,6 +48,43 @@ pub(crate) struct TransBlock {
     pub body: usize,
     /// Of a brief translation: how many runs are left until a full one takes its place. Its code counts them at entry.
     pub runs_left: Option<RunCounter>,
+}
+
+/// The direct links of a block, in order of their stubs. Those of kept translations stay in their image.
+pub(crate) enum Links {
+    Made(Box<[DirectLink]>),
+    Kept(LinkRows<'static>),
+}
+
+impl Links {
+    fn len(&self) -> usize {
+        match self {
+            Links::Made(all) => all.len(),
+            Links::Kept(rows) => rows.len(),
+        }
+    }
+
+    fn get(&self, k: usize) -> Option<DirectLink> {
+        match self {
+            Links::Made(all) => all.get(k).copied(),
+            Links::Kept(rows) => rows.get(k),
+        }
+    }
+
+    /// The link with this stub.
+    fn find(&self, stub: usize) -> Option<DirectLink> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let link = self.get(middle)?;
+            match (link.stub as usize).cmp(&stub) {
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Equal => return Some(link),
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
 }
 
 /// A direct link: where it leads.
@@ -82,7 +120,7 @@ impl TransBlock {
             code_len: 0,
             maps: Cow::Borrowed(&[]),
             fp_sites: Box::default(),
-            links: Box::default(),
+            links: Links::Made(Box::default()),
             loops: false,
             ir: None,
             valid: AtomicBool::new(true),
@@ -110,13 +148,8 @@ impl TransBlock {
     }
 
     /// The direct link whose stub called from before `host`.
-    pub(crate) fn link_of(&self, host: usize) -> Option<&DirectLink> {
-        let at = host.wrapping_sub(self.entry + self.body);
-        let k = self
-            .links
-            .binary_search_by(|l| (l.stub as usize).cmp(&at))
-            .ok()?;
-        self.links.get(k)
+    pub(crate) fn link_of(&self, host: usize) -> Option<DirectLink> {
+        self.links.find(host.wrapping_sub(self.entry + self.body))
     }
 
     /// Whether a host address is inside the code.

@@ -80,7 +80,12 @@ impl CodeBuffer {
 
     /// Copies code into the buffer (caller holds the engine's lock); its address, or `None` if it is full.
     pub(crate) fn append(&self, code: &[u8]) -> Option<usize> {
-        let at = self.used().next_multiple_of(ALIGN);
+        self.append_at(ALIGN, code)
+    }
+
+    /// The same at a multiple of `align`, which is one of [`ALIGN`].
+    pub(crate) fn append_at(&self, align: usize, code: &[u8]) -> Option<usize> {
+        let at = self.used().next_multiple_of(align);
         let end = at.checked_add(code.len()).filter(|e| *e <= self.size)?;
         if end > self.populated.load(Ordering::Relaxed) {
             self.populate(end);

@@ -4,7 +4,9 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
 use tcg_target::system::MMU_INDEXES;
-use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, TLB_BYTES, jump_cache_index};
+use tcg_target::{
+    EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, TLB_BYTES, VICTIM_BYTES, jump_cache_index,
+};
 
 /// Why generated code came back, in `EnvHeader::exit_kind`. The first four are known to tcg-x64 and helpers.
 pub(crate) mod kind {
@@ -77,7 +79,11 @@ const CACHE_BYTES: usize = JUMP_CACHE_ENTRIES * size_of::<JumpCacheEntry>();
 impl Env {
     /// A zeroed environment with an empty jump cache.
     pub(crate) fn new(state_bytes: usize, system: bool) -> io::Result<Env> {
-        let tlbs = if system { MMU_INDEXES * TLB_BYTES } else { 0 };
+        let tlbs = if system {
+            MMU_INDEXES * (VICTIM_BYTES + TLB_BYTES)
+        } else {
+            0
+        };
         let bytes =
             (tlbs + CACHE_BYTES + size_of::<EnvHeader>() + state_bytes).next_multiple_of(4096);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -111,7 +117,7 @@ impl Env {
         self.mark_empty();
     }
 
-    /// Where the soft TLBs are, in system mode.
+    /// Where the soft TLBs' victims are, in system mode; behind them are the soft TLBs.
     pub(crate) fn tlbs(&self) -> usize {
         self.at
     }
@@ -151,6 +157,16 @@ impl Env {
         *e = JumpCacheEntry {
             tag: tag(pc, mode),
             code,
+        };
+    }
+
+    /// The jump cache forgets the address, and whatever else is in its place.
+    pub(crate) fn uncache(&self, pc: u64) {
+        // SAFETY: as for `cached`.
+        let e = unsafe { &mut *(self.cache as *mut JumpCacheEntry).add(jump_cache_index(pc)) };
+        *e = JumpCacheEntry {
+            tag: u64::MAX,
+            code: 0,
         };
     }
 

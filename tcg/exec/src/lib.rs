@@ -35,6 +35,7 @@ mod sysmem;
 mod table;
 mod translate;
 mod vcpu;
+mod walks;
 mod window;
 
 pub use engine::{Backend, Engine, EngineConfig};

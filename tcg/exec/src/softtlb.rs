@@ -1,101 +1,180 @@
-//! The soft TLBs of one virtual CPU: what generated code looks at before each access, and behind it a larger table of walks.
+//! The soft TLBs of one virtual CPU: what generated code looks at before each access. Behind them is `walks`.
 //!
-//! The first has pages in the host's memory only and is read by generated code. Its owner makes entries; other threads make
-//! the tags for stores invalid when translations are made of a page. Both sides hold the lock for that, so that no tag
-//! appears for a page that has just become one with translations. The second is the owner's alone.
+//! They have pages in the host's memory only. Their owner makes entries; other threads make the tags for stores invalid when
+//! translations are made of a page. Both sides hold the lock for that, so that no tag appears for a page that has just
+//! become one with translations.
+//!
+//! The tables are much larger than what is in them at a time: the entries in use are in lists, by the low bits of the page's
+//! number, so that emptying them costs what was filled.
+//!
+//! An entry that has to make room goes to a table of *victims*, where pages have other places: who copies between two areas
+//! that are a power of two apart uses both again and again. The slow path's stub looks there before it asks Rust.
 
 use crate::lock::Lock;
-use std::cell::{Cell, RefCell};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use tcg_mem::{Access, PAGE, PhysPage};
+use crate::walks::Walked;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tcg_mem::{Access, PAGE};
 use tcg_target::system::MMU_INDEXES;
-use tcg_target::{Mapping, TLB_ENTRIES, TLB_INVALID, TlbEntry, tlb_index};
+use tcg_target::{TLB_ENTRIES, TLB_INVALID, TlbEntry, VICTIMS, tlb_index, victim_index};
+
+/// Lists of entries by page. [`CpuHost::flush_tlb_set`](tcg_target::CpuHost::flush_tlb_set) of so many sets or more is one.
+const SETS: usize = 64;
+/// The list of the entries that are the same in all contexts.
+const GLOBAL: usize = SETS;
+const LISTS: usize = SETS + 1;
+/// Numbers in a list before it is emptied: an entry may be in it more than once.
+const LONGEST: usize = 2 * TLB_ENTRIES;
+/// The first entry that is no victim.
+const FIRST: usize = MMU_INDEXES * VICTIMS;
+
+/// The numbers of entries in use.
+struct Used {
+    lists: [Vec<u16>; LISTS],
+    /// The lists that are not empty.
+    some: u128,
+}
+
+const _: () = assert!(FIRST + MMU_INDEXES * TLB_ENTRIES <= 1 << 16);
 
 /// What generated code looks at.
 pub(crate) struct SoftTlb {
-    /// Address of the first entry; the memory is the environment's.
+    /// Address of the first victim; the memory is the environment's.
     at: usize,
-    lock: Lock<()>,
-    /// The MMU indexes that have entries.
-    used: AtomicU32,
+    used: Lock<Used>,
     /// Another CPU wants everything flushed before this one goes on.
     pub stale: AtomicBool,
+}
+
+fn forget(e: &TlbEntry) {
+    e.read.store(TLB_INVALID, Ordering::Relaxed);
+    e.write.store(TLB_INVALID, Ordering::Relaxed);
 }
 
 impl SoftTlb {
     /// Empty TLBs in memory that begins at `at` and lives as long as they do.
     pub(crate) fn new(at: usize) -> SoftTlb {
+        let used = Used {
+            lists: std::array::from_fn(|_| Vec::new()),
+            some: 0,
+        };
         let tlb = SoftTlb {
             at,
-            lock: Lock::new(()),
-            used: AtomicU32::new(0),
+            used: Lock::new(used),
             stale: AtomicBool::new(false),
         };
-        for mmu in 0..MMU_INDEXES {
-            tlb.clear(mmu);
-        }
+        tlb.entries().iter().for_each(forget);
         tlb
     }
 
-    fn entries(&self, mmu: usize) -> &[TlbEntry] {
-        debug_assert!(mmu < MMU_INDEXES);
+    /// All of them, one MMU index behind the other: first the victims.
+    fn entries(&self) -> &[TlbEntry] {
         let first = self.at as *const TlbEntry;
         // SAFETY: the environment has that many entries, which are made of atomics and zeroed at first.
-        unsafe { std::slice::from_raw_parts(first.add(mmu * TLB_ENTRIES), TLB_ENTRIES) }
+        unsafe { std::slice::from_raw_parts(first, FIRST + MMU_INDEXES * TLB_ENTRIES) }
     }
 
-    fn clear(&self, mmu: usize) {
-        for e in self.entries(mmu) {
-            e.read.store(TLB_INVALID, Ordering::Relaxed);
-            e.write.store(TLB_INVALID, Ordering::Relaxed);
+    fn flush_lists(&self, used: &mut Used, lists: impl Fn(usize) -> bool) {
+        let entries = self.entries();
+        for n in (0..LISTS).filter(|n| lists(*n)) {
+            if used.some >> n & 1 == 0 {
+                continue;
+            }
+            used.some &= !(1 << n);
+            for k in used.lists[n].drain(..) {
+                let e = &entries[usize::from(k)];
+                // It may have gone to another list since.
+                if e.listed.load(Ordering::Relaxed) == n as u64 + 1 {
+                    forget(e);
+                    e.listed.store(0, Ordering::Relaxed);
+                }
+            }
         }
+    }
+
+    /// Forgets all but what is the same in all contexts. By the owner.
+    pub(crate) fn leave_context(&self) {
+        self.flush_lists(&mut self.used.lock(), |n| n != GLOBAL);
+    }
+
+    /// Puts an entry into a list.
+    fn list(&self, used: &mut Used, k: usize, list: usize) {
+        let e = &self.entries()[k];
+        if e.listed.swap(list as u64 + 1, Ordering::Relaxed) != list as u64 + 1 {
+            if used.lists[list].len() >= LONGEST {
+                self.flush_lists(used, |n| n == list);
+                e.listed.store(list as u64 + 1, Ordering::Relaxed);
+            }
+            used.lists[list].push(k as u16);
+            used.some |= 1 << list;
+        }
+    }
+
+    /// What is in an entry goes to the victims.
+    fn make_room(&self, used: &mut Used, mmu: usize, k: usize) {
+        let e = &self.entries()[k];
+        let tags = [&e.read, &e.write].map(|t| t.load(Ordering::Relaxed));
+        let Some(page) = tags.into_iter().find(|t| *t != TLB_INVALID) else {
+            return;
+        };
+        let n = mmu * VICTIMS + victim_index(page);
+        let list = e.listed.load(Ordering::Relaxed).max(1) as usize - 1;
+        self.list(used, n, list);
+        let v = &self.entries()[n];
+        forget(v);
+        v.host
+            .store(e.host.load(Ordering::Relaxed), Ordering::Relaxed);
+        v.read.store(tags[0], Ordering::Relaxed);
+        v.write.store(tags[1], Ordering::Relaxed);
     }
 
     /// Empties everything. By the owner, or while it does not run.
     pub(crate) fn flush(&self) {
-        let _alone = self.lock.lock();
-        let used = self.used.swap(0, Ordering::Relaxed);
-        for mmu in (0..MMU_INDEXES).filter(|m| used >> m & 1 != 0) {
-            self.clear(mmu);
-        }
+        self.flush_lists(&mut self.used.lock(), |_| true);
     }
 
     /// Forgets a page. By the owner.
     pub(crate) fn flush_page(&self, page: u64) {
-        let used = self.used.load(Ordering::Relaxed);
-        for mmu in (0..MMU_INDEXES).filter(|m| used >> m & 1 != 0) {
-            let e = &self.entries(mmu)[tlb_index(page)];
-            e.read.store(TLB_INVALID, Ordering::Relaxed);
-            e.write.store(TLB_INVALID, Ordering::Relaxed);
+        let page = page & !(PAGE - 1);
+        for mmu in 0..MMU_INDEXES {
+            let places = [
+                mmu * VICTIMS + victim_index(page),
+                FIRST + mmu * TLB_ENTRIES + tlb_index(page),
+            ];
+            for e in places.map(|k| &self.entries()[k]) {
+                let has = |t: &AtomicU64| t.load(Ordering::Relaxed) == page;
+                if has(&e.read) || has(&e.write) {
+                    forget(e);
+                }
+            }
         }
     }
 
     /// Forgets the pages whose numbers are that of `va` modulo `sets`, a power of two. By the owner.
     pub(crate) fn flush_set(&self, va: u64, sets: u64) {
-        let used = self.used.load(Ordering::Relaxed);
-        let sets = (sets.max(1) as usize).min(TLB_ENTRIES);
-        for mmu in (0..MMU_INDEXES).filter(|m| used >> m & 1 != 0) {
-            let entries = self.entries(mmu).iter();
-            for e in entries.skip(tlb_index(va) % sets).step_by(sets) {
-                e.read.store(TLB_INVALID, Ordering::Relaxed);
-                e.write.store(TLB_INVALID, Ordering::Relaxed);
-            }
-        }
+        let sets = (sets.max(1) as usize).min(SETS);
+        let set = (va / PAGE) as usize % sets;
+        self.flush_lists(&mut self.used.lock(), |n| n < SETS && n % sets == set);
     }
 
-    /// Enters the page at `page`; `write` is asked under the lock. By the owner.
-    pub(crate) fn put(
-        &self,
-        mmu: u8,
-        page: u64,
-        host: usize,
-        read: bool,
-        write: impl FnOnce() -> bool,
-    ) {
-        let _alone = self.lock.lock();
-        self.used.fetch_or(1 << mmu, Ordering::Relaxed);
+    /// Enters a page that is in the host's memory at `host`; `write` is asked under the lock. By the owner.
+    pub(crate) fn put(&self, mmu: u8, w: &Walked, host: usize, write: impl FnOnce() -> bool) {
+        let mmu = usize::from(mmu) % MMU_INDEXES;
+        let page = w.page;
+        let k = FIRST + mmu * TLB_ENTRIES + tlb_index(page);
+        let e = &self.entries()[k];
+        let mut used = self.used.lock();
+        let other = |t: &AtomicU64| ![page, TLB_INVALID].contains(&t.load(Ordering::Relaxed));
+        if other(&e.read) || other(&e.write) {
+            self.make_room(&mut used, mmu, k);
+            forget(e);
+        }
+        let list = match w.global {
+            true => GLOBAL,
+            false => (page / PAGE) as usize % SETS,
+        };
+        self.list(&mut used, k, list);
         let tag = |allowed| if allowed { page } else { TLB_INVALID };
-        let e = &self.entries(mmu.into())[tlb_index(page)];
+        let read = w.allows(Access::Read);
         e.host.store(host as u64, Ordering::Relaxed);
         e.read.store(tag(read), Ordering::Relaxed);
         e.write.store(tag(write()), Ordering::Relaxed);
@@ -103,245 +182,163 @@ impl SoftTlb {
 
     /// Stores to the page at a host address have to be noticed from now on. By any thread.
     pub(crate) fn watch_writes(&self, host: usize) {
-        let _alone = self.lock.lock();
-        let used = self.used.load(Ordering::Relaxed);
-        for mmu in (0..MMU_INDEXES).filter(|m| used >> m & 1 != 0) {
-            for e in self.entries(mmu) {
-                if e.host.load(Ordering::Relaxed) == host as u64 {
-                    e.write.store(TLB_INVALID, Ordering::Relaxed);
-                }
+        let used = self.used.lock();
+        for k in used.lists.iter().flatten() {
+            let e = &self.entries()[usize::from(*k)];
+            if e.host.load(Ordering::Relaxed) == host as u64 {
+                e.write.store(TLB_INVALID, Ordering::Relaxed);
             }
         }
-    }
-}
-
-/// A page of the guest's virtual address space, as the last walk found it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Walked {
-    /// Its address.
-    pub page: u64,
-    /// Its physical address.
-    pub pa: u64,
-    /// What is there.
-    pub place: PhysPage,
-    /// Allowed accesses: bits 0 to 2.
-    allowed: u8,
-    /// The byte order is the other one.
-    pub swap: bool,
-    epoch: u32,
-}
-
-const EMPTY: Walked = Walked {
-    page: 0,
-    pa: 0,
-    place: PhysPage::None,
-    allowed: 0,
-    swap: false,
-    epoch: 0,
-};
-
-fn bit(access: Access) -> u8 {
-    match access {
-        Access::Read => 1,
-        Access::Write => 2,
-        Access::Exec => 4,
-    }
-}
-
-impl Walked {
-    /// The page of `va`, by its mapping and what is at its physical address.
-    pub(crate) fn new(va: u64, m: &Mapping, place: PhysPage) -> Walked {
-        let allowed = u8::from(m.read) | u8::from(m.write) << 1 | u8::from(m.exec) << 2;
-        Walked {
-            page: va & !(PAGE - 1),
-            pa: m.pa & !(PAGE - 1),
-            place,
-            allowed,
-            swap: m.swap,
-            epoch: 0,
-        }
-    }
-
-    /// Whether the page may be accessed so.
-    pub(crate) fn allows(&self, access: Access) -> bool {
-        self.allowed & bit(access) != 0
-    }
-}
-
-/// Entries for each MMU index.
-const WALKS: usize = 1024;
-/// Large pages that are remembered one by one.
-const LARGE: usize = 16;
-
-/// The walks that are still good.
-pub(crate) struct Walks {
-    entries: Box<[Cell<Walked>]>,
-    epoch: Cell<u32>,
-    /// First and last address of the larger pages since the last flush.
-    large: RefCell<Vec<(u64, u64)>>,
-}
-
-impl Walks {
-    pub(crate) fn new() -> Walks {
-        Walks {
-            entries: vec![Cell::new(EMPTY); WALKS * MMU_INDEXES].into(),
-            epoch: Cell::new(1),
-            large: RefCell::default(),
-        }
-    }
-
-    fn slot(&self, va: u64, mmu: u8) -> &Cell<Walked> {
-        let k = usize::from(mmu) % MMU_INDEXES * WALKS + (va >> 12) as usize % WALKS;
-        &self.entries[k]
-    }
-
-    /// The page of an address, if it is known and allows the access.
-    pub(crate) fn get(&self, va: u64, access: Access, mmu: u8) -> Option<Walked> {
-        let w = self.slot(va, mmu).get();
-        let hit = w.page == va & !(PAGE - 1) && w.epoch == self.epoch.get();
-        (hit && w.allows(access)).then_some(w)
-    }
-
-    /// Remembers a page.
-    pub(crate) fn put(&self, mmu: u8, w: Walked, page_bytes: u64) {
-        let epoch = self.epoch.get();
-        self.slot(w.page, mmu).set(Walked { epoch, ..w });
-        if page_bytes > PAGE {
-            let first = w.page & !(page_bytes - 1);
-            let new = (first, first | (page_bytes - 1));
-            let mut large = self.large.borrow_mut();
-            if large.contains(&new) {
-                return;
-            }
-            if large.len() >= LARGE {
-                // One range around all of them: a few flushes too many.
-                let all = large
-                    .drain(..)
-                    .fold(new, |a, l| (a.0.min(l.0), a.1.max(l.1)));
-                large.push(all);
-            } else {
-                large.push(new);
-            }
-        }
-    }
-
-    /// Forgets everything.
-    pub(crate) fn flush(&self) {
-        self.large.borrow_mut().clear();
-        let next = self.epoch.get().wrapping_add(1);
-        if next == 0 {
-            self.entries.iter().for_each(|e| e.set(EMPTY));
-        }
-        self.epoch.set(next.max(1));
-    }
-
-    /// Forgets a page; false if it is part of a larger one, so that everything has to go.
-    pub(crate) fn flush_page(&self, va: u64) -> bool {
-        let large = self.large.borrow();
-        if large
-            .iter()
-            .any(|(first, last)| (*first..=*last).contains(&va))
-        {
-            return false;
-        }
-        for mmu in 0..MMU_INDEXES as u8 {
-            let slot = self.slot(va, mmu);
-            if slot.get().page == va & !(PAGE - 1) {
-                slot.set(EMPTY);
-            }
-        }
-        true
-    }
-
-    /// Forgets the pages whose numbers are that of `va` modulo `sets`; false if there are larger ones, so that everything has
-    /// to go.
-    pub(crate) fn flush_set(&self, va: u64, sets: u64) -> bool {
-        if !self.large.borrow().is_empty() {
-            return false;
-        }
-        let sets = (sets.max(1) as usize).min(WALKS);
-        let first = (va >> 12) as usize % sets;
-        let slots = self.entries.iter().skip(first).step_by(sets);
-        slots.for_each(|slot| slot.set(EMPTY));
-        true
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tcg_mem::PhysPage;
+    use tcg_target::Mapping;
 
-    fn mapping(pa: u64, page_bytes: u64) -> Mapping {
-        Mapping {
-            pa,
-            page_bytes,
-            read: true,
-            write: false,
-            exec: false,
-            swap: false,
+    struct Tables {
+        memory: Vec<TlbEntry>,
+        tlb: SoftTlb,
+    }
+
+    const HOST: usize = 0x7000_0000;
+
+    impl Tables {
+        fn new() -> Tables {
+            let none = || TlbEntry {
+                read: 0.into(),
+                write: 0.into(),
+                host: 0.into(),
+                listed: 0.into(),
+            };
+            let all = FIRST + MMU_INDEXES * TLB_ENTRIES;
+            let memory: Vec<TlbEntry> = (0..all).map(|_| none()).collect();
+            let tlb = SoftTlb::new(memory.as_ptr() as usize);
+            Tables { memory, tlb }
+        }
+
+        fn put(&self, page: u64, write: bool, global: bool) {
+            let m = Mapping {
+                pa: page,
+                page_bytes: PAGE,
+                read: true,
+                write,
+                exec: false,
+                swap: false,
+                global,
+            };
+            let w = Walked::new(page, &m, PhysPage::Io);
+            self.tlb.put(2, &w, HOST + page as usize, || write);
+        }
+
+        /// Whether a page may be read and written, and whether it is a victim.
+        fn find(&self, page: u64) -> (bool, bool, bool) {
+            let victim = &self.memory[2 * VICTIMS + victim_index(page)];
+            let first = &self.memory[FIRST + 2 * TLB_ENTRIES + tlb_index(page)];
+            let has = |t: &AtomicU64| t.load(Ordering::Relaxed) == page;
+            let of = |e: &TlbEntry| (has(&e.read), has(&e.write));
+            match (of(first), of(victim)) {
+                ((false, false), (r, w)) => (r, w, r || w),
+                ((r, w), _) => (r, w, false),
+            }
+        }
+
+        fn reads(&self, page: u64) -> bool {
+            self.find(page).0
         }
     }
 
     #[test]
-    fn walks_are_forgotten_by_page_and_as_a_whole() {
-        let w = Walks::new();
-        w.put(
-            1,
-            Walked::new(0x1234, &mapping(0x9234, PAGE), PhysPage::Io),
-            PAGE,
-        );
-        w.put(
-            1,
-            Walked::new(0x2234, &mapping(0xa234, PAGE), PhysPage::Io),
-            PAGE,
-        );
-        assert_eq!(w.get(0x1ffc, Access::Read, 1).unwrap().pa, 0x9000);
-        assert!(w.get(0x1ffc, Access::Write, 1).is_none());
-        assert!(w.get(0x1ffc, Access::Read, 0).is_none());
-        assert!(w.flush_page(0x1800));
-        assert!(w.get(0x1ffc, Access::Read, 1).is_none());
-        assert!(w.get(0x2000, Access::Read, 1).is_some());
-        w.flush();
-        assert!(w.get(0x2000, Access::Read, 1).is_none());
+    fn entries_are_forgotten_by_page_and_by_place_and_as_a_whole() {
+        let t = Tables::new();
+        let pages = [1, 65, 66, 4000].map(|n| n * PAGE);
+        let fill = || pages.map(|p| t.put(p, p != pages[3], false));
+        let reads = || pages.map(|p| t.reads(p));
+        let writes = || pages.map(|p| t.find(p).1);
+        fill();
+        assert_eq!(reads(), [true; 4]);
+        assert_eq!(writes(), [true, true, true, false]);
+        assert!(!t.reads(0), "an address of zero is in no empty entry");
+        t.tlb.flush_page(pages[2]);
+        assert_eq!(reads(), [true, true, false, true]);
+        fill();
+        t.tlb.flush_set(pages[0], 64);
+        assert_eq!(reads(), [false, false, true, true]);
+        fill();
+        t.tlb.watch_writes(HOST + pages[1] as usize);
+        assert_eq!(reads(), [true; 4]);
+        assert_eq!(writes(), [true, false, true, false]);
+        t.tlb.flush();
+        assert_eq!(reads(), [false; 4]);
+        assert_eq!(writes(), [false; 4]);
+        assert!(t.tlb.used.lock().lists.iter().all(Vec::is_empty));
     }
 
     #[test]
-    fn walks_are_forgotten_by_place() {
-        let w = Walks::new();
-        for n in [1, 3, 65, 66, 1025] {
-            let page = n * PAGE;
-            w.put(
-                2,
-                Walked::new(page, &mapping(page, PAGE), PhysPage::Io),
-                PAGE,
+    fn who_makes_room_is_a_victim_and_is_forgotten_alike() {
+        let t = Tables::new();
+        let (a, b) = (0x10_5000, 0x10_5000 + (TLB_ENTRIES as u64) * PAGE);
+        let fill = || {
+            t.put(a, true, false);
+            t.put(b, true, false);
+            assert_eq!(t.find(a), (true, true, true));
+            assert_eq!(t.find(b), (true, true, false));
+        };
+        let gone = || !t.reads(a) && !t.find(a).1;
+        fill();
+        t.tlb.watch_writes(HOST + a as usize);
+        assert_eq!(t.find(a), (true, false, true));
+        t.tlb.flush_page(a);
+        assert!(gone() && t.reads(b));
+        fill();
+        t.tlb.flush_set(a, 64);
+        assert!(gone() && !t.reads(b));
+        fill();
+        t.tlb.leave_context();
+        assert!(gone());
+        fill();
+        t.tlb.flush();
+        assert!(gone());
+        // A victim's place that goes to a page of another list.
+        let same =
+            |p: &u64| victim_index(*p) == victim_index(a) && (p / PAGE) % 64 != (a / PAGE) % 64;
+        let c = (0..1 << 20).map(|n| n * PAGE).find(same).unwrap();
+        fill();
+        t.put(c, true, false);
+        t.put(c + TLB_ENTRIES as u64 * PAGE, true, false);
+        assert_eq!(t.find(c), (true, true, true));
+        t.tlb.flush_set(a, 64);
+        assert_eq!(t.find(c), (true, true, true));
+        t.tlb.flush_set(c, 64);
+        assert!(!t.reads(c));
+    }
+
+    #[test]
+    fn what_is_global_stays_until_everything_goes() {
+        let t = Tables::new();
+        t.put(0x3000, true, true);
+        t.put(0x4000, true, false);
+        t.tlb.flush_set(0x3000, 64);
+        t.tlb.leave_context();
+        assert!(t.reads(0x3000) && !t.reads(0x4000));
+        t.tlb.flush();
+        assert!(!t.reads(0x3000));
+    }
+
+    #[test]
+    fn lists_do_not_grow_without_end() {
+        let t = Tables::new();
+        for n in 0..10 * LONGEST as u64 {
+            // The same entry in turns of two lists.
+            t.put(
+                0x5000 + n % 3 * (TLB_ENTRIES as u64) * PAGE,
+                true,
+                n % 2 == 0,
             );
         }
-        let known = |n: u64| w.get(n * PAGE, Access::Read, 2).is_some();
-        assert!(!known(1), "1025 has its place");
-        assert!(w.flush_set(0x1_0000_1fff, 64));
-        assert_eq!([3, 65, 66, 1025].map(known), [true, false, true, false]);
-        let big = 16 * PAGE;
-        w.put(0, Walked::new(0, &mapping(0, big), PhysPage::Io), big);
-        assert!(!w.flush_set(0, 64));
-    }
-
-    #[test]
-    fn pages_inside_of_large_ones_are_not_forgotten_alone() {
-        let w = Walks::new();
-        let big = 16 * PAGE;
-        w.put(
-            0,
-            Walked::new(0x2_3000, &mapping(0x3000, big), PhysPage::Io),
-            big,
-        );
-        assert!(!w.flush_page(0x2_f000));
-        assert!(w.flush_page(0x3_0000));
-        for k in 0..40 {
-            let va = k * 0x10_0000;
-            w.put(0, Walked::new(va, &mapping(va, big), PhysPage::Io), big);
-        }
-        assert!(!w.flush_page(39 * 0x10_0000 + 0x5000));
-        w.flush();
-        assert!(w.flush_page(39 * 0x10_0000 + 0x5000));
+        assert!(t.tlb.used.lock().lists.iter().all(|l| l.len() <= LONGEST));
+        assert!(t.reads(0x5000 + (10 * LONGEST as u64 - 1) % 3 * (TLB_ENTRIES as u64) * PAGE));
     }
 }

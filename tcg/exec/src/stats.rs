@@ -63,6 +63,8 @@ counters! {
     verify_misses,
     /// System mode: soft TLBs flushed as a whole.
     tlb_flushes,
+    /// System mode: changes to another address space.
+    contexts,
     /// System mode: pages flushed from them.
     tlb_page_flushes,
     /// System mode: accesses of generated code that took the slow path.

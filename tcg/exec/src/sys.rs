@@ -4,16 +4,17 @@
 use crate::block::TransBlock;
 use crate::env::kind;
 use crate::exit::Event;
-use crate::softtlb::{SoftTlb, Walks};
+use crate::softtlb::SoftTlb;
 use crate::source::Guarded;
 use crate::translate::Failed;
 use crate::vcpu::{Cpu, Next};
+use crate::walks::{PhysPages, Walks};
 use crate::{Engine, Exit};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tcg_ir::Block;
-use tcg_mem::{Access, FaultKind, GuestVa, InsnCounter, MemFault, PhysPage};
+use tcg_mem::{Access, BusError, FaultKind, GuestVa, InsnCounter, MemFault, PhysPage};
 use tcg_target::system::BUS_ERROR;
 use tcg_target::{
     BlockLimits, CpuHost, CpuSocket, Outcome, SysCpu, SysFault, System, TranslateCtx,
@@ -25,6 +26,7 @@ pub(crate) struct Sys {
     pub socket: Arc<dyn CpuSocket>,
     pub tlb: Arc<SoftTlb>,
     pub walks: Walks,
+    pub pages: PhysPages,
     /// Executed instructions and the limit, if they are counted.
     pub counter: Option<Arc<InsnCounter>>,
     /// The last failed access, until it is delivered.
@@ -36,8 +38,12 @@ pub(crate) struct Sys {
     pub bus_generation: Cell<u64>,
     /// The other CPUs have to flush their TLBs before this one goes on.
     flush_others: Cell<bool>,
-    /// Bits of hashed numbers of pages that the jump cache or the paired returns may lead to.
+    /// Bits of hashed numbers of pages that the jump cache or the paired returns may lead to and that are not global.
     jumped_to: Cell<[u64; 8]>,
+    /// The addresses of these pages that the jump cache has, and perhaps others.
+    jumps: Cell<Vec<u64>>,
+    /// The jump cache is not empty.
+    cached: Cell<bool>,
 }
 
 impl Sys {
@@ -58,20 +64,36 @@ impl Sys {
             socket,
             tlb,
             walks: Walks::new(),
+            pages: PhysPages::new(),
             fault: Cell::new(None),
             event: Cell::new(None),
             message: RefCell::default(),
             flush_others: Cell::new(false),
             jumped_to: Cell::new([0; 8]),
+            jumps: Cell::default(),
+            cached: Cell::new(false),
         }
     }
 
-    /// The jump cache or a paired return may lead to this address.
-    pub(crate) fn note_jump(&self, pc: u64) {
+    /// The jump cache or a paired return may lead to this address, which is not global.
+    fn note_jump(&self, pc: u64) {
         let (word, bit) = jump_bit(pc);
         let mut bits = self.jumped_to.get();
         bits[word] |= bit;
         self.jumped_to.set(bits);
+    }
+
+    /// The jump cache leads to this address, whose page was looked up.
+    pub(crate) fn note_cached(&self, pc: u64) {
+        self.cached.set(true);
+        let (word, bit) = jump_bit(pc);
+        if self.jumped_to.get()[word] & bit != 0 {
+            let mut jumps = self.jumps.take();
+            if jumps.len() < MANY_JUMPS {
+                jumps.push(pc);
+            }
+            self.jumps.set(jumps);
+        }
     }
 
     /// Whether they may lead to a page whose number is that of `va` modulo `sets`.
@@ -84,6 +106,8 @@ impl Sys {
     }
 }
 
+/// Addresses in [`Sys::jumps`] from which on it is shorter to empty the whole cache.
+const MANY_JUMPS: usize = 1024;
 /// Bits of [`Sys::jumped_to`].
 const JUMP_BITS: usize = 512;
 
@@ -247,7 +271,9 @@ impl Cpu {
                 _ => Failed::Alone,
             });
         };
-        sys.note_jump(pc);
+        if !page.global {
+            sys.note_jump(pc);
+        }
         self.find_at(pc, mode, Guarded::Page(host))
     }
 
@@ -290,14 +316,38 @@ impl Cpu {
         self.count(|s| &s.tlb_flushes);
         sys.tlb.flush();
         sys.walks.flush();
-        self.forget_jumps(sys);
-    }
-
-    fn forget_jumps(&self, sys: &Sys) {
-        if sys.jumped_to.replace([0; 8]) != [0; 8] {
+        if sys.cached.take() {
             self.env.clear_jump_cache();
         }
+        sys.jumped_to.set([0; 8]);
+        sys.jumps.take();
         self.drop_returns();
+        self.look_up_soon();
+    }
+
+    /// What is cached of the address space that was in use is not to be used.
+    fn leave_context(&self, sys: &Sys) {
+        // Nothing has been entered since if it is left already.
+        if sys.walks.leave() {
+            self.count(|s| &s.contexts);
+            sys.tlb.leave_context();
+            self.forget_jumps(sys);
+            self.drop_returns();
+        }
+    }
+
+    /// Drops what leads to code by its address, but for what is global.
+    fn forget_jumps(&self, sys: &Sys) {
+        if sys.jumped_to.replace([0; 8]) != [0; 8] {
+            let mut jumps = sys.jumps.take();
+            match jumps.len() {
+                MANY_JUMPS.. => self.env.clear_jump_cache(),
+                _ => jumps.iter().for_each(|pc| self.env.uncache(*pc)),
+            }
+            jumps.clear();
+            sys.jumps.set(jumps);
+            self.drop_returns();
+        }
         self.look_up_soon();
     }
 
@@ -335,6 +385,7 @@ impl Cpu {
     pub(crate) fn check_bus(&self, sys: &Sys) {
         let now = sys.socket.bus().generation();
         if sys.bus_generation.replace(now) != now {
+            sys.pages.flush();
             self.flush_all(sys);
             self.flush_others(sys);
         }
@@ -404,6 +455,16 @@ impl CpuHost for Cpu {
         if let Some(sys) = &self.sys {
             self.flush_set(sys, va, sets);
         }
+    }
+
+    fn context_changed(&self) {
+        if let Some(sys) = &self.sys {
+            self.leave_context(sys);
+        }
+    }
+
+    fn read_table(&self, pa: u64, words: &mut [u64]) -> Result<(), BusError> {
+        self.read_words(self.sys_or_panic(), pa, words)
     }
 
     fn flush_tlb_others(&self) {

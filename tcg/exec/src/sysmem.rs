@@ -7,10 +7,10 @@ use crate::block::TransBlock;
 use crate::env::kind;
 use crate::jit;
 use crate::lookup::{cpu_of, go_on};
-use crate::softtlb::Walked;
 use crate::sys::{Sys, bus_error};
 use crate::vcpu::Cpu;
-use tcg_mem::{Access, Endian, GuestVa, MemFault, PAGE, PhysPage, UserMem};
+use crate::walks::Walked;
+use tcg_mem::{Access, BusError, Endian, GuestVa, MemFault, PAGE, PhysPage, UserMem};
 use tcg_target::SysFault;
 use tcg_x64::want;
 
@@ -41,10 +41,16 @@ impl From<SysFault> for Stop {
 pub(crate) unsafe extern "C" fn memory(state: *mut u8, va: u64, ret: usize, what: u64) -> Answer {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
-    let (Some(block), Some(sys)) = (cpu.engine.block_at(ret - 1), &cpu.sys) else {
-        panic!("no block of a machine at {ret:#x}");
+    let Some(sys) = &cpu.sys else {
+        panic!("no machine");
     };
     cpu.count(|s| &s.slow_accesses);
+    if let Some(address) = cpu.known_access(sys, va, what as i32) {
+        return Answer { address, code: 0 };
+    }
+    let Some(block) = cpu.engine.block_at(ret - 1) else {
+        panic!("no block at {ret:#x}");
+    };
     let stack = cpu.return_stack();
     let done = cpu.slow_access(sys, block, va, what as i32);
     // A flush has emptied it.
@@ -67,6 +73,9 @@ pub(crate) unsafe extern "C" fn memory(state: *mut u8, va: u64, ret: usize, what
         }
     }
 }
+
+/// See `EnvHeader`: swapping two entries in every access would cost more than it gains.
+const PATIENCE: u32 = 64;
 
 /// Whether an access crosses into the next page.
 fn crosses(va: u64, len: usize) -> bool {
@@ -113,15 +122,55 @@ impl Cpu {
         if let Some(known) = sys.walks.get(va, access, mmu) {
             return Ok(known);
         }
-        self.count(|s| &s.walks);
         self.check_bus(sys);
+        if !sys.walks.is_ready() {
+            self.enter_context(sys);
+            if let Some(known) = sys.walks.get(va, access, mmu) {
+                return Ok(known);
+            }
+        }
+        self.count(|s| &s.walks);
         let m = self.with_system(sys, |system, cpu| system.walk(cpu, va, access, mmu))?;
-        let place = sys.socket.bus().page(m.pa & !(PAGE - 1));
-        let walked = Walked::new(va, &m, place);
-        if m.page_bytes >= PAGE {
+        // It may have found that all is to be flushed.
+        self.enter_context(sys);
+        let walked = Walked::new(va, &m, self.phys_page(sys, m.pa));
+        if walked.whole {
             sys.walks.put(mmu, walked, m.page_bytes);
         }
         Ok(walked)
+    }
+
+    /// Finds out which address space is in use.
+    fn enter_context(&self, sys: &Sys) {
+        if !sys.walks.is_ready() {
+            sys.walks.choose(&sys.system.context(self.state()));
+        }
+    }
+
+    /// What is at a physical address.
+    fn phys_page(&self, sys: &Sys, pa: u64) -> PhysPage {
+        let page = pa & !(PAGE - 1);
+        sys.pages.get(page, || sys.socket.bus().page(page))
+    }
+
+    /// Words of memory, for walks.
+    pub(crate) fn read_words(&self, sys: &Sys, pa: u64, words: &mut [u64]) -> Result<(), BusError> {
+        if let PhysPage::Ram { host, .. } = self.phys_page(sys, pa)
+            && !crosses(pa, words.len() * 8)
+        {
+            let mem = UserMem::identity();
+            let mut at = host as u64 + pa % PAGE;
+            for word in words {
+                let v = mem.load(GuestVa(at), 8, Endian::Little);
+                *word = v.map_err(|_| BusError)?;
+                at += 8;
+            }
+            return Ok(());
+        }
+        for (n, word) in words.iter_mut().enumerate() {
+            *word = sys.socket.bus().read(pa + 8 * n as u64, 8)?;
+        }
+        Ok(())
     }
 
     /// Makes an entry for generated code, if it may access the page by itself.
@@ -129,17 +178,47 @@ impl Cpu {
         let PhysPage::Ram { host, writable } = w.place else {
             return;
         };
-        let known = sys.walks.get(w.page, Access::Read, mmu).is_some()
-            || sys.walks.get(w.page, Access::Write, mmu).is_some();
-        if w.swap || !known || self.engine.stops.watches_page(w.page) {
+        if w.swap || !w.whole || self.engine.stops.watches_page(w.page) {
             return;
         }
         let write = || {
             let free = |m| !self.engine.is_marked(m, host);
             writable && w.allows(Access::Write) && self.engine.machine.as_ref().is_some_and(free)
         };
-        sys.tlb
-            .put(mmu, w.page, host, w.allows(Access::Read), write);
+        sys.tlb.put(mmu, w, host, write);
+    }
+
+    /// The shortest way: the host address to go on with if the page is known, and is memory that needs no attention.
+    fn known_access(&self, sys: &Sys, va: u64, what: i32) -> Option<usize> {
+        let (mmu, len) = ((what >> 8) as u8, 1usize << (what & 15));
+        if crosses(va, len) || self.engine.stops.watching() {
+            return None;
+        }
+        let load = what & 0xf0 == want::LOAD;
+        let access = if load { Access::Read } else { Access::Write };
+        let w = sys.walks.get(va, access, mmu)?;
+        let PhysPage::Ram { host, writable } = w.place else {
+            return None;
+        };
+        let marked = |m| self.engine.is_marked(m, host);
+        if w.swap || !load && (!writable || self.engine.machine.as_ref().is_none_or(marked)) {
+            return None;
+        }
+        self.enter_page(sys, &w, mmu);
+        // SAFETY: the header is live, and only this thread uses this field.
+        unsafe { (*self.env.header()).patience = PATIENCE };
+        let at = host + (va % PAGE) as usize;
+        if what & 0xf0 != want::STORE {
+            return Some(at);
+        }
+        // SAFETY: the header is live, and only this thread uses its scratch area.
+        let scratch = unsafe { &mut (*self.env.header()).scratch[0] };
+        copy_to(at, &scratch.to_le_bytes()[..len]).ok()?;
+        // As for the others: between the look and the store a translation may have been made.
+        if let Some(machine) = &self.engine.machine {
+            self.engine.page_written(machine, at, len);
+        }
+        Some(std::ptr::from_mut(scratch) as usize)
     }
 
     /// The slow path: the host address to go on with.

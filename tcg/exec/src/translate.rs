@@ -3,7 +3,8 @@
 //! Pages are write-protected *before* their bytes are read. A write that comes in between faults, is entered in
 //! the list of recent invalidations, and publishing notices that and starts again.
 
-use crate::block::{Piece, TransBlock};
+use crate::block::{Links, Piece, TransBlock};
+use crate::codebuf::ALIGN;
 use crate::engine::{Backend, Engine};
 use crate::jit::{Compiled, Compiler};
 use crate::prefix::{self, Wrapped};
@@ -219,7 +220,7 @@ impl Engine {
         let mut block = bare(source, guarded);
         block.maps = c.maps.to_vec().into();
         block.fp_sites = c.fp_sites.into();
-        block.links = c.links;
+        block.links = Links::Made(c.links);
         block.loops = c.loops;
         block.pages = std::mem::take(&mut source.pages).into();
         let insns = source.ir.guest_insns;
@@ -254,7 +255,12 @@ impl Engine {
             if self.code_map.is_full() {
                 return Err(Failed::Full);
             }
-            block.entry = self.code.append(code).ok_or(Failed::Full)?;
+            let align = if block.loops {
+                tcg_x64::LOOP_ALIGN as usize
+            } else {
+                ALIGN
+            };
+            block.entry = self.code.append_at(align, code).ok_or(Failed::Full)?;
             block.code_len = code.len();
             if let Some(w) = wrapped {
                 self.connect(&mut block, w)?;

@@ -218,7 +218,7 @@ impl Cpu {
     /// Enters an address into the jump cache.
     pub(crate) fn cache_jump(&self, pc: u64, mode: u32, code: u64) {
         if let Some(sys) = &self.sys {
-            sys.note_jump(pc);
+            sys.note_cached(pc);
         }
         self.env.cache(pc, mode, code);
     }

@@ -8,6 +8,7 @@ use machine::*;
 use std::sync::atomic::Ordering;
 use tcg_exec::{Backend, EngineConfig, Event, Exit};
 use tcg_mem::{Access, PAGE, RamWatch};
+use tcg_target::TLB_ENTRIES;
 use tcg_target::system::BUS_ERROR;
 
 fn each(test: impl Fn(Machine)) {
@@ -81,6 +82,71 @@ fn what_is_flushed_is_walked_again() {
         assert_eq!(m.run_to(CODE, 7), 2);
         // In between the old entry was still good.
         assert_eq!((m.r(1), m.r(3)), (1, 1));
+    });
+}
+
+#[test]
+fn another_address_space_is_another_place_and_the_first_one_is_kept() {
+    each(|mut m| {
+        with_data(&m);
+        let next = CODE + PAGE;
+        // In the other space the data and the second page of code are elsewhere.
+        for (key, pa) in [
+            ((0, next), next),
+            ((2, CODE), CODE),
+            ((2, next), next + PAGE),
+            ((2, DATA), DATA_PA + PAGE),
+        ] {
+            let map = Map {
+                pa,
+                write: true,
+                swap: false,
+                bytes: PAGE,
+            };
+            m.isa.maps.lock().unwrap().insert(key, map);
+        }
+        m.bus.put(DATA_PA, &[1]);
+        m.bus.put(DATA_PA + PAGE, &[10]);
+        m.bus.put(next, &[add(4, 1), ret()]);
+        m.bus.put(next + PAGE, &[add(4, 1), add(4, 1), ret()]);
+        let turn = |to| [ld(1, 2, 0), callr(6), trap(SWITCH as i32, to)];
+        let mut code = [turn(5), turn(0), turn(5), turn(0)].concat();
+        code.push(trap(7, 4));
+        m.bus.put(CODE, &code);
+        m.set(2, DATA as u32);
+        m.set(5, 1);
+        m.set(6, next as u32);
+        assert_eq!(m.run_to(CODE, 7), 1 + 20 + 1 + 20);
+        // Three pages in each.
+        assert_eq!(m.isa.walks.load(Ordering::Relaxed), 6);
+    });
+}
+
+#[test]
+fn pages_that_share_a_place_are_both_quick() {
+    each(|mut m| {
+        with_data(&m);
+        let far = DATA + TLB_ENTRIES as u64 * PAGE;
+        m.isa.map(far, DATA_PA + PAGE, true);
+        m.bus.put(
+            CODE,
+            &[
+                ld(1, 2, 0),
+                st(1, 3, 4),
+                ld(4, 3, 4),
+                addi(4, 4, 3),
+                st(4, 2, 0),
+                addi(6, 6, -1),
+                bnz(6, -6),
+                trap(7, 4),
+            ],
+        );
+        m.set(2, DATA as u32);
+        m.set(3, far as u32);
+        m.set(6, 2000);
+        assert_eq!(m.run_to(CODE, 7), 6000);
+        assert_eq!(m.bus.word(DATA_PA + PAGE + 4), 5997);
+        assert!(m.cpu.stats().slow_accesses < 400);
     });
 }
 

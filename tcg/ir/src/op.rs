@@ -325,6 +325,14 @@ ops! {
     VAesMix = "vaesmix" Pure;
     /// AES: InvMixColumns.
     VAesMixInv = "vaesmixinv" Pure;
+    /// SHA-256: four rounds on the words (A, B, C, D) of a and (E, F, G, H) of b, the least significant first, with the
+    /// sums of message and constants in c. Gives the new (A, B, C, D), or with imm 1 the new (E, F, G, H).
+    VSha256 = "vsha256" Pure;
+    /// SHA-256's schedule, first half: the words of a, each plus sigma 0 of the next one, which for the last is b's first.
+    VSha256Low = "vsha256lo" Pure;
+    /// SHA-256's schedule, second half: a, the first half, plus the words 9 to 12 and sigma 1 of the words 14 to 17, where b
+    /// has the words 8 to 11 and c those from 12 to 15.
+    VSha256High = "vsha256hi" Pure;
 
     // ---- vectors: integers ----
     /// a + b.

@@ -386,6 +386,9 @@ const fn structure(op: Op) -> Option<Sig> {
         Op::VAesSub | Op::VAesSubInv | Op::VAesMix | Op::VAesMixInv => {
             plain(V128, [Arg::Of(V128), N, N])
         }
+        Op::VSha256 => plain(V128, [R, R, R]).imm(Imm::Below(2)),
+        Op::VSha256Low => plain(V128, [R, R, N]),
+        Op::VSha256High => plain(V128, [R, R, R]),
         _ => return None,
     })
 }

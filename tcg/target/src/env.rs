@@ -1,6 +1,6 @@
 //! The environment: one allocation per virtual CPU.
 //!
-//! Layout, low to high: the soft TLBs (in system mode), the jump cache, the [`EnvHeader`], the ISA's state block. Generated code holds the
+//! Layout, low to high: the soft TLBs' victims and the soft TLBs (in system mode), the jump cache, the [`EnvHeader`], the ISA's state block. Generated code holds the
 //! address of the state block (`rbp` on x86-64); hot guest registers lie in its first 128 bytes so that they
 //! have 8-bit displacements; header and jump cache are at negative displacements.
 
@@ -16,7 +16,7 @@ pub const SPILL_SLOTS: usize = 64;
 pub const RUNTIME_ENTRIES: usize = 16;
 
 /// Entries of the jump cache (a power of two).
-pub const JUMP_CACHE_ENTRIES: usize = 4096;
+pub const JUMP_CACHE_ENTRIES: usize = 8192;
 
 /// One entry of the per-CPU jump cache: guest address and mode to host code.
 #[repr(C)]
@@ -28,13 +28,14 @@ pub struct JumpCacheEntry {
     pub code: u64,
 }
 
-/// The jump cache entry for a guest address.
+/// The jump cache entry for a guest address. Where instructions have 2 bytes, two that follow each other are seldom both
+/// jumped to.
 pub const fn jump_cache_index(pc: u64) -> usize {
-    (pc >> 1) as usize & (JUMP_CACHE_ENTRIES - 1)
+    (pc >> 2) as usize & (JUMP_CACHE_ENTRIES - 1)
 }
 
 /// Entries of a soft TLB (a power of two).
-pub const TLB_ENTRIES: usize = 512;
+pub const TLB_ENTRIES: usize = 4096;
 
 /// Bytes of a soft TLB. In system mode there are [`crate::system::MMU_INDEXES`] of them below the jump cache.
 pub const TLB_BYTES: usize = TLB_ENTRIES * size_of::<TlbEntry>();
@@ -53,13 +54,29 @@ pub struct TlbEntry {
     pub write: AtomicU64,
     /// Host address of the page.
     pub host: AtomicU64,
-    /// Not used.
-    pub reserved: AtomicU64,
+    /// The number of its owner's list of entries in use that it is in; 0: none.
+    pub listed: AtomicU64,
 }
 
 /// The entry for an address.
 pub const fn tlb_index(va: u64) -> usize {
     (va >> 12) as usize & (TLB_ENTRIES - 1)
+}
+
+/// Entries of a table of victims (a power of two): what others have taken the place of in the soft TLB. The slow path looks
+/// there first.
+pub const VICTIMS: usize = 1024;
+
+/// Bytes of a table of victims. In system mode there are [`crate::system::MMU_INDEXES`] of them below the soft TLBs.
+pub const VICTIM_BYTES: usize = VICTIMS * size_of::<TlbEntry>();
+
+/// The multiplier of [`victim_index`], and the bits that are shifted out then.
+pub const VICTIM_HASH: (u64, u32) = (0x61c8_8647, 22);
+
+/// The victim for an address: pages that have the same place in the soft TLB have others here.
+pub const fn victim_index(va: u64) -> usize {
+    let (factor, shift) = VICTIM_HASH;
+    ((va >> 12).wrapping_mul(factor) >> shift) as usize & (VICTIMS - 1)
 }
 
 /// The ISA-independent part of the environment, directly below the state block.
@@ -99,6 +116,8 @@ pub struct EnvHeader {
     pub mode: u32,
     /// Set asynchronously to make the CPU return to its front end.
     pub interrupt: AtomicU32,
+    /// How many more accesses may be done with a victim before the slow path asks for a better place.
+    pub patience: u32,
     /// Why generated code returned (tcg-exec's numbers), or, set by a `StateMayExit` helper, that it must: 0 is "go on".
     pub exit_kind: u32,
     /// Trap code or fault kind of the exit.

@@ -8,7 +8,8 @@ pub mod system;
 
 pub use env::{
     EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, SPILL_SLOTS, StateBlock,
-    StateCopy, TLB_BYTES, TLB_ENTRIES, TLB_INVALID, TlbEntry, jump_cache_index, tlb_index,
+    StateCopy, TLB_BYTES, TLB_ENTRIES, TLB_INVALID, TlbEntry, VICTIM_BYTES, VICTIM_HASH, VICTIMS,
+    jump_cache_index, tlb_index, victim_index,
 };
 pub use follow::Follow;
 pub use isa::{BlockLimits, CodeMemory, CodeUser, Fetch, Isa, TranslateCtx, WriteFault};

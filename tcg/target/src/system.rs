@@ -7,9 +7,10 @@
 //! # What the engine keeps and when it must be told
 //!
 //! * It keeps the results of [`System::walk`], one soft TLB for each MMU index, until [`CpuHost::flush_tlb`] or
-//!   [`CpuHost::flush_tlb_page`]. Whatever changes the answer of a walk for the same (address, access, MMU index), such as
-//!   another address space number, has to flush. What is part of the block mode (privilege, translation on or off) selects
-//!   another MMU index instead and costs nothing. Failed walks are not kept.
+//!   [`CpuHost::flush_tlb_page`]. Whatever changes the answer of a walk for the same (address, access, MMU index) has to
+//!   flush, but for two things: what is part of the block mode (privilege, translation on or off) selects another MMU index
+//!   and costs nothing, and what is part of [`System::context`] (the number of an address space, segments) selects what was
+//!   known of that one and costs little. Failed walks are not kept.
 //! * It keeps translations of code by (address with tag bits, block mode, physical page) across flushes. So a change of
 //!   address space does not translate anything again.
 //! * Blocks do not cross a page. A branch inside of the page goes directly to its target, all others through a cache that a
@@ -18,7 +19,7 @@
 //!   instruction that may enable interrupts, change the privilege or wait ends its block with such an exit.
 
 use std::sync::Arc;
-use tcg_mem::{Access, Bus, InsnCounter};
+use tcg_mem::{Access, Bus, BusError, InsnCounter};
 
 /// How one address is translated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Mapping {
     pub exec: bool,
     /// Loads and stores have the other byte order than the instruction says (a little-endian page of a big-endian CPU).
     pub swap: bool,
+    /// It is the same in all contexts, and [`CpuHost::flush_tlb_page`] and [`CpuHost::flush_tlb_set`] do not mean it.
+    pub global: bool,
 }
 
 /// An access that the guest's MMU refuses, or that misses in an MMU that the guest's software fills.
@@ -95,6 +98,13 @@ pub trait System: Send + Sync {
         mmu_index: u8,
     ) -> Result<Mapping, SysFault>;
 
+    /// The address space that a state is in: whatever besides the MMU index decides what an address means, and is switched
+    /// often (identifiers of processes, segments). Mappings of other contexts are kept meanwhile; all flushes reach them,
+    /// too. When it changes, [`CpuHost::context_changed`] has to be called.
+    fn context(&self, _state: &[u8]) -> ContextKey {
+        [0; 8]
+    }
+
     /// As [`System::walk`] for a debugger: changes nothing at all.
     fn peek(&self, cpu: &mut SysCpu<'_>, va: u64, mmu_index: u8) -> Option<Mapping>;
 
@@ -131,6 +141,9 @@ pub trait System: Send + Sync {
     /// `index` is its number.
     fn reset(&self, cpu: &mut SysCpu<'_>, index: u32);
 }
+
+/// What names an address space: see [`System::context`].
+pub type ContextKey = [u64; 8];
 
 /// How many soft TLBs a CPU has.
 pub const MMU_INDEXES: usize = 8;
@@ -204,6 +217,18 @@ pub trait CpuHost {
     /// The same for every page whose number is `va`'s modulo `sets`, a power of two: for invalidations by place in a
     /// TLB of so many sets.
     fn flush_tlb_set(&self, va: u64, sets: u64);
+
+    /// [`System::context`] may have changed.
+    fn context_changed(&self);
+
+    /// Reads aligned words of 8 bytes of memory that follow each other in one page, as the number that their bytes are in
+    /// little-endian order: for walks through tables. Devices may be asked word by word.
+    fn read_table(&self, pa: u64, words: &mut [u64]) -> Result<(), BusError> {
+        for (n, word) in words.iter_mut().enumerate() {
+            *word = self.bus().read(pa + 8 * n as u64, 8)?;
+        }
+        Ok(())
+    }
 
     /// All other CPUs' soft TLBs are out of date; they have taken notice before this CPU's next block starts.
     fn flush_tlb_others(&self);

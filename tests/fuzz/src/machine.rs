@@ -59,6 +59,7 @@ fn build(source: &Source, dice: &mut Dice, cards: &[&Class]) -> Option<(Assembly
         endian: Endian::Big,
         options,
         firmware_env: Vec::new(),
+        seed: None,
         devices: cards.iter().map(|c| card(c)).collect(),
     };
     let clock = Arc::new(Clock::new(RtcClock::Virtual, None));

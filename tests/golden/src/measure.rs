@@ -118,6 +118,7 @@ fn count(guest: &Guest, mode: u32, code: &[u8]) -> usize {
         popcnt: true,
         pclmul: true,
         aes: true,
+        sha: true,
         f16c: true,
     };
     let opts = Opts {

@@ -1,9 +1,8 @@
 //! Apple's descriptor-based DMA: channels that walk through lists of commands in memory
 //! [DBDMA]. All words are little-endian.
 //!
-//! UNIMPL: transfers from and to the key streams and the system space; moving of data between
-//! memory and devices in pieces that wait for conditions (the wait bits never hold a channel up
-//! unless software has set them).
+//! UNIMPL: transfers from and to the key streams and the system space; device status bits (conditions look at those that
+//! software has set).
 
 use crate::class::Build;
 use parking_lot::Mutex;
@@ -60,6 +59,8 @@ struct Channel {
     wait: u32,
     /// Bytes of the command that have been moved.
     moved: u32,
+    /// The command is carried out, and its wait condition holds the channel up.
+    held: bool,
 }
 
 /// A command as it lies in memory.
@@ -124,6 +125,7 @@ impl Dbdma {
                 return;
             }
             let step = match self.fetch(channel.command) {
+                Some(command) if channel.held => leave(channel, command),
                 Some(command) => self.execute(n, channel, command),
                 None => Step::Dead,
             };
@@ -248,15 +250,7 @@ impl Dbdma {
         if chosen(command.code >> 4, channel.status, channel.interrupt) {
             self.interrupt(n);
         }
-        if chosen(command.code, channel.status, channel.wait) {
-            return Step::Wait;
-        }
-        if chosen(command.code >> 2, channel.status, channel.branch) {
-            channel.status |= BRANCH;
-            return Step::To(command.argument);
-        }
-        channel.status &= !BRANCH;
-        Step::Next
+        leave(channel, command)
     }
 
     /// Its interrupt is an edge.
@@ -274,6 +268,7 @@ impl Dbdma {
             // It stops at once and is not dead any more.
             status &= !(ACTIVE | DEAD);
             channel.moved = 0;
+            channel.held = false;
         } else if was & RUN == 0 || status & WAKE != 0 {
             status = status & !(WAKE | DEAD) | ACTIVE;
         }
@@ -287,6 +282,20 @@ impl Dbdma {
         // Nothing is kept back: a flush is over when it was asked for.
         channel.status &= !FLUSH;
     }
+}
+
+/// Where a channel goes when a command is carried out, unless it has to wait for a condition there.
+fn leave(channel: &mut Channel, command: Command) -> Step {
+    channel.held = chosen(command.code, channel.status, channel.wait);
+    if channel.held {
+        return Step::Wait;
+    }
+    if chosen(command.code >> 2, channel.status, channel.branch) {
+        channel.status |= BRANCH;
+        return Step::To(command.argument);
+    }
+    channel.status &= !BRANCH;
+    Step::Next
 }
 
 /// Bytes of an immediate value.

@@ -126,3 +126,25 @@ fn broken_lists_kill_the_channel() {
         "no memory there"
     );
 }
+
+#[test]
+fn a_condition_holds_a_channel_up_behind_the_command() {
+    let s = setup();
+    // Waits while bit 0 is clear.
+    s.put(AT + WAIT_SELECT, 1 << 16);
+    s.command(0x1000, 0x2001, 2, 0x2000, 0);
+    s.command(0x1010, 0x7000, 0, 0, 0);
+    *s.port.ready.lock() = 8;
+    s.run();
+    for _ in 0..3 {
+        s.dbdma.kick(3);
+        assert_eq!(s.get(AT + STATUS), RUN | ACTIVE);
+        assert_eq!(s.get(AT + COMMAND_LOW), 0x1000);
+    }
+    assert_eq!(*s.port.ready.lock(), 6, "the command is not repeated");
+    let saved = s.dbdma.save();
+    assert!(s.dbdma.load(&saved).is_ok());
+    s.put(AT + CONTROL, 1 << 16 | 1);
+    assert_eq!(s.get(AT + STATUS), RUN | 1);
+    assert_eq!(*s.port.ready.lock(), 6);
+}

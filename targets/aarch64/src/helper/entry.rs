@@ -28,10 +28,6 @@ vector_entries! { crypto:
     sha1h(0);
     sha1su0(0 1 2);
     sha1su1(0 1);
-    sha256h(0 1 2);
-    sha256h2(0 1 2);
-    sha256su0(0 1);
-    sha256su1(0 1 2);
 }
 
 vector_entries! { crypto2:

@@ -55,14 +55,6 @@ helpers! {
     SHA1SU0 = sha1su0(V128 V128 V128) -> V128 Pure;
     /// SHA1SU1.
     SHA1SU1 = sha1su1(V128 V128) -> V128 Pure;
-    /// SHA256H.
-    SHA256H = sha256h(V128 V128 V128) -> V128 Pure;
-    /// SHA256H2.
-    SHA256H2 = sha256h2(V128 V128 V128) -> V128 Pure;
-    /// SHA256SU0.
-    SHA256SU0 = sha256su0(V128 V128) -> V128 Pure;
-    /// SHA256SU1.
-    SHA256SU1 = sha256su1(V128 V128 V128) -> V128 Pure;
     /// SHA512H.
     SHA512H = sha512h(V128 V128 V128) -> V128 Pure;
     /// SHA512H2.

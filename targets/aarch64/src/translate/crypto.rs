@@ -40,10 +40,6 @@ impl Translator<'_> {
         sha1h Sha1h SHA1H [rn];
         sha1su0 Sha1su0 SHA1SU0 [rd rn rm];
         sha1su1 Sha1su1 SHA1SU1 [rd rn];
-        sha256h Sha256h SHA256H [rd rn rm];
-        sha256h2 Sha256h2 SHA256H2 [rd rn rm];
-        sha256su0 Sha256su0 SHA256SU0 [rd rn];
-        sha256su1 Sha256su1 SHA256SU1 [rd rn rm];
         sha512h Sha512h SHA512H [rd rn rm];
         sha512h2 Sha512h2 SHA512H2 [rd rn rm];
         sha512su0 Sha512su0 SHA512SU0 [rd rn];
@@ -60,6 +56,35 @@ impl Translator<'_> {
         aesd Aesd = VAesSubInv [rd rn];
         aesmc Aesmc = VAesMix [rn];
         aesimc Aesimc = VAesMixInv [rn];
+    }
+
+    pub(super) fn sha256h(&mut self, a: args::Sha256h) -> Out {
+        self.sha256(a.rd, [a.rd, a.rn, a.rm], 0)
+    }
+
+    pub(super) fn sha256h2(&mut self, a: args::Sha256h2) -> Out {
+        self.sha256(a.rd, [a.rn, a.rd, a.rm], 1)
+    }
+
+    fn sha256(&mut self, rd: u32, operands: [u32; 3], second: i64) -> Out {
+        let operands = operands.map(|v| self.b.get(slot::v(v)));
+        let r = self.b.op(Op::VSha256, Ty::V128, 0, 0, operands, second);
+        self.b.set(slot::v(rd), r);
+        Out::Next
+    }
+
+    pub(super) fn sha256su0(&mut self, a: args::Sha256su0) -> Out {
+        let (x, y) = (self.b.get(slot::v(a.rd)), self.b.get(slot::v(a.rn)));
+        let r = self.b.vbin(Op::VSha256Low, Ty::V128, 0, x, y, 0);
+        self.b.set(slot::v(a.rd), r);
+        Out::Next
+    }
+
+    pub(super) fn sha256su1(&mut self, a: args::Sha256su1) -> Out {
+        let [x, y, z] = [a.rd, a.rn, a.rm].map(|v| self.b.get(slot::v(v)));
+        let r = self.b.tri(Op::VSha256High, Ty::V128, x, y, z);
+        self.b.set(slot::v(a.rd), r);
+        Out::Next
     }
 
     fn sm3tt(&mut self, id: tcg_ir::HelperId, d: u32, n: u32, m: u32, index: u32) -> Out {

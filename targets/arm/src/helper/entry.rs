@@ -31,11 +31,7 @@ entries! {
     sha1p(0 1 2);
     sha1m(0 1 2);
     sha1su0(0 1 2);
-    sha256h(0 1 2);
-    sha256h2(0 1 2);
-    sha256su1(0 1 2);
     sha1su1(0 1);
-    sha256su0(0 1);
     sha1h(0);
 }
 

@@ -20,33 +20,25 @@ pub const SHA1P: HelperId = HelperId(3);
 pub const SHA1M: HelperId = HelperId(4);
 /// SHA1SU0.
 pub const SHA1SU0: HelperId = HelperId(5);
-/// SHA256H.
-pub const SHA256H: HelperId = HelperId(6);
-/// SHA256H2.
-pub const SHA256H2: HelperId = HelperId(7);
-/// SHA256SU1.
-pub const SHA256SU1: HelperId = HelperId(8);
 /// SHA1SU1.
-pub const SHA1SU1: HelperId = HelperId(9);
-/// SHA256SU0.
-pub const SHA256SU0: HelperId = HelperId(10);
+pub const SHA1SU1: HelperId = HelperId(6);
 /// SHA1H.
-pub const SHA1H: HelperId = HelperId(11);
+pub const SHA1H: HelperId = HelperId(7);
 
 /// Late Advanced SIMD: operation, registers, shape (see [`simd`]).
-pub const SIMD: HelperId = HelperId(12);
+pub const SIMD: HelperId = HelperId(8);
 /// VJCVT: a double, flush-to-zero; the number, and in bit 32 whether it is exact.
-pub const JCVT: HelperId = HelperId(13);
+pub const JCVT: HelperId = HelperId(9);
 /// A single to bfloat16 under FPSCR's control bits.
-pub const TO_BF16: HelperId = HelperId(14);
+pub const TO_BF16: HelperId = HelperId(10);
 
 /// The soft float on lanes: three vectors and a descriptor (see [`lanes`]).
-pub const LANES: HelperId = HelperId(16);
+pub const LANES: HelperId = HelperId(12);
 /// VFP data processing on short vectors: the instruction (see [`short_vector`]).
-pub const SHORT_VECTOR: HelperId = HelperId(17);
+pub const SHORT_VECTOR: HelperId = HelperId(13);
 
 /// The virtual counter.
-pub const COUNTER: HelperId = HelperId(15);
+pub const COUNTER: HelperId = HelperId(11);
 /// Its frequency.
 pub const COUNTER_HZ: u32 = 1_000_000_000;
 
@@ -70,15 +62,7 @@ pub static HELPERS: &[HelperDef] = &[
     vector("sha1p", &[Ty::V128, Ty::V128, Ty::V128], entry::sha1p),
     vector("sha1m", &[Ty::V128, Ty::V128, Ty::V128], entry::sha1m),
     vector("sha1su0", &[Ty::V128, Ty::V128, Ty::V128], entry::sha1su0),
-    vector("sha256h", &[Ty::V128, Ty::V128, Ty::V128], entry::sha256h),
-    vector("sha256h2", &[Ty::V128, Ty::V128, Ty::V128], entry::sha256h2),
-    vector(
-        "sha256su1",
-        &[Ty::V128, Ty::V128, Ty::V128],
-        entry::sha256su1,
-    ),
     vector("sha1su1", &[Ty::V128, Ty::V128], entry::sha1su1),
-    vector("sha256su0", &[Ty::V128, Ty::V128], entry::sha256su0),
     vector("sha1h", &[Ty::V128], entry::sha1h),
     HelperDef {
         name: "simd",

@@ -42,11 +42,7 @@ impl Translator<'_> {
         sha1p Sha1p SHA1P [vd vn vm];
         sha1m Sha1m SHA1M [vd vn vm];
         sha1su0 Sha1su0 SHA1SU0 [vd vn vm];
-        sha256h Sha256h SHA256H [vd vn vm];
-        sha256h2 Sha256h2 SHA256H2 [vd vn vm];
-        sha256su1 Sha256su1 SHA256SU1 [vd vn vm];
         sha1su1 Sha1su1 SHA1SU1 [vd vm];
-        sha256su0 Sha256su0 SHA256SU0 [vd vm];
         sha1h Sha1h SHA1H [vm];
     }
 
@@ -55,5 +51,34 @@ impl Translator<'_> {
         aesd Aesd = VAesSubInv [vd vm];
         aesmc Aesmc = VAesMix [vm];
         aesimc Aesimc = VAesMixInv [vm];
+    }
+
+    pub(super) fn sha256h(&mut self, a: args::Sha256h) -> Out {
+        self.sha256(a.vd, [a.vd, a.vn, a.vm], 0)
+    }
+
+    pub(super) fn sha256h2(&mut self, a: args::Sha256h2) -> Out {
+        self.sha256(a.vd, [a.vn, a.vd, a.vm], 1)
+    }
+
+    fn sha256(&mut self, vd: u32, operands: [u32; 3], second: i64) -> Out {
+        let operands = operands.map(|v| self.vget(true, v));
+        let r = self.b.op(Op::VSha256, Ty::V128, 0, 0, operands, second);
+        self.vset(true, vd, r);
+        Out::Next
+    }
+
+    pub(super) fn sha256su0(&mut self, a: args::Sha256su0) -> Out {
+        let (x, y) = (self.vget(true, a.vd), self.vget(true, a.vm));
+        let r = self.b.vbin(Op::VSha256Low, Ty::V128, 0, x, y, 0);
+        self.vset(true, a.vd, r);
+        Out::Next
+    }
+
+    pub(super) fn sha256su1(&mut self, a: args::Sha256su1) -> Out {
+        let [x, y, z] = [a.vd, a.vn, a.vm].map(|v| self.vget(true, v));
+        let r = self.b.tri(Op::VSha256High, Ty::V128, x, y, z);
+        self.vset(true, a.vd, r);
+        Out::Next
     }
 }

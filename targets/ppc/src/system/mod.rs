@@ -20,6 +20,7 @@ use std::fmt::Write;
 use tcg_ir::{Block, FpMode, HelperDef, StateLayout};
 use tcg_mem::{Access, MemFault};
 use tcg_target::gdb::GdbDescription;
+use tcg_target::system::ContextKey;
 use tcg_target::{CpuHost, Isa, Mapping, Outcome, SysCpu, SysFault, System, TranslateCtx};
 
 use crate::state::Mode;
@@ -104,7 +105,7 @@ impl PpcSystem {
             Mmu::E500 { .. } => mmu::e500::walk(s, va, access, index),
             Mmu::Ppc440 => mmu::ppc440::walk(s, va, access, index),
             Mmu::Ppc405 => mmu::ppc405::walk(s, va, access, index),
-            Mmu::Hash { .. } => mmu::hash::walk(s, host.bus(), va, access, index, quiet),
+            Mmu::Hash { .. } => mmu::hash::walk(s, host, va, access, index, quiet),
             Mmu::Soft603 => mmu::soft603::walk(s, va, access, index),
         }
     }
@@ -363,11 +364,12 @@ impl System for PpcSystem {
         let s = view(cpu.state);
         self.broadcasts.apply(s, cpu.host);
         let mut found = self.translate_address(s, cpu.host, va as u32, access, mmu_index, false)?;
-        if is_relocated(mmu_index) {
-            s.segments |= 1 << (va >> 28 & 15);
-        }
         found.pa &= self.model.physical_mask();
         Ok(found)
+    }
+
+    fn context(&self, state: &[u8]) -> ContextKey {
+        SystemState::from_bytes(state).map_or([0; 8], mmu::context)
     }
 
     fn peek(&self, cpu: &mut SysCpu<'_>, va: u64, mmu_index: u8) -> Option<Mapping> {

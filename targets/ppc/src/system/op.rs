@@ -215,11 +215,8 @@ fn tlb(s: &mut SystemState, host: &dyn CpuHost, op: Op, f: &Fields) {
 
 fn set_segment(s: &mut SystemState, host: &dyn CpuHost, n: u32, v: u32) {
     let place = &mut s.sr[n as usize & 15];
-    let changed = std::mem::replace(place, v) != v;
-    // Systems load many of them in a row: the TLBs hold nothing of a segment that was not used since the last time.
-    if changed && s.segments >> (n & 15) & 1 != 0 {
-        s.segments = 0;
-        host.flush_tlb();
+    if std::mem::replace(place, v) != v {
+        host.context_changed();
     }
 }
 

@@ -65,8 +65,8 @@ pub struct SystemState {
     pub ways: u32,
     /// Pairs of BATs (classic).
     pub bats: u32,
-    /// Segments that pages were looked up in since the TLBs were emptied for a segment register, a bit each.
-    pub segments: u32,
+    /// Not used.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), integers only, no implicit padding (the fields are ordered by size), 16-byte aligned.
@@ -135,7 +135,7 @@ impl SystemState {
             msr_mask: 0,
             ways: 0,
             bats: 0,
-            segments: 0,
+            reserved: 0,
         }
     }
 

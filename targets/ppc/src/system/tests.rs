@@ -85,6 +85,7 @@ impl CpuSocket for Socket {
 struct Host {
     socket: Socket,
     flushes: Cell<u32>,
+    contexts: Cell<u32>,
     pages: RefCell<Vec<u64>>,
     others: Cell<u32>,
 }
@@ -101,6 +102,9 @@ impl CpuHost for Host {
     }
     fn flush_tlb_set(&self, va: u64, sets: u64) {
         self.pages.borrow_mut().push(va & (sets * 4096 - 1));
+    }
+    fn context_changed(&self) {
+        self.contexts.set(self.contexts.get() + 1);
     }
     fn flush_tlb_others(&self) {
         self.others.set(self.others.get() + 1);
@@ -147,6 +151,7 @@ impl Machine {
             host: Host {
                 socket,
                 flushes: Cell::new(0),
+                contexts: Cell::new(0),
                 pages: RefCell::default(),
                 others: Cell::new(0),
             },
@@ -267,9 +272,11 @@ fn e500_tlb0_matches_process_identifiers() {
         0,
     );
     assert_eq!(m.walk(0x1000_5678, Access::Read, USER), Err(fault::MISS));
-    let before = m.host.flushes.get();
+    let before = m.host.contexts.get();
+    let context = m.isa.context(m.state.as_bytes_mut());
     m.set(num::PID, 7);
-    assert_eq!(m.host.flushes.get(), before + 1);
+    assert_eq!(m.host.contexts.get(), before + 1);
+    assert_ne!(m.isa.context(m.state.as_bytes_mut()), context);
     assert_eq!(m.walk(0x1000_5678, Access::Read, USER), Ok(0x2_0678));
     assert_eq!(m.state.victim[5], 3);
     // Writing over it tells the engine of the old page.
@@ -577,26 +584,32 @@ fn invalidation_empties_a_set() {
 }
 
 #[test]
-fn segment_registers_empty_the_tlb_only_if_it_holds_something_of_theirs() {
+fn segment_registers_are_the_address_space() {
     let mut m = Machine::new("750");
     m.set(num::SDR1, 0x0001_0000);
     let load = |m: &mut Machine, n: u32, v: u32| {
         m.state.set_gpr(3, v);
-        let before = m.host.flushes.get();
+        let before = m.host.contexts.get();
+        let context = m.isa.context(m.state.as_bytes_mut());
         m.op(Op::Mtsr, 3 << 21 | n << 16);
         assert_eq!(m.state.sr[n as usize], v);
-        m.host.flushes.get() - before
+        let changed = m.host.contexts.get() - before;
+        assert_eq!(
+            m.isa.context(m.state.as_bytes_mut()) != context,
+            changed == 1
+        );
+        changed
     };
-    assert_eq!(load(&mut m, 1, 0x123), 0, "nothing was looked up");
+    assert_eq!(load(&mut m, 1, 0x123), 1);
     let group = u64::from(super::mmu::hash::groups(&m.state, 0x1000_5678)[0]);
     m.word(group, super::mmu::hash::compare_word(&m.state, 0x1000_5678));
     m.word(group + 4, 0x0000_3002);
     let kernel = index(false, true);
     assert_eq!(m.walk(0x1000_5678, Access::Read, kernel), Ok(0x3678));
-    assert_eq!(load(&mut m, 2, 0x124), 0, "another segment");
+    assert_eq!(load(&mut m, 15, 0x124), 1);
     assert_eq!(load(&mut m, 1, 0x123), 0, "the same value");
     assert_eq!(load(&mut m, 1, 0x125), 1);
-    assert_eq!(load(&mut m, 1, 0x126), 0, "it is empty already");
+    assert_eq!(load(&mut m, 14, 0x124), 1);
 }
 
 #[test]

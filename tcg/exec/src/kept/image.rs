@@ -205,7 +205,7 @@ mod tests {
         assert_eq!((e.code, e.maps), (&[3u8, 3][..], &[9u8][..]));
         assert_eq!(e.pieces().collect::<Vec<_>>(), [(0x1000, &[1u8, 2, 3][..])]);
         assert_eq!(e.pages().collect::<Vec<_>>(), [1]);
-        assert_eq!(e.links().map(|l| (l.stub, l.mode)).next(), Some((5, 8)));
+        assert_eq!(e.links().get(0).map(|l| (l.stub, l.mode)), Some((5, 8)));
         assert_eq!(image.find(0x1000, 1, true, true).unwrap().code, [4]);
         assert_eq!(image.find(0x2000, 1, false, true).unwrap().code, [2]);
         assert!(image.find(0x2000, 1, false, false).is_none());

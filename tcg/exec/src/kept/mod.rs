@@ -10,13 +10,14 @@
 mod image;
 mod record;
 
-use crate::block::{Piece, TransBlock};
+use crate::block::{Links, Piece, TransBlock};
 use crate::engine::{Backend, Engine};
 use crate::jit::{self, Compiled};
 use crate::lock::Lock;
 use crate::source::{Guarded, Source};
 use crate::translate::{Failed, Origin, wrapped};
 use image::Image;
+pub(crate) use record::LinkRows;
 use record::{BRIEF, Entry, LOOPS, PARALLEL, Record};
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
@@ -170,7 +171,7 @@ impl Engine {
         block.loops = entry.flags & LOOPS != 0;
         block.maps = Cow::Borrowed(entry.maps);
         block.fp_sites = entry.fp_sites().collect();
-        block.links = entry.links().collect();
+        block.links = Links::Kept(entry.links());
         block.pages = entry.pages().collect();
         let wrapped = wrapped(&[], is_brief, entry.code);
         block.body = wrapped.as_ref().map_or(0, |w| w.body);

@@ -46,17 +46,22 @@ pub(super) struct Entry<'a> {
 
 /// A checksum: for damage, not against forgery.
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
-    let (mut a, mut b) = (0x243f_6a88_85a3_08d3u64, bytes.len() as u64);
     let mix = |h: u64, w: u64| (h ^ w).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
-    let mut words = bytes.chunks_exact(16);
+    // Four at a time: each waits for its product.
+    let mut sums = [0x243f_6a88_85a3_08d3u64, bytes.len() as u64, 1, 2];
+    let mut words = bytes.chunks_exact(32);
     for w in &mut words {
-        a = mix(a, u64_at(w, 0).unwrap_or(0));
-        b = mix(b, u64_at(w, 8).unwrap_or(0));
+        for (k, sum) in sums.iter_mut().enumerate() {
+            *sum = mix(*sum, u64_at(w, 8 * k).unwrap_or(0));
+        }
     }
-    for byte in words.remainder() {
-        a = mix(a, u64::from(*byte));
-    }
-    mix(mix(a, b), a >> 31)
+    let [first, rest @ ..] = sums;
+    let rest = rest.into_iter().fold(first, mix);
+    let all = words
+        .remainder()
+        .iter()
+        .fold(rest, |h, b| mix(h, u64::from(*b)));
+    mix(all, all >> 31)
 }
 
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
@@ -187,13 +192,8 @@ impl<'a> Entry<'a> {
         self.pieces.iter().copied()
     }
 
-    pub(super) fn links(&self) -> impl ExactSizeIterator<Item = DirectLink> {
-        self.links.chunks_exact(LINK).map(|c| DirectLink {
-            stub: word(c, 0),
-            site: word(c, 4),
-            pc: wide(c, 8),
-            mode: word(c, 16),
-        })
+    pub(super) fn links(&self) -> LinkRows<'a> {
+        LinkRows(self.links)
     }
 
     pub(super) fn fp_sites(&self) -> impl ExactSizeIterator<Item = FpSite> {
@@ -201,6 +201,25 @@ impl<'a> Entry<'a> {
             start: word(c, 0),
             end: word(c, 4),
             slow: word(c, 8),
+        })
+    }
+}
+
+/// The direct links of a kept translation, where they are.
+pub(crate) struct LinkRows<'a>(&'a [u8]);
+
+impl LinkRows<'_> {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len() / LINK
+    }
+
+    pub(crate) fn get(&self, k: usize) -> Option<DirectLink> {
+        let row = self.0.get(k * LINK..(k + 1) * LINK)?;
+        Some(DirectLink {
+            stub: word(row, 0),
+            site: word(row, 4),
+            pc: wide(row, 8),
+            mode: word(row, 16),
         })
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use tcg_exec::{Backend, Engine, EngineConfig, Event, Exit, Vcpu};
 use tcg_ir::{Block, FpMode, HelperDef, StateLayout};
 use tcg_mem::{Access, Bus, BusError, Endian, GuestVa, MemFault, PAGE, PhysPage, UserMem};
-use tcg_target::system::BUS_ERROR;
+use tcg_target::system::{BUS_ERROR, ContextKey};
 use tcg_target::{CpuSocket, Isa, Mapping, Outcome, SysCpu, SysFault, System, TranslateCtx};
 use toy::{Regs, Toy};
 
@@ -34,6 +34,8 @@ pub const MISALIGNED: u32 = 3;
 /// Traps that the machine's system level handles itself; the argument is the address for [`FLUSH_PAGE`].
 pub const FLUSH: u32 = 900;
 pub const FLUSH_PAGE: u32 = 901;
+/// Changes to another address space.
+pub const SWITCH: u32 = 905;
 pub const FLUSH_OTHERS: u32 = 902;
 /// The next event in [`SysToy::todo`].
 pub const TODO: u32 = 903;
@@ -80,6 +82,8 @@ pub struct SysToy {
     /// Changes of the maps that traps bring about, in order.
     pub todo: Mutex<Vec<Change>>,
     pub walks: AtomicU32,
+    /// The address space: the maps of MMU index `m` are those of `m + 2 * context`.
+    pub context: AtomicU32,
 }
 
 fn regs(cpu: &SysCpu<'_>) -> [u32; 8] {
@@ -95,6 +99,7 @@ impl SysToy {
             vector: AtomicU64::new(u64::MAX),
             todo: Mutex::default(),
             walks: AtomicU32::new(0),
+            context: AtomicU32::new(0),
         }))
     }
 
@@ -117,6 +122,7 @@ impl SysToy {
     }
 
     fn lookup(&self, va: u64, mmu: u8) -> Option<Map> {
+        let mmu = mmu + 2 * self.context.load(Ordering::Relaxed) as u8;
         self.maps
             .lock()
             .unwrap()
@@ -209,7 +215,12 @@ impl System for SysToy {
             write: m.write,
             exec: true,
             swap: m.swap,
+            global: false,
         })
+    }
+
+    fn context(&self, _state: &[u8]) -> ContextKey {
+        [self.context.load(Ordering::Relaxed).into(); 8]
     }
 
     fn peek(&self, _cpu: &mut SysCpu<'_>, va: u64, mmu: u8) -> Option<Mapping> {
@@ -221,6 +232,7 @@ impl System for SysToy {
             write: m.write,
             exec: true,
             swap: m.swap,
+            global: false,
         })
     }
 
@@ -264,6 +276,10 @@ impl System for SysToy {
         match code {
             FLUSH => cpu.host.flush_tlb(),
             FLUSH_PAGE => cpu.host.flush_tlb_page(info),
+            SWITCH => {
+                self.context.store(info as u32, Ordering::Relaxed);
+                cpu.host.context_changed();
+            }
             FLUSH_OTHERS => cpu.host.flush_tlb_others(),
             TODO => {
                 let (key, new) = self.todo.lock().unwrap().remove(0);

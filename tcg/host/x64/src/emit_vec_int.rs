@@ -14,10 +14,6 @@ const PADDD: Opc = p(0xfe);
 const PADDQ: Opc = p(0xd4);
 const PSUBQ: Opc = p(0xfb);
 const PMULLW: Opc = p(0xd5);
-const AESIMC: Opc = q(0xdb);
-const AESENC: Opc = q(0xdc);
-const AESENCLAST: Opc = q(0xdd);
-const AESDECLAST: Opc = q(0xdf);
 const PMULHW: Opc = p(0xe5);
 const PMULHRSW: Opc = q(0x0b);
 const PMULLD: Opc = q(0x40);
@@ -67,6 +63,8 @@ impl Gen<'_> {
             Op::VAesSub | Op::VAesSubInv | Op::VAesMix | Op::VAesMixInv if self.f.aes => {
                 self.aes_step(v, i);
             }
+            Op::VSha256 if self.f.sha => self.sha256_rounds(v, i),
+            Op::VSha256Low | Op::VSha256High if self.f.sha => self.sha256_schedule(v, i),
             Op::VNarrowSatS | Op::VNarrowSatSU | Op::VNarrowSatU if lane == 2 => {
                 self.narrow_quads(v, i);
             }
@@ -187,25 +185,6 @@ impl Gen<'_> {
             self.vshift(0x71, 4, XMM14, bits, 15);
             self.v3(PAND, XMM14, XMM14, x);
             self.v3(PXOR, d, d, XMM14);
-        }
-    }
-
-    /// Parts of the host's rounds, which have a key: zero.
-    fn aes_step(&mut self, v: Value, i: &Inst) {
-        let a = self.reg(i.args[0]);
-        let d = self.def_reuse(v, i.args[0]);
-        if i.op == Op::VAesMixInv {
-            return self.v2(AESIMC, d, a);
-        }
-        self.v3(PXOR, XMM14, XMM14, XMM14);
-        match i.op {
-            Op::VAesSub => self.v3(AESENCLAST, d, a, XMM14),
-            Op::VAesSubInv => self.v3(AESDECLAST, d, a, XMM14),
-            // A round without what the last inverse round undoes before.
-            _ => {
-                self.v3(AESDECLAST, d, a, XMM14);
-                self.v3(AESENC, d, d, XMM14);
-            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::emit_vec::{NO, PAND, PSHUFD, PUNPCKLQDQ, PXOR, lane_op, p, q, splat};
 use crate::enc::{Opc, Rm};
 use tcg_ir::{Inst, Op, Ty, Value};
 
-const PUNPCKHQDQ: Opc = p(0x6d);
+pub const PUNPCKHQDQ: Opc = p(0x6d);
 const PMADDUBSW: Opc = q(0x04);
 const PMADDWD: Opc = p(0xf5);
 const PSADBW: Opc = p(0xf6);

@@ -19,6 +19,8 @@ pub struct Features {
     pub pclmul: bool,
     /// AES rounds.
     pub aes: bool,
+    /// SHA-1 and SHA-256 rounds.
+    pub sha: bool,
     /// Half-precision conversion.
     pub f16c: bool,
 }
@@ -35,6 +37,7 @@ impl Features {
             popcnt: is_x86_feature_detected!("popcnt"),
             pclmul: is_x86_feature_detected!("pclmulqdq"),
             aes: is_x86_feature_detected!("aes"),
+            sha: is_x86_feature_detected!("sha"),
             f16c: is_x86_feature_detected!("f16c"),
         }
     }
@@ -50,6 +53,7 @@ impl Features {
             popcnt: false,
             pclmul: false,
             aes: false,
+            sha: false,
             f16c: false,
         }
     }

@@ -53,6 +53,7 @@ mod emit_shift;
 mod emit_state;
 mod emit_tlb;
 mod emit_vec;
+mod emit_vec_crypto;
 mod emit_vec_estimate;
 mod emit_vec_int;
 mod emit_vec_pairs;
@@ -70,6 +71,7 @@ pub use compiler::Compiler;
 pub use emit_fp::{FpSite, mxcsr, mxcsr_of};
 pub use fallback::fallback;
 pub use features::Features;
+pub use loops::LOOP_ALIGN;
 pub use maps::restore_state;
 
 use tcg_ir::{Block, HelperDef, StateLayout};

@@ -329,12 +329,12 @@ impl Gen<'_> {
     fn probe(&mut self, mode: u32, target: Target) {
         // Not the register of the target, nor that of its tag.
         let index = if target.reg == RCX { RAX } else { RCX };
-        let by_eight = Mem {
+        let by_four = Mem {
             index: target.reg,
-            scale: 3,
+            scale: 2,
             ..Mem::base(NOREG, 0)
         };
-        self.a.lea(false, index, by_eight);
+        self.a.lea(false, index, by_four);
         let mask = (JUMP_CACHE_ENTRIES as i32 - 1) << 4;
         self.a.alu_imm(Alu::And, false, Rm::R(index), mask);
         let t = self.tag_of(target, mode);

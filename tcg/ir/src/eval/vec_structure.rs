@@ -109,6 +109,10 @@ fn bitwise(d: &OpDesc, a: u128, b: u128, c: u128) -> Option<u128> {
         Op::VAesSubInv => aes::aesd(a, 0),
         Op::VAesMix => aes::aesmc(a),
         Op::VAesMixInv => aes::aesimc(a),
+        Op::VSha256 if d.imm == 0 => tcg_crypto::sha256h(a, b, c),
+        Op::VSha256 => tcg_crypto::sha256h2(b, a, c),
+        Op::VSha256Low => tcg_crypto::sha256su0(a, b),
+        Op::VSha256High => tcg_crypto::sha256su1(a, b, c),
         _ => return None,
     })
 }

@@ -128,6 +128,7 @@ pub fn walk(s: &SystemState, va: u32, access: Access, index: u8) -> Result<Mappi
         write,
         exec,
         swap: entry[1] & LITTLE != 0,
+        global: mask > 0xfff && entry[0] >> 16 & 0xff == 0,
     })
 }
 

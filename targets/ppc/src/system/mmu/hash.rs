@@ -1,7 +1,7 @@
 //! The classic MMU: block address translation, segments, and the page table that hardware walks. [PEM 7]
 
-use tcg_mem::{Access, Bus};
-use tcg_target::{Mapping, SysFault};
+use tcg_mem::Access;
+use tcg_target::{CpuHost, Mapping, SysFault};
 
 use super::{fault, is_problem, is_relocated, refuse};
 use crate::system::spr::num;
@@ -82,6 +82,7 @@ pub fn real(va: u32) -> Mapping {
         write: true,
         exec: true,
         swap: false,
+        global: true,
     }
 }
 
@@ -111,6 +112,7 @@ pub fn before_pages(
             // A page of data may have other rights for fetches: those have BATs of their own.
             exec: access == Access::Exec,
             swap: false,
+            global: true,
         }));
     }
     let sr = s.sr[(va >> 28) as usize];
@@ -146,19 +148,17 @@ pub fn groups(s: &SystemState, va: u32) -> [u32; 2] {
     })
 }
 
-fn word(bus: &dyn Bus, pa: u64) -> u32 {
-    bus.read(pa, 4).map_or(0, |v| (v as u32).swap_bytes())
-}
-
 /// Looks an address up in the page table: the place of the entry's second word, and the word.
-fn lookup(s: &SystemState, bus: &dyn Bus, va: u32) -> Option<(u64, u32)> {
+fn lookup(s: &SystemState, host: &dyn CpuHost, va: u32) -> Option<(u64, u32)> {
     let want = compare_word(s, va);
     for (group, h) in groups(s, va).into_iter().zip([0, PTE_H]) {
-        for n in 0..8 {
-            let pa = u64::from(group) + 8 * n;
-            if word(bus, pa) == want | h {
-                return Some((pa + 4, word(bus, pa + 4)));
-            }
+        let mut entries = [0; 8];
+        if host.read_table(group.into(), &mut entries).is_err() {
+            continue;
+        }
+        let words = entries.map(u64::swap_bytes);
+        if let Some(n) = words.iter().position(|w| (w >> 32) as u32 == want | h) {
+            return Some((u64::from(group) + 8 * n as u64 + 4, words[n] as u32));
         }
     }
     None
@@ -177,13 +177,14 @@ pub fn page(va: u32, pte1: u32, rights: Rights, changed: bool) -> Mapping {
         write: rights.write && changed,
         exec: rights.read && pte1 & PTE_G == 0,
         swap: false,
+        global: false,
     }
 }
 
 /// Translates an address; sets R and C unless it is only a look (`quiet`).
 pub fn walk(
     s: &SystemState,
-    bus: &dyn Bus,
+    host: &dyn CpuHost,
     va: u32,
     access: Access,
     index: u8,
@@ -192,7 +193,7 @@ pub fn walk(
     if let Some(found) = before_pages(s, va, access, index) {
         return found;
     }
-    let Some((place, pte1)) = lookup(s, bus, va) else {
+    let Some((place, pte1)) = lookup(s, host, va) else {
         return Err(refuse(fault::NO_PTE, va, access));
     };
     let rights = page_rights(pte1, key(s, va, index));
@@ -208,7 +209,7 @@ pub fn walk(
     }
     if new != pte1 && !quiet {
         // A page table in ROM cannot be changed: the access goes on.
-        let _ = bus.write(place, 4, u64::from(new.swap_bytes()));
+        let _ = host.bus().write(place, 4, u64::from(new.swap_bytes()));
     }
     let mut mapping = page(va, pte1, rights, new & PTE_C != 0);
     // A segment that code may not be in: fetches have to be refused by their own walk.

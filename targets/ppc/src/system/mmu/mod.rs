@@ -8,6 +8,11 @@ pub mod soft603;
 
 use tcg_mem::Access;
 use tcg_target::SysFault;
+use tcg_target::system::ContextKey;
+
+use super::model::family;
+use super::spr::num;
+use super::state::SystemState;
 
 /// Numbers of [`SysFault::code`].
 pub mod fault {
@@ -30,6 +35,24 @@ pub mod fault {
 /// The MMU index of a block mode: problem state, and whether the access is relocated (Book E: its address space).
 pub const fn index(problem: bool, relocated: bool) -> u8 {
     problem as u8 | (relocated as u8) << 1
+}
+
+/// The address space that a state is in: identifiers of processes, or segments.
+pub fn context(s: &SystemState) -> ContextKey {
+    let mut key = [0; 8];
+    if s.is(family::CLASSIC) {
+        for (word, pair) in key.iter_mut().zip(s.sr.chunks_exact(2)) {
+            *word = pair.iter().fold(0, |k, sr| k << 32 | u64::from(*sr));
+        }
+    } else if s.is(family::P405) {
+        key[0] = u64::from(s.spr(num::PID_405));
+    } else {
+        let pids = [num::PID, num::PID1, num::PID2];
+        key[0] = pids
+            .iter()
+            .fold(0, |k, n| k << 8 | u64::from(s.spr(*n) & 0xff));
+    }
+    key
 }
 
 /// Whether an index is one of problem state.

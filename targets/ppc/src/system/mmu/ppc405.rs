@@ -65,6 +65,7 @@ pub fn walk(s: &SystemState, va: u32, access: Access, index: u8) -> Result<Mappi
         write,
         exec,
         swap: entry[0] & LITTLE != 0,
+        global: false,
     })
 }
 

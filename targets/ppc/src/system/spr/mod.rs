@@ -153,12 +153,26 @@ pub mod num {
     pub const PIR_CLASSIC: u32 = 1023;
 }
 
+/// Where the rows of a number begin in the table.
+static FIRST: [u16; 1024] = {
+    let mut first = [0; 1024];
+    let (mut row, mut number) = (0, 0);
+    while number < first.len() {
+        while row < TABLE.len() && (TABLE[row].number as usize) < number {
+            row += 1;
+        }
+        first[number] = row as u16;
+        number += 1;
+    }
+    first
+};
+
 /// The register with a number, of a family; for writing, that which may be written.
 pub fn find(number: u32, families: u32) -> Option<&'static Spr> {
-    let first = TABLE.partition_point(|s| u32::from(s.number) < number);
+    let first = *FIRST.get(number as usize)?;
     TABLE
+        .get(first.into()..)?
         .iter()
-        .skip(first)
         .take_while(|s| u32::from(s.number) == number)
         .find(|s| s.family & families != 0)
 }
@@ -238,7 +252,7 @@ fn act(s: &mut SystemState, host: &dyn CpuHost, func: Func, number: u32, v: u32)
             let v = v & 0xff;
             if s.spr(number) != v {
                 s.set_spr(number, v);
-                host.flush_tlb();
+                host.context_changed();
             }
         }
         Func::Translation => {

@@ -27,7 +27,7 @@ const C: u32 = CLASSIC;
 
 /// All of them, by number.
 #[rustfmt::skip]
-pub static TABLE: &[Spr] = &[
+pub const TABLE: &[Spr] = &[
     spr(18, "DSISR", RW, C, Keep),
     spr(19, "DAR", RW, C, Keep),
     spr(22, "DEC", RW, B | C, Special(Func::Dec)),

@@ -702,6 +702,16 @@ impl Make<'_> {
                 let steps = [Op::VAesSub, Op::VAesSubInv, Op::VAesMix, Op::VAesMixInv];
                 self.b.vun(self.rng.pick(&steps), ty, 0, a, 0)
             }
+            5 if ty == Ty::V128 && self.rng.below(4) == 0 => {
+                let (op, last) = self.rng.pick(&[
+                    (Op::VSha256, true),
+                    (Op::VSha256Low, false),
+                    (Op::VSha256High, true),
+                ]);
+                let e = if last { self.vval(ty) } else { Value::NONE };
+                let imm = i64::from(op == Op::VSha256 && self.rng.below(2) == 1);
+                self.b.op(op, ty, 0, 0, [a, c, e], imm)
+            }
             5 => {
                 let op = self.rng.pick(ONE);
                 let lane = if op == Op::VCnt { 0 } else { lane.min(2) };
