@@ -187,7 +187,8 @@ impl Translator<'_> {
 
     fn extract_bit(&mut self, x: Value, n: Value) -> Value {
         if let Some(c) = self.b.as_const(n) {
-            return self.b.extract(self.ty, x, c as u32 & 63, 1);
+            let bits = self.ty.bytes() * 8;
+            return self.b.extract(self.ty, x, c as u32 & (bits - 1), 1);
         }
         let v = self.bin(Op::Shr, x, n);
         self.with_const(Op::And, v, 1)

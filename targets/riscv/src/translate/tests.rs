@@ -146,6 +146,14 @@ fn flags_around_a_quiet_comparison_are_only_restored_for_nans() {
 }
 
 #[test]
+fn number_of_a_bit_is_taken_modulo_the_width() {
+    // li a1,-1; bext a1,a1,a1
+    let b = translate_on("max", 32, &[0xfff0_0593, 0x48b5_d5b3]);
+    let ones = b.insts.iter().filter(|i| i.op == Op::Const && i.imm == 1);
+    assert_eq!(ones.count(), 1);
+}
+
+#[test]
 fn far_call_is_direct() {
     // auipc ra,0x1; jalr ra,16(ra)
     let b = rv64(&[0x0000_1097, 0x0100_80e7]);
