@@ -238,6 +238,16 @@ impl<T: Layout> Arg for Out<T> {
     }
 }
 
+impl<T> Out<T> {
+    /// A structure at an address that was not taken as one.
+    pub fn at(va: GuestVa) -> Out<T> {
+        Out {
+            va,
+            kind: PhantomData,
+        }
+    }
+}
+
 impl<T: Layout> In<T> {
     /// The structure; EFAULT for NULL.
     pub fn get(&self, t: &Task) -> Result<T, Errno> {

@@ -257,12 +257,19 @@ fn fstatfs(t: &mut Task, fd: Fd, buf: Out<Statfs>) -> SysResult {
     put_statfs(t, &s, buf)
 }
 
-/// `struct statfs64` of 32-bit ABIs: words, five 64-bit counts, words. The size argument must be the structure's;
-/// where it is packed, the padded size is accepted too, as the kernel does.
+/// `struct statfs64`: with 64-bit words it is `struct statfs`; otherwise words, five 64-bit counts, words. The size argument
+/// must be the structure's; where it is packed, the padded size is accepted too, as the kernel does.
 fn put_statfs64(t: &Task, s: &HostStatfs, size: u64, buf: Ptr) -> SysResult {
     let packed = t.abi.statfs64_packed;
-    if !(size == 88 || packed && size == 84) {
+    let right = match t.abi.is_64() {
+        true => size == 120,
+        false => size == 88 || packed && size == 84,
+    };
+    if !right {
         return Err(Errno::EINVAL);
+    }
+    if t.abi.is_64() {
+        return put_statfs(t, s, Out::at(buf.0));
     }
     let [
         kind,

@@ -3,7 +3,7 @@
 
 use crate::Error;
 use crate::format::{Format, magic, probe};
-use crate::lock::lock;
+use crate::lock::{Unlock, lock};
 use crate::ordered::Ordered;
 use crate::tool::Header;
 use imago::file::File;
@@ -273,11 +273,13 @@ fn storage(
     }
     let options = StorageOpenOptions::new();
     let options = options.filename(path).write(write).direct(direct);
+    let unlock = Unlock::of(&file)?;
     let file = File::from_open_file(file, options)?;
-    match format {
-        Format::Qcow2 => Ordered::qcow2(file),
-        Format::Raw => Ok(Ordered::plain(file)),
-    }
+    let ordered = match format {
+        Format::Qcow2 => Ordered::qcow2(file)?,
+        Format::Raw => Ordered::plain(file),
+    };
+    Ok(ordered.until_dropped(unlock))
 }
 
 fn access(

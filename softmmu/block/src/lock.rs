@@ -16,7 +16,7 @@ const READ: i64 = 0;
 const WRITE: i64 = 1;
 const RESIZE: i64 = 3;
 
-/// Locks `file` until it is closed. Nobody else may write; a writer may not have other writers.
+/// Locks `file` until it is closed, or an [`Unlock`] of it dropped. Nobody else may write; a writer may not have other writers.
 pub fn lock(file: &File, path: &str, write: bool) -> Result<(), Error> {
     let uses: &[i64] = if write {
         &[READ, WRITE, RESIZE]
@@ -41,6 +41,28 @@ pub fn lock(file: &File, path: &str, write: bool) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Lets go of a file's locks when it is dropped. That the file is closed is not enough while another thread starts a
+/// process: that has all descriptors until it executes its program.
+#[derive(Debug)]
+pub struct Unlock(File);
+
+impl Unlock {
+    /// For the locks of `file`, which [`lock`] has made or not.
+    pub fn of(file: &File) -> std::io::Result<Unlock> {
+        file.try_clone().map(Unlock)
+    }
+}
+
+impl Drop for Unlock {
+    fn drop(&mut self) {
+        for at in [USE, REFUSE] {
+            let mut all = range(libc::F_UNLCK, at);
+            all.l_len = REFUSE - USE;
+            let _ = fcntl(&self.0, FcntlArg::F_OFD_SETLK(&all));
+        }
+    }
 }
 
 fn conflict(path: &str, shared: &str, bit: i64) -> Error {
@@ -81,5 +103,31 @@ fn taken(file: &File, at: i64) -> Result<bool, Error> {
     match fcntl(file, FcntlArg::F_OFD_GETLK(&mut range)) {
         Ok(_) => Ok(i32::from(range.l_type) != libc::F_UNLCK),
         Err(_) => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_end_though_somebody_still_has_the_descriptor() {
+        let path = std::env::temp_dir().join(format!("emu-lock-{}", std::process::id()));
+        let name = path.to_string_lossy().into_owned();
+        std::fs::write(&path, "image").unwrap();
+        let open = || File::options().read(true).write(true).open(&path).unwrap();
+        let first = open();
+        lock(&first, &name, true).unwrap();
+        let unlock = Unlock::of(&first).unwrap();
+        let a_child_has = first.try_clone().unwrap();
+        drop(first);
+        let second = open();
+        assert!(lock(&second, &name, true).is_err());
+        drop(unlock);
+        lock(&open(), &name, true).unwrap_err();
+        drop(second);
+        lock(&open(), &name, true).unwrap();
+        drop(a_child_has);
+        std::fs::remove_file(path).unwrap();
     }
 }

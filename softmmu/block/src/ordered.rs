@@ -5,6 +5,7 @@
 //!
 //! What is held back is lost with the process, as is everything since the guest's last flush.
 
+use crate::lock::Unlock;
 use imago::file::File;
 use imago::io_buffers::{IoVector, IoVectorMut};
 use imago::storage::{PreallocateMode, StorageCreateOptions};
@@ -20,6 +21,8 @@ use std::{fmt, io};
 pub struct Ordered {
     file: File,
     level1: Mutex<Level1>,
+    /// Behind the file: dropped after it.
+    locks: Option<Unlock>,
 }
 
 #[derive(Debug, Default)]
@@ -36,8 +39,17 @@ const HEADER: u64 = 48;
 impl Ordered {
     /// A file of any other format: nothing is held back.
     pub fn plain(file: File) -> Ordered {
-        let level1 = Mutex::default();
-        Ordered { file, level1 }
+        Ordered {
+            file,
+            level1: Mutex::default(),
+            locks: None,
+        }
+    }
+
+    /// With the file's locks, which end with it.
+    pub fn until_dropped(mut self, locks: Unlock) -> Ordered {
+        self.locks = Some(locks);
+        self
     }
 
     /// The file of a qcow2 image.
@@ -45,7 +57,11 @@ impl Ordered {
         let table = level1_table(&file)?;
         let held = BTreeMap::new();
         let level1 = Mutex::new(Level1 { table, held });
-        Ok(Ordered { file, level1 })
+        Ok(Ordered {
+            file,
+            level1,
+            locks: None,
+        })
     }
 
     fn release(&self, level1: &mut Level1) -> io::Result<()> {

@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
@@ -267,6 +268,7 @@ static void files(void) {
 #endif
         CHECK("fanotify", r == 0 || errno == ENODEV || errno == EXDEV || errno == EOPNOTSUPP);
     } else CHECK("fanotify", errno == EPERM || errno == ENOSYS);
+    struct statvfs vfs = {0}; SAY("statvfs", statvfs("/", &vfs)); CHECK("its block size", vfs.f_bsize >= 512);
     SAY("close_range", syscall(SYS_close_range, 500, 600, 0));
     struct iovec v = {data, 4}; CHECK("preadv2", preadv2(fd, &v, 1, 2, 0) == 4);
     int copy = open("/tmp", O_TMPFILE | O_RDWR, 0600); off_t zero = 0;
