@@ -133,6 +133,7 @@ impl CallTable {
                 let name_end = until(all, nr_end + 1, end, b'\t');
                 let name = part(all, nr_end + 1, name_end);
                 let handler = part(all, name_end + 1, end);
+                assert!(name.len() < 256, "a system call's name is too long");
                 let slot = Slot {
                     nr: number(part(all, at, nr_end)),
                     source: index as u8,
@@ -208,6 +209,7 @@ const fn find(families: &[&[SysDesc]], name: &[u8]) -> Option<(u8, u8)> {
         let mut i = 0;
         while i < rows.len() {
             if same(rows[i].name.as_bytes(), name) {
+                assert!(f < 256 && i < 256, "positions have a byte each");
                 return Some((f as u8, i as u8));
             }
             i += 1;

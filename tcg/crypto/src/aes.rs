@@ -54,7 +54,7 @@ pub fn substitute(s: State, inverse: bool) -> State {
 }
 
 /// ShiftRows, or its inverse: row r moves by r columns of 4 bytes.
-pub fn shift_rows(s: State, inverse: bool) -> State {
+fn shift_rows(s: State, inverse: bool) -> State {
     // Output byte i comes from byte i*5 mod 16 exactly when rows shift left.
     let step = if inverse { 13 } else { 5 };
     std::array::from_fn(|i| s[i * step % 16])
@@ -67,7 +67,7 @@ fn double(column: u32) -> u32 {
 }
 
 /// MixColumns, or its inverse.
-pub fn mix_columns(s: State, inverse: bool) -> State {
+fn mix_columns(s: State, inverse: bool) -> State {
     let mut out = [0; 16];
     for (to, from) in out.chunks_exact_mut(4).zip(s.chunks_exact(4)) {
         let mut x = from.iter().rev().fold(0, |acc, b| acc << 8 | u32::from(*b));

@@ -25,7 +25,7 @@ const MAX_INSTS: usize = 400;
 /// A block with a second copy is put at a multiple of this. A loop's speed must not depend on what happens to be translated
 /// before it: its code is always cut alike by the lines of the host's caches. (It did, by up to a third.)
 pub const LOOP_ALIGN: u32 = 64;
-/// Where the second copy begins behind such a multiple. Of 0, 16, 32 and 48 this was the fastest over 18 small programs (Zen,
+/// Where the second copy begins behind such a multiple. Of 0, 16, 32 and 48 this was the fastest over 18 small programs of 32-bit ARM (Zen,
 /// 2.6 % less than 0); a branch across two lines costs most.
 const LOOP_AT: u32 = 16;
 
