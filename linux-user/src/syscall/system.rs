@@ -102,7 +102,7 @@ fn sysinfo(t: &mut Task, out: Out<Sysinfo>) -> SysResult {
         freehigh,
     ] = sizes.map(ULong);
     let v = Sysinfo {
-        uptime: Long(h.uptime),
+        uptime: Long(h.uptime as i64),
         loads: h.loads.map(ULong),
         totalram,
         freeram,
