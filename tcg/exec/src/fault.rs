@@ -279,7 +279,8 @@ fn in_code(engine: &Engine, rip: usize, fault: &HostFault, uc: &mut libc::uconte
 fn in_arithmetic(uc: &mut libc::ucontext_t) -> bool {
     let rip = uc.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
     let env = uc.uc_mcontext.gregs[libc::REG_RBP as usize] as *mut u8;
-    let Some(fp) = fp_state(uc) else {
+    // SAFETY: the kernel fills in the floating-point state of the frame or leaves the pointer null.
+    let Some(fp) = (unsafe { fp_state(uc).as_mut() }) else {
         return false;
     };
     let Some(engine) = engine_at(rip, |e| &e.code) else {
@@ -322,7 +323,8 @@ fn saved_registers(uc: &libc::ucontext_t) -> ([u64; 16], [u128; 16]) {
     ];
     let gprs = ORDER.map(|r| uc.uc_mcontext.gregs[r as usize] as u64);
     let mut xmms = [0u128; 16];
-    if let Some(fp) = fp_state(uc) {
+    // SAFETY: the kernel fills in the floating-point state of the frame or leaves the pointer null.
+    if let Some(fp) = unsafe { fp_state(uc).as_ref() } {
         xmms = fp.xmm;
     }
     (gprs, xmms)
@@ -340,10 +342,10 @@ struct FpState {
 
 /// The floating-point state of a signal frame. The pointer follows the general registers in the kernel's structure (`fpstate`
 /// of `struct sigcontext`); not every C library names it.
-fn fp_state(uc: &libc::ucontext_t) -> Option<&mut FpState> {
+fn fp_state(uc: &libc::ucontext_t) -> *mut FpState {
     let gregs = uc.uc_mcontext.gregs.as_ptr_range();
-    // SAFETY: the kernel's frame, whose pointer is valid or null; this thread's handler alone uses it.
-    unsafe { (*gregs.end.cast::<*mut FpState>()).as_mut() }
+    // SAFETY: the kernel's frame, in which the pointer is next.
+    unsafe { *gregs.end.cast() }
 }
 
 /// Makes this thread ready to run a machine's CPU: the process gets a handler for what the stack of paired returns and the
