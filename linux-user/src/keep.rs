@@ -134,7 +134,7 @@ fn seen_before(dir: &Path, user: u32, program: u64) -> io::Result<bool> {
     let at = program % SEEN * 8;
     let mut have = [0; 8];
     let known = file.read_exact_at(&mut have, at).is_ok() && have == program.to_ne_bytes();
-    if !known && sys::file_size_limit() >= SEEN * 8 {
+    if !known && sys::soft_limit(sys::RLIMIT_FSIZE).unwrap_or(0) >= SEEN * 8 {
         file.write_all_at(&program.to_ne_bytes(), at)?;
     }
     Ok(known)
@@ -265,7 +265,7 @@ impl Keep {
             return;
         };
         // The guest's limit on the size of files would end the process.
-        if sys::file_size_limit() >= image.len() as u64 {
+        if sys::soft_limit(sys::RLIMIT_FSIZE).unwrap_or(0) >= image.len() as u64 {
             let _ = write_whole(&self.file, &image);
         }
         if let Some(dir) = self.file.parent()
