@@ -186,7 +186,7 @@ fn words_without_a_meaning_are_found_in_the_file() {
             24,
             "did you mean 'map-size'?",
         ),
-        ("\"&gpio\"", "\"&gpi\"", 150, "did you mean 'gpio'?"),
+        ("\"&gpio\"", "\"&gpi\"", 176, "did you mean 'gpio'?"),
     ] {
         let error = Source::parse("x.toml", &text.replace(good, bad)).unwrap_err();
         assert!(error.line.is_some_and(|l| l.abs_diff(line) < 20), "{error}");

@@ -59,7 +59,7 @@ pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
         queues: [size],
         block_size,
     };
-    super::create_pci(build, Arc::new(model), 0x01_0000)
+    super::plug(build, Arc::new(model), 0x01_0000)
 }
 
 /// Numbers in a byte order.

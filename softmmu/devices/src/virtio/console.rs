@@ -25,7 +25,7 @@ pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
         waiting: Mutex::default(),
         transport: OnceLock::new(),
     });
-    super::create_pci(build, model.clone(), 0x07_8000)?;
+    super::plug(build, model.clone(), 0x07_8000)?;
     build.parts.service = Some(model);
     Ok(())
 }

@@ -1,8 +1,9 @@
-//! Virtio devices [VIRTIO]: queues, what a device is to its transport, the PCI transport, disks,
+//! Virtio devices [VIRTIO]: queues, what a device is to its transport, the transports (PCI, memory-mapped registers), disks,
 //! networks, consoles, random numbers.
 
 mod blk;
 mod console;
+mod mmio;
 mod net;
 mod pci;
 mod queue;
@@ -10,7 +11,7 @@ mod rng;
 
 pub use queue::{Broken, Chain, Queue};
 
-use crate::class::{Class, Place};
+use crate::class::{Build, Class, Place};
 use crate::pci::ADDR;
 use softmmu_core::device::{Endian, StateError};
 use softmmu_core::dma::Dma;
@@ -36,6 +37,22 @@ const VECTORS: Prop = Prop::new(
     "interrupt messages; 0: none",
 );
 const BOOTINDEX: Prop = Prop::new("bootindex", Kind::Number(255), "", "for firmware");
+const DRIVE: Prop = Prop::new("drive", Kind::Drive, "", "the disk");
+const SERIAL: Prop = Prop::new(
+    "serial",
+    Kind::Text,
+    "",
+    "serial number, up to 20 characters",
+);
+const QUEUE_SIZE: Prop = Prop::new(
+    "queue-size",
+    Kind::Number(1024),
+    "256",
+    "entries of the queue",
+);
+const BLOCK_SIZE: Prop = Prop::new("logical_block_size", Kind::Number(32768), "512", "bytes");
+const NETDEV: Prop = Prop::new("netdev", Kind::Netdev, "", "the network");
+const MAC: Prop = Prop::new("mac", Kind::Mac, "52:54:00:12:34:56", "its address");
 
 /// Devices.
 pub const CLASSES: &[Class] = &[
@@ -45,25 +62,7 @@ pub const CLASSES: &[Class] = &[
         title: "virtio disk",
         place: Place::Pci,
         props: &[
-            ADDR,
-            LEGACY,
-            MODERN,
-            VECTORS,
-            BOOTINDEX,
-            Prop::new("drive", Kind::Drive, "", "the disk"),
-            Prop::new(
-                "serial",
-                Kind::Text,
-                "",
-                "serial number, up to 20 characters",
-            ),
-            Prop::new(
-                "queue-size",
-                Kind::Number(1024),
-                "256",
-                "entries of the queue",
-            ),
-            Prop::new("logical_block_size", Kind::Number(32768), "512", "bytes"),
+            ADDR, LEGACY, MODERN, VECTORS, BOOTINDEX, DRIVE, SERIAL, QUEUE_SIZE, BLOCK_SIZE,
         ],
         create: blk::create,
     },
@@ -72,15 +71,7 @@ pub const CLASSES: &[Class] = &[
         aliases: &["virtio-net", "virtio", "virtio-net-pci-transitional"],
         title: "virtio network card",
         place: Place::Pci,
-        props: &[
-            ADDR,
-            LEGACY,
-            MODERN,
-            VECTORS,
-            BOOTINDEX,
-            Prop::new("netdev", Kind::Netdev, "", "the network"),
-            Prop::new("mac", Kind::Mac, "52:54:00:12:34:56", "its address"),
-        ],
+        props: &[ADDR, LEGACY, MODERN, VECTORS, BOOTINDEX, NETDEV, MAC],
         create: net::create,
     },
     Class {
@@ -112,7 +103,56 @@ pub const CLASSES: &[Class] = &[
         props: &[ADDR, LEGACY, MODERN, VECTORS],
         create: rng::create,
     },
+    Class {
+        name: "virtio-mmio",
+        aliases: &[],
+        title: "slot for a virtio device with memory-mapped registers",
+        place: Place::System,
+        props: &[Prop::new(
+            "force-legacy",
+            Kind::Switch,
+            "on",
+            "the interface of before version 1, not that of version 1",
+        )],
+        create: mmio::create,
+    },
+    Class {
+        name: "virtio-blk-device",
+        aliases: &[],
+        title: "virtio disk in a virtio-mmio",
+        place: Place::Child,
+        props: &[DRIVE, SERIAL, QUEUE_SIZE, BLOCK_SIZE],
+        create: blk::create,
+    },
+    Class {
+        name: "virtio-net-device",
+        aliases: &[],
+        title: "virtio network card in a virtio-mmio",
+        place: Place::Child,
+        props: &[NETDEV, MAC],
+        create: net::create,
+    },
+    Class {
+        name: "virtio-serial-device",
+        aliases: &[],
+        title: "virtio console with one port in a virtio-mmio",
+        place: Place::Child,
+        props: &[],
+        create: console::create,
+    },
+    Class {
+        name: "virtio-rng-device",
+        aliases: &[],
+        title: "virtio random numbers in a virtio-mmio, the host's",
+        place: Place::Child,
+        props: &[],
+        create: rng::create,
+    },
 ];
+
+const STATUS_DRIVER_OK: u8 = 4;
+const STATUS_FEATURES_OK: u8 = 8;
+const STATUS_NEEDS_RESET: u8 = 0x40;
 
 /// Features that every transport here has: indirect descriptors, event indexes, version 1.
 pub const TRANSPORT_FEATURES: u64 = 1 << 28 | 1 << 29 | 1 << 32;
@@ -192,11 +232,25 @@ pub trait Transport: Send + Sync {
     ) -> bool;
 }
 
-/// Makes the PCI device of a model.
-fn create_pci(
-    build: &mut crate::class::Build<'_>,
-    model: Arc<dyn Model>,
-    class: u32,
-) -> Result<(), String> {
-    pci::create(build, model, class)
+/// Puts a model where its class goes: into a PCI slot (`class` is what it is there), or a slot of registers.
+fn plug(build: &mut Build<'_>, model: Arc<dyn Model>, class: u32) -> Result<(), String> {
+    match build.pci {
+        Some(_) => pci::create(build, model, class),
+        None => mmio::plug(build, model),
+    }
+}
+
+/// A little-endian number in a device's configuration.
+fn number(bytes: &[u8], offset: u64, size: u32) -> u64 {
+    let part = bytes.iter().skip(offset as usize).take(size as usize);
+    part.rev().fold(0, |n, b| n << 8 | u64::from(*b))
+}
+
+/// Whether saved queues are such as a device with these may have.
+fn same_queues(loaded: &[Queue], queues: &[Queue]) -> bool {
+    loaded.len() == queues.len()
+        && loaded
+            .iter()
+            .zip(queues)
+            .all(|(a, b)| a.max == b.max && a.size <= a.max && a.size.is_power_of_two())
 }

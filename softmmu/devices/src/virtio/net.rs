@@ -27,7 +27,7 @@ pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
         network: network.clone(),
         transport: OnceLock::new(),
     });
-    super::create_pci(build, model.clone(), 0x02_0000)?;
+    super::plug(build, model.clone(), 0x02_0000)?;
     if let Some(network) = network {
         network.set_frontend(Some(Arc::new(Card(Arc::downgrade(&model)))));
     }

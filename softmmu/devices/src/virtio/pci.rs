@@ -1,6 +1,9 @@
 //! Virtio over PCI [VIRTIO 4.1], version 1 and the interface of before (transitional).
 
-use super::{Broken, Model, Queue, QueueIo, TRANSPORT_FEATURES, Transport, VERSION_1};
+use super::{
+    Broken, Model, Queue, QueueIo, STATUS_DRIVER_OK, STATUS_FEATURES_OK, STATUS_NEEDS_RESET,
+    TRANSPORT_FEATURES, Transport, VERSION_1, number,
+};
 use crate::class::Build;
 use crate::pci::{Bar, BarBacking, BarKind, Identity, PciFunction, PciHook};
 use parking_lot::Mutex;
@@ -10,9 +13,6 @@ use softmmu_core::log;
 use std::sync::{Arc, Weak};
 use tcg_mem::BusError;
 
-const STATUS_DRIVER_OK: u8 = 4;
-const STATUS_FEATURES_OK: u8 = 8;
-const STATUS_NEEDS_RESET: u8 = 0x40;
 /// Interrupt status: a queue; the configuration.
 const ISR_QUEUE: u8 = 1;
 const ISR_CONFIG: u8 = 2;
@@ -161,11 +161,6 @@ fn add_bars(function: &Arc<PciFunction>, device: &Arc<VirtioPci>, legacy: bool, 
             },
         );
     }
-}
-
-fn number(bytes: &[u8], offset: u64, size: u32) -> u64 {
-    let part = bytes.iter().skip(offset as usize).take(size as usize);
-    part.rev().fold(0, |n, b| n << 8 | u64::from(*b))
 }
 
 impl VirtioPci {
@@ -427,7 +422,7 @@ impl VirtioPci {
             8 => {
                 if let Some(queue) = state.queues.get_mut(select) {
                     queue.size = queue.max;
-                    queue.set_legacy((value & 0xffff_ffff) << 12);
+                    queue.set_legacy((value & 0xffff_ffff) << 12, 4096);
                 }
             }
             14 => state.queue_select = value as u16,
@@ -545,13 +540,7 @@ impl Device for VirtioPci {
     fn load(&self, bytes: &[u8]) -> Result<(), StateError> {
         let (loaded, function, model): (State, Vec<u8>, Vec<u8>) = load_state(bytes)?;
         let mut state = self.state.lock();
-        let fits = loaded.queues.len() == state.queues.len()
-            && loaded
-                .queues
-                .iter()
-                .zip(&state.queues)
-                .all(|(a, b)| a.max == b.max && a.size <= a.max && a.size.is_power_of_two());
-        if !fits {
+        if !super::same_queues(&loaded.queues, &state.queues) {
             return Err(StateError("made for other queues".into()));
         }
         self.function.load(&function)?;

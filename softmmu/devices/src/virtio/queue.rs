@@ -77,12 +77,13 @@ impl Queue {
         }
     }
 
-    /// Addresses of the three parts from one, as before version 1.
-    pub fn set_legacy(&mut self, base: u64) {
+    /// Addresses of the three parts from one, as before version 1; `align`: that of the last part, a power of two.
+    pub fn set_legacy(&mut self, base: u64, align: u64) {
+        let align = if align.is_power_of_two() { align } else { 4096 };
         let size = u64::from(self.size);
         self.desc = base;
-        self.avail = base + size * DESCRIPTOR;
-        self.used = (self.avail + 6 + 2 * size).next_multiple_of(4096);
+        self.avail = base.wrapping_add(size * DESCRIPTOR);
+        self.used = self.avail.wrapping_add(6 + 2 * size + align - 1) & !(align - 1);
         self.ready = base != 0;
     }
 

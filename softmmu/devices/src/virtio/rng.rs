@@ -34,7 +34,7 @@ impl Rng {
 
 pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
     let sequence = build.host.seed.map(AtomicU64::new);
-    super::create_pci(build, Arc::new(Rng { sequence }), 0x00_ff00)
+    super::plug(build, Arc::new(Rng { sequence }), 0x00_ff00)
 }
 
 impl Model for Rng {

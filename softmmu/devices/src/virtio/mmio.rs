@@ -1,0 +1,362 @@
+//! Virtio over memory-mapped registers [VIRTIO 4.2], version 1 and the interface of before it. Each `virtio-mmio` is a slot
+//! for one `virtio-...-device`; an empty one says so, and drivers leave it alone.
+
+use super::{
+    Broken, Model, Queue, QueueIo, STATUS_DRIVER_OK, STATUS_FEATURES_OK, STATUS_NEEDS_RESET,
+    TRANSPORT_FEATURES, Transport, VERSION_1, number,
+};
+use crate::class::Build;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use softmmu_core::device::{Device, Endian, Mmio, StateError, Widths, load_state, save_state};
+use softmmu_core::dma::Dma;
+use softmmu_core::irq::Irq;
+use softmmu_core::log;
+use std::sync::{Arc, OnceLock, Weak};
+use tcg_mem::BusError;
+
+const MAGIC: u64 = 0x7472_6976;
+const VENDOR: u64 = 0x554d_4551;
+const BYTES: u64 = 0x200;
+/// Where the device's configuration starts.
+const CONFIG: u64 = 0x100;
+/// Interrupt status: a queue; the configuration.
+const ISR_QUEUE: u32 = 1;
+const ISR_CONFIG: u32 = 2;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct State {
+    status: u8,
+    isr: u32,
+    driver_features: u64,
+    /// Which halves of the features are seen: the device's, the driver's.
+    feature_select: [u32; 2],
+    queue_select: u32,
+    queues: Vec<Queue>,
+    /// Before version 1: unit of queue addresses, and alignment of the selected queue's last part.
+    page_size: u32,
+    align: u32,
+}
+
+/// The slot and the device in it.
+pub struct VirtioMmio {
+    state: Mutex<State>,
+    model: OnceLock<Arc<dyn Model>>,
+    legacy: bool,
+    guest_endian: Endian,
+    dma: Dma,
+    irq: Irq,
+}
+
+pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
+    let device = Arc::new(VirtioMmio {
+        state: Mutex::default(),
+        model: OnceLock::new(),
+        legacy: build.values.switch("force-legacy"),
+        guest_endian: build.host.guest_endian,
+        dma: build.host.dma.clone(),
+        irq: build.output("irq", 0),
+    });
+    build.map(0, BYTES, Arc::new(Door(Arc::downgrade(&device))))?;
+    build.parts.service = Some(device.clone());
+    build.parts.device = Some(device);
+    Ok(())
+}
+
+/// Puts a model into the slot that was named, or the first that is empty.
+pub(super) fn plug(build: &mut Build<'_>, model: Arc<dyn Model>) -> Result<(), String> {
+    let named = |n: &str| build.on.is_none_or(|on| on == n);
+    let slots = build.services.iter().filter(|(n, _)| named(n));
+    let slots = slots.filter_map(|(_, s)| s.clone().downcast::<VirtioMmio>().ok());
+    let mut empty = slots.filter(|s| s.model.get().is_none());
+    let slot = empty
+        .next()
+        .ok_or("there is no empty virtio-mmio for it (a board file makes them)")?;
+    let queues = model.queues().iter().map(|max| Queue::new(*max)).collect();
+    slot.state.lock().queues = queues;
+    let transport: Weak<dyn Transport> = Arc::<VirtioMmio>::downgrade(&slot) as _;
+    model.attach(transport);
+    let _ = slot.model.set(model);
+    Ok(())
+}
+
+impl VirtioMmio {
+    fn features(&self) -> u64 {
+        let model = self.model.get().map_or(0, |m| m.features());
+        match self.legacy {
+            true => (model | TRANSPORT_FEATURES) & 0xffff_ffff,
+            false => model | TRANSPORT_FEATURES,
+        }
+    }
+
+    fn endian(&self) -> Endian {
+        match self.legacy {
+            true => self.guest_endian,
+            false => Endian::Little,
+        }
+    }
+
+    fn reset_state(&self, state: &mut State) {
+        let queues = state.queues.iter().map(|q| Queue::new(q.max)).collect();
+        *state = State {
+            queues,
+            ..State::default()
+        };
+        if let Some(model) = self.model.get() {
+            model.reset();
+        }
+        self.irq.set(false);
+    }
+
+    fn interrupt(&self, state: &mut State, bit: u32) {
+        state.isr |= bit;
+        self.irq.set(true);
+    }
+
+    fn work(
+        &self,
+        state: &mut State,
+        queue: usize,
+        work: &mut dyn FnMut(&mut QueueIo<'_>) -> Result<(), Broken>,
+    ) -> bool {
+        let runs = state.status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET) == STATUS_DRIVER_OK;
+        let q = state.queues.get_mut(queue).filter(|q| q.ready && runs);
+        let Some(q) = q else { return false };
+        let mut io = QueueIo {
+            queue: q,
+            dma: &self.dma,
+            endian: self.endian(),
+            features: state.driver_features,
+            notify: false,
+        };
+        let result = work(&mut io);
+        if io.notify {
+            self.interrupt(state, ISR_QUEUE);
+        }
+        if let Err(why) = result {
+            log::guest_error("virtio-mmio", || format!("the driver is broken: {}", why.0));
+            state.status |= STATUS_NEEDS_RESET;
+            self.interrupt(state, ISR_CONFIG);
+        }
+        true
+    }
+
+    fn kick(&self, state: &mut State, queue: usize) {
+        if let Some(model) = self.model.get() {
+            self.work(state, queue, &mut |io| model.run(queue, io));
+        }
+    }
+
+    fn set_status(&self, state: &mut State, value: u8) {
+        if value == 0 {
+            return self.reset_state(state);
+        }
+        let mut value = value & !STATUS_NEEDS_RESET | state.status & STATUS_NEEDS_RESET;
+        let refused = state.driver_features & !self.features() != 0
+            || !self.legacy && state.driver_features & VERSION_1 == 0;
+        if value & STATUS_FEATURES_OK != 0 && refused {
+            value &= !STATUS_FEATURES_OK;
+        }
+        let starts = value & !state.status & STATUS_DRIVER_OK != 0;
+        state.status = value;
+        if starts {
+            // Buffers may have been given before.
+            for queue in 0..state.queues.len() {
+                self.kick(state, queue);
+            }
+        }
+    }
+
+    fn read_register(&self, state: &State, offset: u64) -> u64 {
+        let half = |value: u64, select: u32| match select {
+            0 => value & 0xffff_ffff,
+            1 => value >> 32,
+            _ => 0,
+        };
+        let Some(model) = self.model.get() else {
+            return match offset {
+                0 => MAGIC,
+                4 => 2 - u64::from(self.legacy),
+                0xc => VENDOR,
+                _ => 0,
+            };
+        };
+        let queue = state.queues.get(state.queue_select as usize);
+        match offset {
+            0 => MAGIC,
+            4 => 2 - u64::from(self.legacy),
+            8 => u64::from(model.id()),
+            0xc => VENDOR,
+            0x10 => half(self.features(), state.feature_select[0]),
+            0x34 => queue.map_or(0, |q| u64::from(q.max)),
+            0x40 if self.legacy => {
+                let base = queue.filter(|q| q.ready).map_or(0, |q| q.desc);
+                base / u64::from(state.page_size.max(1))
+            }
+            0x44 if !self.legacy => queue.map_or(0, |q| u64::from(q.ready)),
+            0x60 => u64::from(state.isr),
+            0x70 => u64::from(state.status),
+            _ => 0,
+        }
+    }
+
+    fn write_register(&self, state: &mut State, offset: u64, value: u32) {
+        match offset {
+            0x14 => state.feature_select[0] = value,
+            0x20 => {
+                let (old, new) = (state.driver_features, u64::from(value));
+                state.driver_features = match state.feature_select[1] {
+                    0 => old & !0xffff_ffff | new,
+                    1 if !self.legacy => old & 0xffff_ffff | new << 32,
+                    _ => old,
+                };
+                if self.legacy {
+                    state.driver_features &= self.features();
+                }
+            }
+            0x24 => state.feature_select[1] = value,
+            0x28 if self.legacy => state.page_size = value,
+            0x30 => state.queue_select = value,
+            0x3c if self.legacy => state.align = value,
+            0x50 => self.kick(state, value as usize),
+            0x64 => {
+                state.isr &= !value;
+                self.irq.set(state.isr != 0);
+            }
+            0x70 => self.set_status(state, value as u8),
+            _ => self.write_queue(state, offset, value),
+        }
+    }
+
+    /// Registers of the selected queue.
+    fn write_queue(&self, state: &mut State, offset: u64, value: u32) {
+        let (page_size, align) = (state.page_size, state.align);
+        let Some(queue) = state.queues.get_mut(state.queue_select as usize) else {
+            return;
+        };
+        let set = |cell: &mut u64, high: bool| {
+            *cell = match high {
+                false => *cell & !0xffff_ffff | u64::from(value),
+                true => *cell & 0xffff_ffff | u64::from(value) << 32,
+            };
+        };
+        match offset {
+            0x38 => {
+                if value.is_power_of_two() && value <= u32::from(queue.max) {
+                    queue.size = value as u16;
+                }
+            }
+            0x40 if self.legacy => {
+                queue.set_legacy(u64::from(value) * u64::from(page_size), align.into());
+            }
+            0x44 if !self.legacy => queue.ready = value & 1 != 0,
+            0x80 if !self.legacy => set(&mut queue.desc, false),
+            0x84 if !self.legacy => set(&mut queue.desc, true),
+            0x90 if !self.legacy => set(&mut queue.avail, false),
+            0x94 if !self.legacy => set(&mut queue.avail, true),
+            0xa0 if !self.legacy => set(&mut queue.used, false),
+            0xa4 if !self.legacy => set(&mut queue.used, true),
+            _ => {}
+        }
+    }
+
+    fn read(&self, offset: u64, size: u32) -> u64 {
+        if offset >= CONFIG {
+            let config = self.model.get().map(|m| m.config(self.endian()));
+            return number(&config.unwrap_or_default(), offset - CONFIG, size);
+        }
+        match (offset % 4, size) {
+            (0, 4) => self.read_register(&self.state.lock(), offset),
+            _ => {
+                log::guest_error("virtio-mmio", || format!("{size} bytes at {offset:#x}"));
+                0
+            }
+        }
+    }
+
+    fn write(&self, offset: u64, size: u32, value: u64) {
+        if offset >= CONFIG {
+            let bytes = value.to_le_bytes();
+            let bytes = bytes.get(..size as usize).unwrap_or_default();
+            if let Some(model) = self.model.get() {
+                model.config_write((offset - CONFIG) as usize, bytes);
+            }
+            return;
+        }
+        if offset % 4 != 0 || size != 4 {
+            return log::guest_error("virtio-mmio", || format!("{size} bytes at {offset:#x}"));
+        }
+        if self.model.get().is_some() {
+            self.write_register(&mut self.state.lock(), offset, value as u32);
+        }
+    }
+}
+
+impl Transport for VirtioMmio {
+    fn with_queue(
+        &self,
+        queue: usize,
+        work: &mut dyn FnMut(&mut QueueIo<'_>) -> Result<(), Broken>,
+    ) -> bool {
+        self.work(&mut self.state.lock(), queue, work)
+    }
+}
+
+struct Door(Weak<VirtioMmio>);
+
+impl Mmio for Door {
+    fn widths(&self) -> Widths {
+        Widths {
+            endian: Endian::Little,
+            min: 1,
+            max: 4,
+        }
+    }
+
+    fn read(&self, offset: u64, size: u32) -> Result<u64, BusError> {
+        Ok(self.0.upgrade().map_or(0, |d| d.read(offset, size)))
+    }
+
+    fn write(&self, offset: u64, size: u32, value: u64) -> Result<(), BusError> {
+        if let Some(device) = self.0.upgrade() {
+            device.write(offset, size, value);
+        }
+        Ok(())
+    }
+}
+
+impl Device for VirtioMmio {
+    fn reset(&self) {
+        self.reset_state(&mut self.state.lock());
+    }
+
+    fn save(&self) -> Vec<u8> {
+        let model = self.model.get().map(|m| m.save());
+        save_state(&(&*self.state.lock(), model.unwrap_or_default()))
+    }
+
+    fn load(&self, bytes: &[u8]) -> Result<(), StateError> {
+        let (loaded, model): (State, Vec<u8>) = load_state(bytes)?;
+        let mut state = self.state.lock();
+        if !super::same_queues(&loaded.queues, &state.queues) {
+            return Err(StateError("made for other queues".into()));
+        }
+        if let Some(m) = self.model.get() {
+            m.load(&model)?;
+        }
+        *state = loaded;
+        Ok(())
+    }
+
+    fn resume(&self) {
+        self.irq.set(self.state.lock().isr != 0);
+    }
+
+    fn describe(&self) -> String {
+        self.model.get().map_or("empty".into(), |m| m.describe())
+    }
+}
+
+#[cfg(test)]
+#[path = "mmio_tests.rs"]
+mod tests;
