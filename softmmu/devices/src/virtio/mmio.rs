@@ -241,10 +241,8 @@ impl VirtioMmio {
             };
         };
         match offset {
-            0x38 => {
-                if value.is_power_of_two() && value <= u32::from(queue.max) {
-                    queue.size = value as u16;
-                }
+            0x38 if value.is_power_of_two() && value <= u32::from(queue.max) => {
+                queue.size = value as u16;
             }
             0x40 if self.legacy => {
                 queue.set_legacy(u64::from(value) * u64::from(page_size), align.into());
@@ -283,7 +281,7 @@ impl VirtioMmio {
             }
             return;
         }
-        if offset % 4 != 0 || size != 4 {
+        if !offset.is_multiple_of(4) || size != 4 {
             return log::guest_error("virtio-mmio", || format!("{size} bytes at {offset:#x}"));
         }
         if self.model.get().is_some() {
