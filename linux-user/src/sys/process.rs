@@ -60,7 +60,7 @@ pub fn exit_group(status: i32) -> ! {
 /// Forks with these clone flags (exit signal in the low byte, CLONE_PIDFD and namespaces allowed).
 pub fn fork(flags: u64, pidfd: &mut i32) -> Result<u64, Errno> {
     #[cfg(target_env = "musl")]
-    super::alloc::before_fork();
+    let _heap = super::alloc::hold();
     if flags == libc::SIGCHLD as u64 {
         // SAFETY: the child has one thread and goes on in Rust; locks are held by this thread (see the caller),
         // the C library's own are handled by its fork.

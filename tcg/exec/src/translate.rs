@@ -271,7 +271,7 @@ impl Engine {
         // SAFETY: just made; freed at a flush only.
         let block = unsafe { &*raw };
         if block.entry != 0 {
-            self.code_map.push(raw);
+            self.code_map.push(raw, block.entry);
         }
         inner.pages.insert(raw, &block.pages);
         self.table.insert(&mut inner.table, raw);
