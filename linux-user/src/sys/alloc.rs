@@ -20,23 +20,28 @@ impl Heap {
     }
 }
 
+// Not inlined: half a megabyte of code at thousands of places otherwise.
 // SAFETY: one heap behind one lock, which keeps the contract of these functions.
 unsafe impl GlobalAlloc for Heap {
+    #[inline(never)]
     unsafe fn alloc(&self, l: Layout) -> *mut u8 {
         // SAFETY: the caller's layout is as the contract says; below, too.
         unsafe { self.lock().malloc(l.size(), l.align()) }
     }
 
+    #[inline(never)]
     unsafe fn alloc_zeroed(&self, l: Layout) -> *mut u8 {
         // SAFETY: as above.
         unsafe { self.lock().calloc(l.size(), l.align()) }
     }
 
+    #[inline(never)]
     unsafe fn dealloc(&self, p: *mut u8, l: Layout) {
         // SAFETY: as above; `p` came from here.
         unsafe { self.lock().free(p, l.size(), l.align()) }
     }
 
+    #[inline(never)]
     unsafe fn realloc(&self, p: *mut u8, l: Layout, size: usize) -> *mut u8 {
         // SAFETY: as above.
         unsafe { self.lock().realloc(p, l.size(), l.align(), size) }

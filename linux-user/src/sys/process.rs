@@ -552,9 +552,9 @@ pub fn is_secure_start() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// A file's contents, mapped for good. The file must never be written again, only replaced.
-pub fn map_whole(file: &std::fs::File) -> std::io::Result<&'static [u8]> {
-    let len = file.metadata()?.len() as usize;
+/// A file's contents, mapped for good. The file must never be written again, only replaced. `meta` is its own.
+pub fn map_whole(file: &std::fs::File, meta: &std::fs::Metadata) -> std::io::Result<&'static [u8]> {
+    let len = meta.len() as usize;
     if len == 0 {
         return Ok(&[]);
     }

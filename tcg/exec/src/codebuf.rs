@@ -80,20 +80,24 @@ impl CodeBuffer {
 
     /// Copies code into the buffer (caller holds the engine's lock); its address, or `None` if it is full.
     pub(crate) fn append(&self, code: &[u8]) -> Option<usize> {
-        self.append_at(ALIGN, code)
+        self.append_at(ALIGN, [code, &[], &[]])
     }
 
-    /// The same at a multiple of `align`, which is one of [`ALIGN`].
-    pub(crate) fn append_at(&self, align: usize, code: &[u8]) -> Option<usize> {
+    /// The same of three parts at a multiple of `align`, which is one of [`ALIGN`].
+    pub(crate) fn append_at(&self, align: usize, parts: [&[u8]; 3]) -> Option<usize> {
         let at = self.used().next_multiple_of(align);
-        let end = at.checked_add(code.len()).filter(|e| *e <= self.size)?;
+        let len = parts.iter().map(|p| p.len()).sum();
+        let end = at.checked_add(len).filter(|e| *e <= self.size)?;
         if end > self.populated.load(Ordering::Relaxed) {
             self.populate(end);
         }
         // SAFETY: the range is inside the mapping and above the fill level, so nobody else uses it.
         unsafe {
-            let to = (self.base + at) as *mut u8;
-            std::ptr::copy_nonoverlapping(code.as_ptr(), to, code.len());
+            let mut to = (self.base + at) as *mut u8;
+            for part in parts {
+                std::ptr::copy_nonoverlapping(part.as_ptr(), to, part.len());
+                to = to.add(part.len());
+            }
         }
         self.used.store(end, Ordering::Relaxed);
         Some(self.base + at)
