@@ -60,7 +60,7 @@ pub fn exit_group(status: i32) -> ! {
 /// Forks with these clone flags (exit signal in the low byte, CLONE_PIDFD and namespaces allowed).
 pub fn fork(flags: u64, pidfd: &mut i32) -> Result<u64, Errno> {
     #[cfg(target_env = "musl")]
-    super::alloc::before_fork();
+    let _heap = super::alloc::hold();
     if flags == libc::SIGCHLD as u64 {
         // SAFETY: the child has one thread and goes on in Rust; locks are held by this thread (see the caller),
         // the C library's own are handled by its fork.
@@ -552,9 +552,9 @@ pub fn is_secure_start() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// A file's contents, mapped for good. The file must never be written again, only replaced.
-pub fn map_whole(file: &std::fs::File) -> std::io::Result<&'static [u8]> {
-    let len = file.metadata()?.len() as usize;
+/// A file's contents, mapped for good. The file must never be written again, only replaced. `meta` is its own.
+pub fn map_whole(file: &std::fs::File, meta: &std::fs::Metadata) -> std::io::Result<&'static [u8]> {
+    let len = meta.len() as usize;
     if len == 0 {
         return Ok(&[]);
     }
