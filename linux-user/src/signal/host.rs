@@ -44,7 +44,7 @@ const PLACES: usize = 6;
 /// What the handler leaves for its thread. Written by the handlers of the same thread only.
 struct Inbox {
     /// One bit for each place that is full.
-    full: Cell<u32>,
+    full: AtomicU32,
     infos: UnsafeCell<[[u8; SIGINFO_SIZE]; PLACES]>,
     interrupt: Cell<*const AtomicU32>,
 }
@@ -52,7 +52,7 @@ struct Inbox {
 thread_local! {
     static INBOX: Inbox = const {
         Inbox {
-            full: Cell::new(0),
+            full: AtomicU32::new(0),
             infos: UnsafeCell::new([[0; SIGINFO_SIZE]; PLACES]),
             interrupt: Cell::new(std::ptr::null()),
         }
@@ -76,14 +76,18 @@ pub fn attach(interrupt: *const AtomicU32) {
     INBOX.with(|i| i.interrupt.set(interrupt));
 }
 
+fn full() -> u32 {
+    INBOX.with(|i| i.full.load(Ordering::Acquire))
+}
+
 /// Whether a signal waits for this thread.
 pub fn has_pending() -> bool {
-    INBOX.with(|i| i.full.get() != 0)
+    full() != 0
 }
 
 /// The numbers of the signals that wait, as a mask.
 pub fn pending_mask() -> u64 {
-    let (mut mask, full) = (0, INBOX.with(|i| i.full.get()));
+    let (mut mask, full) = (0, full());
     for k in 0..PLACES {
         if full & (1 << k) != 0 {
             mask |= bit(peek(k).signo);
@@ -103,7 +107,7 @@ fn peek(k: usize) -> SigInfo {
 
 /// The signal that arrived, if one did. Synchronous numbers first, as the kernel does.
 pub fn take_pending() -> Option<SigInfo> {
-    let full = INBOX.with(|i| i.full.get());
+    let full = full();
     if full == 0 {
         return None;
     }
@@ -113,10 +117,8 @@ pub fn take_pending() -> Option<SigInfo> {
         0
     };
     let info = peek(k as usize);
-    // A handler may set other bits between the two accesses: a synchronous number arrives by kill. Block it out.
-    let mask = sys::block_all_signals();
-    INBOX.with(|i| i.full.set(i.full.get() & !(1 << k)));
-    sys::restore_signals(&mask);
+    // Atomically: a handler may set other bits at any time, as a synchronous number arrives by kill.
+    INBOX.with(|i| i.full.fetch_and(!(1 << k), Ordering::AcqRel));
     Some(info)
 }
 
@@ -136,7 +138,7 @@ extern "C" fn handler(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::uco
     }
     INBOX.with(|inbox| {
         let k = place(sig);
-        if inbox.full.get() & (1 << k) != 0 {
+        if inbox.full.load(Ordering::Relaxed) & (1 << k) != 0 {
             // The mask was opened a moment too early: back to the kernel's queue, where it waits from now on.
             let ids = [
                 u64::from(std::process::id()),
@@ -153,7 +155,7 @@ extern "C" fn handler(sig: i32, info: *const libc::siginfo_t, uc: *mut libc::uco
                     *to = *info.cast::<[u8; SIGINFO_SIZE]>();
                 }
             }
-            inbox.full.set(inbox.full.get() | 1 << k);
+            inbox.full.fetch_or(1 << k, Ordering::AcqRel);
         }
         let flag = inbox.interrupt.get();
         if !flag.is_null() {
@@ -395,7 +397,7 @@ pub fn park() -> Parked {
     let mask = sys::block_all_signals();
     INBOX.with(|i| Parked {
         mask,
-        full: i.full.replace(0),
+        full: i.full.swap(0, Ordering::AcqRel),
         // SAFETY: no handler of an ordinary signal can run, and faults do not use the inbox.
         infos: unsafe { *i.infos.get() },
         interrupt: i.interrupt.get(),
@@ -418,7 +420,7 @@ impl Parked {
 impl Drop for Parked {
     fn drop(&mut self) {
         INBOX.with(|i| {
-            i.full.set(self.full);
+            i.full.store(self.full, Ordering::Release);
             // SAFETY: as in `park`.
             unsafe { *i.infos.get() = self.infos };
             i.interrupt.set(self.interrupt);

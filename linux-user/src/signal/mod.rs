@@ -269,6 +269,7 @@ fn deliver(t: &mut Task, info: SigInfo) {
     }
 }
 
+/// Lets the guest's handler run next. The host's mask is for the caller to set.
 fn run_handler(t: &mut Task, info: SigInfo, action: Action) {
     settle_interrupted(t, Some(action.flags));
     if action.flags & SA_RESETHAND != 0 {
@@ -285,7 +286,7 @@ fn run_handler(t: &mut Task, info: SigInfo, action: Action) {
     if action.flags & SA_NODEFER == 0 {
         mask |= bit(info.signo);
     }
-    set_mask(t, mask);
+    t.signals.mask = mask & !UNSTOPPABLE;
     t.vcpu.mode_changed();
 }
 
@@ -332,6 +333,7 @@ pub fn force_trap(t: &mut Task, sig: i32, code: i32, addr: u64, trap: [u32; 2]) 
         fatal(t, &info);
     } else {
         run_handler(t, info, action);
+        set_mask(t, t.signals.mask);
     }
 }
 
