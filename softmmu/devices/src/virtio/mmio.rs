@@ -149,7 +149,11 @@ impl VirtioMmio {
 
     fn set_status(&self, state: &mut State, value: u8) {
         if value == 0 {
-            return self.reset_state(state);
+            let page_size = state.page_size;
+            self.reset_state(state);
+            // QUIRK: Linux tells it before its reset, and once only.
+            state.page_size = page_size;
+            return;
         }
         let mut value = value & !STATUS_NEEDS_RESET | state.status & STATUS_NEEDS_RESET;
         let refused = state.driver_features & !self.features() != 0

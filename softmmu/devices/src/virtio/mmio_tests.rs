@@ -100,6 +100,10 @@ fn reads_a_sector(legacy: bool) {
         if legacy { 0 } else { 0x0008 },
         "1 MiB, in the guest's order or little-endian"
     );
+    if legacy {
+        set(0x28, 4096);
+    }
+    set(0x70, 0);
     set(0x70, 3);
     set(0x24, 1);
     set(0x20, u64::from(!legacy));
@@ -108,7 +112,6 @@ fn reads_a_sector(legacy: bool) {
     assert_eq!(get(0x34), 256);
     set(0x38, 8);
     let (desc, avail, used) = if legacy {
-        set(0x28, 4096);
         set(0x3c, 4096);
         set(0x40, 1);
         assert_eq!(get(0x40), 1);
