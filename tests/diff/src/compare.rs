@@ -67,7 +67,11 @@ pub struct Finding {
     pub differences: Vec<Difference>,
 }
 
-/// Reduces failing cases to the shortest prefix that fails; the last instruction is then the culprit.
+/// Prefixes that are run at once.
+const PREFIXES: usize = 2_000;
+
+/// Reduces failing cases to the shortest prefix that fails; the last instruction is then the culprit. The prefixes of
+/// many cases are one batch: starting processes is what takes the time.
 pub fn shrink(
     guest: &dyn Guest,
     failing: &[(&Case, Vec<Difference>)],
@@ -75,42 +79,52 @@ pub fn shrink(
     ours: &Emulator,
     folder: &Path,
 ) -> Result<Vec<Finding>, Error> {
+    let longest = failing.iter().map(|(c, _)| c.pieces.len()).max();
     let mut found = Vec::new();
-    for (whole, apart) in failing {
-        let prefixes: Vec<Case> = (1..=whole.pieces.len())
-            .map(|n| Case {
-                pieces: whole.pieces[..n].to_vec(),
-                input: whole.input.clone(),
-            })
-            .collect();
+    for some in failing.chunks((PREFIXES / longest.unwrap_or(1).max(1)).max(1)) {
+        let prefixes: Vec<Case> = some.iter().flat_map(|(whole, _)| starts(whole)).collect();
         let batch = Batch::new(guest, &prefixes, folder)?;
         let (want, _) = batch.run(reference)?;
         let (got, _) = batch.run(ours)?;
-        let pairs = prefixes.iter().zip(want).zip(got).enumerate();
-        let mut failing = pairs.filter_map(|(i, ((case, want), got))| {
-            let differences = differences(guest, &want, &got);
-            let at = batch.program.cases[i];
-            (!differences.is_empty()).then(|| Finding {
-                case: case.clone(),
-                at,
-                want,
-                differences,
-            })
-        });
-        match failing.next() {
-            Some(f) => found.push(f),
-            None if astray(guest, apart) => {}
-            None => {
-                let text = guest.text(whole, 0);
-                println!("a case that differs only together with others: {text:?}");
-                for d in apart.iter().take(4) {
-                    let Field { name, index, .. } = d.field;
-                    println!("    {name}{index}: got {:x} want {:x}", d.got, d.want);
-                }
+        let pairs = want.into_iter().zip(got).zip(&batch.program.cases);
+        let mut results = prefixes.into_iter().zip(pairs);
+        for (whole, apart) in some {
+            let own: Vec<_> = results.by_ref().take(whole.pieces.len()).collect();
+            let first = own.into_iter().find_map(|(case, ((want, got), at))| {
+                let differences = differences(guest, &want, &got);
+                (!differences.is_empty()).then_some(Finding {
+                    case,
+                    at: *at,
+                    want,
+                    differences,
+                })
+            });
+            match first {
+                Some(f) => found.push(f),
+                None if astray(guest, apart) => {}
+                None => lost(guest, whole, apart),
             }
         }
     }
     Ok(found)
+}
+
+/// The first instruction of a case, the first two, and so on.
+fn starts(whole: &Case) -> impl Iterator<Item = Case> + '_ {
+    (1..=whole.pieces.len()).map(|n| Case {
+        pieces: whole.pieces[..n].to_vec(),
+        input: whole.input.clone(),
+    })
+}
+
+/// Tells of a case none of whose prefixes differs when it runs among prefixes.
+fn lost(guest: &dyn Guest, whole: &Case, apart: &[Difference]) {
+    let text = guest.text(whole, 0);
+    println!("a case that differs only together with others: {text:?}");
+    for d in apart.iter().take(4) {
+        let Field { name, index, .. } = d.field;
+        println!("    {name}{index}: got {:x} want {:x}", d.got, d.want);
+    }
 }
 
 /// The signal that a record tells of; 0 for none.

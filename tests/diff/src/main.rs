@@ -253,7 +253,6 @@ impl Session<'_> {
             let failing: Vec<(&Case, Vec<compare::Difference>)> = pairs
                 .map(|((c, w), g)| (c, compare::differences(self.guest, w, g)))
                 .filter(|(_, d)| !d.is_empty())
-                .take(12)
                 .collect();
             let found = compare::shrink(self.guest, &failing, &self.reference, &ours, &apart)?;
             let counts = self.totals.counts.entry(ours.name.clone()).or_default();
