@@ -128,6 +128,10 @@ impl Guest for Riscv {
         runtime::program(self, cases)
     }
 
+    fn owns(&self, address: u64) -> bool {
+        (DATA - 0x10_0000..DATA + 0x10_0000).contains(&address)
+    }
+
     fn text(&self, case: &Case, at: u64) -> Vec<String> {
         use tcg_target::Isa as _;
         let mut pc = at;
