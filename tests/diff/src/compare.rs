@@ -98,10 +98,7 @@ pub fn shrink(
     let longest = failing.iter().map(|f| f.case.pieces.len()).max();
     let mut found = Vec::new();
     for some in failing.chunks((PREFIXES / longest.unwrap_or(1).max(1)).max(1)) {
-        let prefixes: Vec<Case> = some
-            .iter()
-            .flat_map(|(_, whole, _)| starts(whole))
-            .collect();
+        let prefixes: Vec<Case> = some.iter().flat_map(|f| starts(f.case)).collect();
         let batch = Batch::new(guest, &prefixes, folder)?;
         let (want, _) = batch.run(reference)?;
         let (got, _) = batch.run(ours)?;
@@ -111,7 +108,8 @@ pub fn shrink(
             let own: Vec<_> = results.by_ref().take(failing.case.pieces.len()).collect();
             let first = own.into_iter().find_map(|(case, ((want, got), at))| {
                 let differences = differences(guest, &want, &got);
-                (!differences.is_empty()).then_some(Finding {
+                let ends = case.pieces.last().is_some_and(|p| guest.may_end(p));
+                (ends && !differences.is_empty()).then_some(Finding {
                     index: failing.index,
                     alone: true,
                     case,
@@ -135,6 +133,20 @@ pub fn shrink(
         }
     }
     Ok(found)
+}
+
+/// Whether a case differs in a process of its own.
+pub fn differs_alone(
+    guest: &dyn Guest,
+    case: &Case,
+    reference: &Emulator,
+    ours: &Emulator,
+    folder: &Path,
+) -> Result<bool, Error> {
+    let batch = Batch::new(guest, std::slice::from_ref(case), folder)?;
+    let (want, got) = (batch.run(reference)?.0, batch.run(ours)?.0);
+    let equal = |(w, g): (&Vec<u8>, &Vec<u8>)| differences(guest, w, g).is_empty();
+    Ok(want.len() != got.len() || !want.iter().zip(&got).all(equal))
 }
 
 /// The first instruction of a case, the first two, and so on.
@@ -194,6 +206,9 @@ pub fn report(guest: &dyn Guest, finding: &Finding, cases: &[Case], ours: &Emula
 pub struct Counts {
     /// Row of the culprit: how often.
     pub unexplained: BTreeMap<String, u32>,
+    /// The same of cases that differ only behind others: an emulator kept something of those, or memory outside of the
+    /// record is not the same any more.
+    pub behind: BTreeMap<String, u32>,
     /// How often one of them was stopped by an access outside of the program.
     pub astray: u32,
     /// Reason: how often.
@@ -201,34 +216,46 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts a finding; true if it is to be printed.
-    pub fn add(&mut self, finding: &Finding, list: &[Known], signal: u64, cpu: &str) -> bool {
-        // What the case is cut to ends with the culprit; if it could not be cut, it may be any of them.
-        let last = finding.case.pieces.last();
-        let pieces = &finding.case.pieces;
-        let rows: Vec<&str> = pieces.iter().map(|p| p.row.name).collect();
-        let candidates = pieces.iter().enumerate().rev();
-        let known = candidates
-            .take(if finding.alone { 1 } else { usize::MAX })
-            .find_map(|(i, p)| {
-                let culprit = Culprit {
-                    row: p.row.name,
-                    insn: p.insn,
-                    before: rows.get(..i).unwrap_or_default(),
-                    signal,
-                    cpu,
-                };
-                explained(finding, list, culprit)
-            });
+    /// Counts a finding, with the reason if it is known; true if it is to be printed.
+    pub fn add(&mut self, finding: &Finding, known: Option<&str>) -> bool {
         if let Some(reason) = known {
             *self.explained.entry(reason.to_owned()).or_default() += 1;
             return false;
         }
-        let row = last.map_or("", |p| p.row.name);
-        let n = self.unexplained.entry(row.to_owned()).or_default();
+        let row = finding.case.pieces.last().map_or("", |p| p.row.name);
+        let counts = match finding.alone {
+            true => &mut self.unexplained,
+            false => &mut self.behind,
+        };
+        let n = counts.entry(row.to_owned()).or_default();
         *n += 1;
         *n <= 2
     }
+}
+
+/// The reason for a finding, if there is one.
+pub fn reason<'a>(
+    guest: &dyn Guest,
+    finding: &Finding,
+    list: &'a [Known],
+    cpu: &str,
+) -> Option<&'a str> {
+    // What the case is cut to ends with the culprit; if it could not be cut, it may be any of them.
+    let pieces = &finding.case.pieces;
+    let rows: Vec<&str> = pieces.iter().map(|p| p.row.name).collect();
+    let candidates = pieces.iter().enumerate().rev();
+    candidates
+        .take(if finding.alone { 1 } else { usize::MAX })
+        .find_map(|(i, p)| {
+            let culprit = Culprit {
+                row: p.row.name,
+                insn: p.insn,
+                before: rows.get(..i).unwrap_or_default(),
+                signal: signal(guest, &finding.want),
+                cpu,
+            };
+            explained(finding, list, culprit)
+        })
 }
 
 /// The reason of the first difference, if every one is known.

@@ -193,8 +193,8 @@ fn emulators(o: &Options) -> Result<(Emulator, Vec<Emulator>), String> {
     Ok((reference, ours))
 }
 
-/// So many cases that differ only behind others mean that the program around them was overwritten.
-const SPOILT: usize = 8;
+/// So many cases of a batch that differ only behind others mean that the program around them was overwritten.
+const SPOILT: usize = 3;
 
 /// What ran.
 #[derive(Default)]
@@ -271,7 +271,10 @@ impl Session<'_> {
                 .filter(|f| !f.differences.is_empty())
                 .collect();
             let found = compare::shrink(self.guest, &failing, &self.reference, &ours, &apart)?;
-            let behind = |f: &&compare::Finding| !f.alone && f.index > 0;
+            let known = |f: &compare::Finding| {
+                compare::reason(self.guest, f, &self.known, &self.cpu).is_some()
+            };
+            let behind = |f: &&compare::Finding| !f.alone && f.index > 0 && !known(f);
             if found.iter().filter(behind).count() >= SPOILT {
                 cut = cut.min(found.iter().find(behind).map_or(cut, |f| f.index));
             }
@@ -287,7 +290,7 @@ impl Session<'_> {
         }
         self.tally(&cases[..cut], &want);
         for (ours, found) in all {
-            self.count(cases, &ours, found.into_iter().filter(|f| f.index < cut));
+            self.count(cases, &ours, found.into_iter().filter(|f| f.index < cut))?;
         }
         Ok(cut)
     }
@@ -297,16 +300,24 @@ impl Session<'_> {
         cases: &[Case],
         ours: &Emulator,
         found: impl Iterator<Item = compare::Finding>,
-    ) {
+    ) -> Result<(), Error> {
         let counts = self.totals.counts.entry(ours.name.clone()).or_default();
-        for f in found {
-            let signal = compare::signal(self.guest, &f.want);
+        let apart = self.folder.join("shrink");
+        for mut f in found {
+            let known = compare::reason(self.guest, &f, &self.known, &self.cpu);
             if compare::astray(self.guest, &f.differences) {
                 counts.astray += 1;
-            } else if counts.add(&f, &self.known, signal, &self.cpu) {
+                continue;
+            }
+            if known.is_none() && f.alone {
+                let reference = &self.reference;
+                f.alone = compare::differs_alone(self.guest, &f.case, reference, ours, &apart)?;
+            }
+            if counts.add(&f, known) {
                 compare::report(self.guest, &f, cases, ours);
             }
         }
+        Ok(())
     }
 
     /// Shows the case that an emulator did not survive.
@@ -343,6 +354,7 @@ impl Session<'_> {
         let mut good = t.broken == 0;
         for (name, c) in &t.counts {
             println!("{name}: unexplained {:?}", c.unexplained);
+            println!("{name}: only behind other cases {:?}", c.behind);
             println!("{name}: accesses outside of the program: {}", c.astray);
             for (reason, n) in &c.explained {
                 println!("{name}: known, {n} times: {reason}");
