@@ -26,13 +26,20 @@ fn list(row: &toml::Table, key: &str) -> Vec<String> {
 }
 
 /// Pointers in constant tables are relocated when a position-independent executable starts. Packed, they are a twentieth
-/// of the bytes to read. The C library that is linked in has to know the form.
+/// of the bytes to read. The C library that is linked in has to know the form, as the musl that Rust brings does.
 fn pack_relocations() {
     let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|v| v == value);
-    if !is("CARGO_CFG_TARGET_OS", "linux") || !is("CARGO_CFG_TARGET_ENV", "gnu") {
+    if !is("CARGO_CFG_TARGET_OS", "linux") {
         return;
     }
     println!("cargo::rustc-link-arg-bins=-Wl,--build-id");
+    if !is("CARGO_CFG_TARGET_ARCH", "x86_64") {
+        return;
+    }
+    if is("CARGO_CFG_TARGET_ENV", "musl") {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+        return;
+    }
     let version = std::process::Command::new("getconf")
         .arg("GNU_LIBC_VERSION")
         .output();
@@ -41,7 +48,7 @@ fn pack_relocations() {
         let minor = v.trim().strip_prefix("glibc 2.")?.split('.').next()?;
         minor.parse::<u32>().ok()
     });
-    if minor.is_some_and(|m| m >= 36) && is("CARGO_CFG_TARGET_ARCH", "x86_64") {
+    if minor.is_some_and(|m| m >= 36) {
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
 }

@@ -44,7 +44,7 @@ fn own(m: &Metadata, user: u32) -> bool {
 }
 
 /// Opens a file of the user's own that nobody else can write.
-fn open_own(path: &Path, user: u32) -> io::Result<File> {
+fn open_own(path: &Path, user: u32) -> io::Result<(File, fs::Metadata)> {
     let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK;
     let file = OpenOptions::new()
         .read(true)
@@ -52,7 +52,7 @@ fn open_own(path: &Path, user: u32) -> io::Result<File> {
         .open(path)?;
     let m = file.metadata()?;
     match m.is_file() && own(&m, user) {
-        true => Ok(file),
+        true => Ok((file, m)),
         false => Err(io::ErrorKind::PermissionDenied.into()),
     }
 }
@@ -82,7 +82,7 @@ fn seed(dir: &Path, user: u32) -> io::Result<[u8; 32]> {
     let path = dir.join("seed");
     let mut bytes = [0; 32];
     if open_own(&path, user)
-        .and_then(|mut f| f.read_exact(&mut bytes))
+        .and_then(|(mut f, _)| f.read_exact(&mut bytes))
         .is_err()
     {
         sys::random(None, &mut bytes);
@@ -134,7 +134,7 @@ fn seen_before(dir: &Path, user: u32, program: u64) -> io::Result<bool> {
     let at = program % SEEN * 8;
     let mut have = [0; 8];
     let known = file.read_exact_at(&mut have, at).is_ok() && have == program.to_ne_bytes();
-    if !known && sys::file_size_limit() >= SEEN * 8 {
+    if !known && sys::soft_limit(sys::RLIMIT_FSIZE).unwrap_or(0) >= SEEN * 8 {
         file.write_all_at(&program.to_ne_bytes(), at)?;
     }
     Ok(known)
@@ -242,15 +242,11 @@ impl Keep {
 
     /// Gives the engine what was kept.
     pub fn start(&self, engine: &Engine) {
-        let image = open_own(&self.file, self.user).and_then(|f| {
-            if f.metadata()?
-                .modified()?
-                .elapsed()
-                .is_ok_and(|age| age > DAY)
-            {
+        let image = open_own(&self.file, self.user).and_then(|(f, m)| {
+            if m.modified()?.elapsed().is_ok_and(|age| age > DAY) {
                 let _ = f.set_modified(SystemTime::now());
             }
-            sys::map_whole(&f)
+            sys::map_whole(&f, &m)
         });
         engine.keep(&self.owner, image.unwrap_or_default());
     }
@@ -260,12 +256,12 @@ impl Keep {
         if sys::effective_user() != self.user {
             return;
         }
-        let current = open_own(&self.file, self.user).and_then(|f| sys::map_whole(&f));
-        let Some(image) = engine.kept_image(current.unwrap_or_default()) else {
+        let current = || open_own(&self.file, self.user).and_then(|(f, m)| sys::map_whole(&f, &m));
+        let Some(image) = engine.kept_image(|| current().unwrap_or_default()) else {
             return;
         };
         // The guest's limit on the size of files would end the process.
-        if sys::file_size_limit() >= image.len() as u64 {
+        if sys::soft_limit(sys::RLIMIT_FSIZE).unwrap_or(0) >= image.len() as u64 {
             let _ = write_whole(&self.file, &image);
         }
         if let Some(dir) = self.file.parent()

@@ -7,8 +7,8 @@ use crate::task::Task;
 /// Whether a limit is kept.
 pub fn is_kept(resource: i32) -> bool {
     matches!(
-        resource as u32,
-        libc::RLIMIT_AS | libc::RLIMIT_DATA | libc::RLIMIT_STACK
+        resource,
+        sys::RLIMIT_AS | sys::RLIMIT_DATA | sys::RLIMIT_STACK
     )
 }
 
@@ -57,8 +57,8 @@ pub fn take_back(before: &[(i32, [u64; 2])]) {
 mod tests {
     #[test]
     fn limits_are_read_and_others_left_out() {
-        let stack = libc::RLIMIT_STACK;
+        let stack = crate::sys::RLIMIT_STACK;
         let text = format!("{stack}=1:18446744073709551615,0=5:5,x,{stack}=a:b");
-        assert_eq!(super::parse(&text), [(stack as i32, [1, u64::MAX])]);
+        assert_eq!(super::parse(&text), [(stack, [1, u64::MAX])]);
     }
 }

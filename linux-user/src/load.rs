@@ -169,12 +169,12 @@ fn stack_size(cfg: &RunConfig) -> u64 {
     } else {
         256 << 20
     };
-    let kept = cfg.limits.iter().find(|l| l.0 as u32 == libc::RLIMIT_STACK);
+    let kept = cfg.limits.iter().find(|l| l.0 == crate::sys::RLIMIT_STACK);
     let limit = match kept {
-        Some((_, [soft, _])) => Some(*soft).filter(|s| *s != u64::MAX),
-        None => crate::sys::stack_limit(),
+        Some((_, [soft, _])) => Some(*soft),
+        None => crate::sys::soft_limit(crate::sys::RLIMIT_STACK),
     };
-    let limit = limit.unwrap_or(UNLIMITED);
+    let limit = limit.filter(|s| *s != u64::MAX).unwrap_or(UNLIMITED);
     cfg.stack_size
         .unwrap_or(limit)
         .clamp(128 << 10, most)

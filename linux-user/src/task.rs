@@ -136,8 +136,8 @@ impl Process {
     pub fn inherit_limit(&mut self, resource: i32, limits: [u64; 2]) {
         let kept = self.limits.get_mut().unwrap_or_else(|e| e.into_inner());
         kept.insert(resource, limits);
-        let get = |r: u32| kept.get(&(r as i32)).map_or(u64::MAX, |l| l[0]);
-        let (space, data) = (get(libc::RLIMIT_AS), get(libc::RLIMIT_DATA));
+        let get = |r: i32| kept.get(&r).map_or(u64::MAX, |l| l[0]);
+        let (space, data) = (get(crate::sys::RLIMIT_AS), get(crate::sys::RLIMIT_DATA));
         self.space.set_limits(space, data);
     }
 

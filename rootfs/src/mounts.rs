@@ -92,8 +92,7 @@ pub(crate) fn prepare(root: &Path, plan: &Plan) -> Result<(), EnterError> {
     if plan.network_files {
         for name in NETWORK {
             let (from, to) = (Path::new("/").join(name), root.join(name));
-            // A link would lead outside of the root; such roots bring their own resolver.
-            if from.is_file() && to.symlink_metadata().is_ok_and(|m| m.is_file()) {
+            if from.is_file() && own_file(&to) {
                 bind(&from, &to).map_err(error("cannot bind", &to))?;
             }
         }
@@ -113,6 +112,15 @@ fn own_folder(to: &Path, from: &Path) -> io::Result<bool> {
         fs::remove_file(to)?;
     }
     Ok(fs::create_dir_all(to).is_ok() || to.is_dir())
+}
+
+/// Whether there is a file of the root's own to mount on; an empty one is made where there is none, as container tools do. A
+/// link would lead outside of the root: such roots bring their own.
+fn own_file(to: &Path) -> bool {
+    match to.symlink_metadata() {
+        Ok(m) => m.is_file(),
+        Err(_) => !to.parent().is_none_or(Path::is_symlink) && fs::File::create_new(to).is_ok(),
+    }
 }
 
 /// Makes one bind, and the folder or file to mount it on.

@@ -97,14 +97,14 @@ pub fn status(host: &str, f: &Figures) -> String {
 pub fn limits(t: &Task, host: &str) -> String {
     let kept = t.process.limits.lock().unwrap_or_else(|e| e.into_inner());
     let rows = [
-        ("Max data size", libc::RLIMIT_DATA),
-        ("Max stack size", libc::RLIMIT_STACK),
-        ("Max address space", libc::RLIMIT_AS),
+        ("Max data size", crate::sys::RLIMIT_DATA),
+        ("Max stack size", crate::sys::RLIMIT_STACK),
+        ("Max address space", crate::sys::RLIMIT_AS),
     ];
     let mut out = String::with_capacity(host.len());
     for line in host.lines() {
         let row = rows.iter().find(|(name, _)| line.starts_with(name));
-        match row.and_then(|(name, r)| Some((name, kept.get(&(*r as i32))?))) {
+        match row.and_then(|(name, r)| Some((name, kept.get(r)?))) {
             Some((name, [soft, hard])) => {
                 let text = |v: &u64| match *v {
                     u64::MAX => "unlimited".to_string(),

@@ -83,7 +83,7 @@ impl Bytes {
 
 /// Whether a core is wanted: the most bytes of it, 0 for none.
 pub fn limit() -> u64 {
-    sys::core_limit()
+    sys::soft_limit(sys::RLIMIT_CORE).unwrap_or(0)
 }
 
 /// Writes the core, if one is wanted. The host's own core of the emulator is not wanted in any case.

@@ -1,6 +1,6 @@
 //! Descriptors of the emulator's own: high numbers, which the guest neither gets nor may close.
 
-use super::{addr_mut, call};
+use super::{RLIMIT_NOFILE, call, soft_limit};
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -14,12 +14,8 @@ static SOCKETS: [AtomicI32; PLACES] = [const { AtomicI32::new(-1) }; PLACES];
 /// Moves a descriptor to a high number (closed on exec); gives the new one, or the old one if there is no room.
 pub fn out_of_the_way(fd: i32) -> i32 {
     // The guest expects the lowest free number.
-    let mut limit = [0u64; 2];
-    let _ = call(
-        libc::SYS_prlimit64,
-        [0, u64::from(libc::RLIMIT_NOFILE), 0, addr_mut(&mut limit)],
-    );
-    let high = limit[0].clamp(64, 1 << 20) - 2 * PLACES as u64;
+    let limit = soft_limit(RLIMIT_NOFILE).unwrap_or(0);
+    let high = limit.clamp(64, 1 << 20) - 2 * PLACES as u64;
     let args = [fd as u64, libc::F_DUPFD_CLOEXEC as u64, high];
     match call(libc::SYS_fcntl, args) {
         Ok(moved) => {

@@ -7,11 +7,15 @@
 use crate::errno::Errno;
 use std::arch::asm;
 
+#[cfg(target_env = "musl")]
+mod alloc;
 mod fd;
+mod limit;
 mod process;
 mod window;
 
 pub use fd::{close_hidden_sockets, hide, hide_socket, inheritable};
+pub use limit::*;
 pub use process::*;
 pub use window::{blocking, leave_window};
 

@@ -1,6 +1,6 @@
 //! Raw process and thread calls: fork, vfork, exec, exit, signal masks, alternate stacks.
 
-use super::{addr, addr_mut, call, raw, result};
+use super::{RLIMIT_CORE, addr, addr_mut, call, limit, raw, result};
 use crate::errno::Errno;
 use std::ffi::CString;
 use std::fmt;
@@ -59,6 +59,8 @@ pub fn exit_group(status: i32) -> ! {
 
 /// Forks with these clone flags (exit signal in the low byte, CLONE_PIDFD and namespaces allowed).
 pub fn fork(flags: u64, pidfd: &mut i32) -> Result<u64, Errno> {
+    #[cfg(target_env = "musl")]
+    let _heap = super::alloc::hold();
     if flags == libc::SIGCHLD as u64 {
         // SAFETY: the child has one thread and goes on in Rust; locks are held by this thread (see the caller),
         // the C library's own are handled by its fork.
@@ -277,20 +279,10 @@ pub fn family() -> [u64; 3] {
     ]
 }
 
-/// The soft limit of core files.
-pub fn core_limit() -> u64 {
-    let mut limit = [0u64; 2];
-    let args = [0, u64::from(libc::RLIMIT_CORE), 0, addr_mut(&mut limit)];
-    call(libc::SYS_prlimit64, args).map_or(0, |_| limit[0])
-}
-
 /// The host is not to write a core of the emulator.
 pub fn no_core_of_ours() {
-    let mut limit = [0u64; 2];
-    let resource = u64::from(libc::RLIMIT_CORE);
-    let _ = call(libc::SYS_prlimit64, [0, resource, 0, addr_mut(&mut limit)]);
-    limit[0] = 0;
-    let _ = call(libc::SYS_prlimit64, [0, resource, addr(&limit), 0]);
+    let hard = limit(RLIMIT_CORE, None).map_or(0, |l| l[1]);
+    let _ = limit(RLIMIT_CORE, Some(&[0, hard]));
 }
 
 /// Kills this process.
@@ -496,26 +488,6 @@ pub fn execve_self(argv: &[CString], envp: &[CString]) -> Errno {
     }
 }
 
-/// Reads a resource limit of this process, and sets it: soft and hard.
-pub fn limit(resource: i32, new: Option<&[u64; 2]>) -> Result<[u64; 2], Errno> {
-    let mut old = [0u64; 2];
-    let new = new.map_or(0, addr);
-    let args = [0, resource as u64, new, addr_mut(&mut old)];
-    call(libc::SYS_prlimit64, args)?;
-    Ok(old)
-}
-
-/// The soft limit of the stack, unless unlimited.
-pub fn stack_limit() -> Option<u64> {
-    let mut limit = [0u64; 2];
-    call(
-        libc::SYS_prlimit64,
-        [0, u64::from(libc::RLIMIT_STACK), 0, addr_mut(&mut limit)],
-    )
-    .ok()?;
-    (limit[0] != u64::MAX).then_some(limit[0])
-}
-
 /// Device and inode of a descriptor's file.
 pub fn fstat(fd: i32) -> Result<(u64, u64), Errno> {
     let mut st = std::mem::MaybeUninit::<libc::stat>::uninit();
@@ -580,19 +552,9 @@ pub fn is_secure_start() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// RLIMIT_FSIZE.
-pub fn file_size_limit() -> u64 {
-    let mut limit = [0u64; 2];
-    let args = [0, u64::from(libc::RLIMIT_FSIZE), 0, addr_mut(&mut limit)];
-    match call(libc::SYS_prlimit64, args) {
-        Ok(_) => limit[0],
-        Err(_) => 0,
-    }
-}
-
-/// A file's contents, mapped for good. The file must never be written again, only replaced.
-pub fn map_whole(file: &std::fs::File) -> std::io::Result<&'static [u8]> {
-    let len = file.metadata()?.len() as usize;
+/// A file's contents, mapped for good. The file must never be written again, only replaced. `meta` is its own.
+pub fn map_whole(file: &std::fs::File, meta: &std::fs::Metadata) -> std::io::Result<&'static [u8]> {
+    let len = meta.len() as usize;
     if len == 0 {
         return Ok(&[]);
     }

@@ -103,17 +103,19 @@ impl Message {
         }
         if !self.control.is_empty() {
             h.msg_control = self.control.as_mut_ptr().cast();
-            h.msg_controllen = self.control.len();
+            h.msg_controllen = self.control.len() as _;
         }
         h.msg_iov = self.iov.as_mut_ptr();
-        h.msg_iovlen = self.iov.len();
+        h.msg_iovlen = self.iov.len() as _;
         h
     }
 
     /// Gives the guest what the host has received; the new header is for the caller to store.
     fn deliver(&self, t: &Task, h: &libc::msghdr) -> Result<Msghdr, Errno> {
         let mut guest = self.guest;
-        let control = self.control.get(..h.msg_controllen).unwrap_or_default();
+        #[allow(clippy::unnecessary_cast, reason = "socklen_t with musl")]
+        let length = h.msg_controllen as usize;
+        let control = self.control.get(..length).unwrap_or_default();
         let room = self.guest.controllen.0.min(CONTROL_MAX) as usize;
         let c = cmsg::to_guest(&t.abi, control, room);
         close_all(&c.surplus);

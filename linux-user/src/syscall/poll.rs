@@ -104,13 +104,7 @@ fn poll_any(
 
 /// The soft limit of descriptors, which bounds poll's array.
 fn file_limit() -> u64 {
-    let mut limit = [0u64; 2];
-    let args = [0, libc::RLIMIT_NOFILE as u64, 0, addr_mut(&mut limit)];
-    if call(libc::SYS_prlimit64, args).is_ok() {
-        limit[0]
-    } else {
-        1024
-    }
+    crate::sys::soft_limit(crate::sys::RLIMIT_NOFILE).unwrap_or(1024)
 }
 
 fn poll(t: &mut Task, fds: Ptr, count: u32, timeout: i32) -> SysResult {

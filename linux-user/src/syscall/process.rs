@@ -394,7 +394,7 @@ fn limits(t: &mut Task, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Resul
     let own = pid == 0 || pid as u32 == std::process::id();
     if !own || !crate::limits::is_kept(resource) {
         let old = host_limits(pid, resource, new.as_ref());
-        if own && new.is_some() && resource as u32 == libc::RLIMIT_CORE {
+        if own && new.is_some() && resource == sys::RLIMIT_CORE {
             crate::signal::catch_cores(t);
         }
         return old;
@@ -412,11 +412,11 @@ fn limits(t: &mut Task, pid: i32, resource: i32, new: Option<[u64; 2]>) -> Resul
             return Err(Errno::EPERM);
         }
         *place = new;
-        let get = |r: u32| kept.get(&(r as i32)).map_or(u64::MAX, |l| l[0]);
+        let get = |r: i32| kept.get(&r).map_or(u64::MAX, |l| l[0]);
         process
             .space
-            .set_limits(get(libc::RLIMIT_AS), get(libc::RLIMIT_DATA));
-        if resource as u32 == libc::RLIMIT_STACK {
+            .set_limits(get(sys::RLIMIT_AS), get(sys::RLIMIT_DATA));
+        if resource == sys::RLIMIT_STACK {
             process.space.set_stack_limit(new[0]);
             if new[0] < 1 << 31 {
                 process.space.grow_stack(new[0]);

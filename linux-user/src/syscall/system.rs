@@ -101,8 +101,10 @@ fn sysinfo(t: &mut Task, out: Out<Sysinfo>) -> SysResult {
         totalhigh,
         freehigh,
     ] = sizes.map(ULong);
+    #[allow(clippy::unnecessary_cast, reason = "unsigned with musl")]
+    let uptime = h.uptime as i64;
     let v = Sysinfo {
-        uptime: Long(h.uptime),
+        uptime: Long(uptime),
         loads: h.loads.map(ULong),
         totalram,
         freeram,

@@ -7,8 +7,8 @@ use std::arch::global_asm;
 use std::mem::offset_of;
 use tcg_target::system::MMU_INDEXES;
 use tcg_target::{
-    EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, TLB_BYTES, TlbEntry,
-    VICTIM_BYTES, VICTIM_HASH, VICTIMS,
+    EnvHeader, GUESS_BYTES, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, TLB_BYTES,
+    TLB_ENTRIES, TlbEntry, VICTIM_BYTES, VICTIM_HASH, VICTIMS,
 };
 use tcg_x64::want;
 
@@ -24,14 +24,15 @@ pub(crate) const RT_SENTINEL: usize = 7;
 /// A block's guest code has changed.
 pub(crate) const RT_CHANGED: usize = 8;
 /// Size of the runtime table.
-pub(crate) const RT_COUNT: usize = 12;
+pub(crate) const RT_COUNT: usize = 13;
 /// Bits of the jump cache's index, as the index of a byte in it.
 const CACHE_MASK: i32 = (JUMP_CACHE_ENTRIES as i32 - 1) << 4;
 /// Displacement of the jump cache from the state block.
 const CACHE: i32 =
     -((JUMP_CACHE_ENTRIES * size_of::<JumpCacheEntry>() + size_of::<EnvHeader>()) as i32);
-/// The same of the victims, each of which has 32 bytes.
-const VICTIMS_AT: i32 = CACHE - (MMU_INDEXES * (TLB_BYTES + VICTIM_BYTES)) as i32;
+/// The same of the soft TLBs and of the victims, each of which has 32 bytes.
+const TLBS_AT: i32 = CACHE - (GUESS_BYTES + MMU_INDEXES * TLB_BYTES) as i32;
+const VICTIMS_AT: i32 = TLBS_AT - (MMU_INDEXES * VICTIM_BYTES) as i32;
 const _: () = assert!(size_of::<TlbEntry>() == 32);
 
 global_asm!(
@@ -158,12 +159,42 @@ global_asm!(
     "test rax, rax",
     "jnz emu_rt_resume",
     "jmp emu_rt_leave",
-    // A memory access that is not in the soft TLB, called: its address in rax, what is wanted pushed before the return address.
+    // A memory access that has not looked into the soft TLB, called: its address in rax, what is wanted pushed before the
+    // return address.
+    ".p2align 4",
+    ".globl emu_rt_access",
+    "emu_rt_access:",
+    "mov [rbp + {gprs} + 8], rcx",
+    "mov [rbp + {gprs} + 16], rdx",
+    "mov rcx, rax",
+    "shr rcx, 12",
+    "and ecx, {tlb_entries} - 1",
+    "movzx edx, byte ptr [rsp + 9]",
+    "and edx, {mmu_indexes} - 1",
+    "imul edx, edx, {tlb_entries}",
+    "add ecx, edx",
+    "shl ecx, 5",
+    "lea rcx, [rbp + rcx + {tlbs_at}]",
+    "mov rdx, rax",
+    "test byte ptr [rsp + 8], 0xf0",
+    "jnz 2f",
+    "xor rdx, [rcx + {tlb_read}]",
+    "cmp rdx, 4080",
+    "ja 3f",
+    "add rdx, [rcx + {tlb_host}]",
+    "jmp 6f",
+    "2:",
+    "xor rdx, [rcx + {tlb_write}]",
+    "cmp rdx, 4080",
+    "jbe 22f",
+    "jmp 3f",
+    // One that is not in the soft TLB, called likewise: its address in rax, what is wanted pushed before the return address.
     ".p2align 4",
     ".globl emu_rt_memory",
     "emu_rt_memory:",
     "mov [rbp + {gprs} + 8], rcx",
     "mov [rbp + {gprs} + 16], rdx",
+    "3:",
     // A victim? What crosses the end of a page is not looked at.
     "mov rcx, rax",
     "shr rcx, 12",
@@ -171,6 +202,7 @@ global_asm!(
     "shr rcx, {victim_shift}",
     "and ecx, {victims} - 1",
     "movzx edx, byte ptr [rsp + 9]",
+    "and edx, {mmu_indexes} - 1",
     "imul edx, edx, {victims}",
     "add ecx, edx",
     "shl ecx, 5",
@@ -196,26 +228,31 @@ global_asm!(
     "ja 5f",
     "dec dword ptr [rbp + {patience}]",
     "js 5f",
+    "22:",
     "add rdx, [rcx + {tlb_host}]",
     "movzx ecx, byte ptr [rsp + 8]",
     "cmp ecx, {want_atomic}",
     "jae 6b",
     "cmp ecx, {want_store} + 3",
     "ja 5f",
-    "mov rax, [rbp + {scratch}]",
+    // As many bytes as have just been stored there: more would have to wait.
     "je 8f",
     "cmp ecx, {want_store} + 1",
     "jb 9f",
     "je 2f",
+    "mov eax, [rbp + {scratch}]",
     "mov [rdx], eax",
     "jmp 7b",
     "2:",
+    "movzx eax, word ptr [rbp + {scratch}]",
     "mov [rdx], ax",
     "jmp 7b",
     "8:",
+    "mov rax, [rbp + {scratch}]",
     "mov [rdx], rax",
     "jmp 7b",
     "9:",
+    "movzx eax, byte ptr [rbp + {scratch}]",
     "mov [rdx], al",
     "jmp 7b",
     "5:",
@@ -320,6 +357,9 @@ global_asm!(
     xmms = const hdr(offset_of!(EnvHeader, saved_xmms)),
     saved_mxcsr = const hdr(offset_of!(EnvHeader, saved_mxcsr)),
     memory = sym crate::sysmem::memory,
+    tlb_entries = const TLB_ENTRIES,
+    mmu_indexes = const MMU_INDEXES,
+    tlbs_at = const TLBS_AT,
     victim_factor = const VICTIM_HASH.0,
     victim_shift = const VICTIM_HASH.1,
     victims = const VICTIMS,
@@ -355,6 +395,7 @@ unsafe extern "C" {
     fn emu_rt_return_miss();
     fn emu_rt_system_dynamic();
     fn emu_rt_memory();
+    fn emu_rt_access();
 }
 
 /// Host address of the EXIT entry point, where the fault handler resumes.
@@ -381,6 +422,7 @@ pub(crate) fn runtime_table(system: bool) -> [u64; RUNTIME_ENTRIES] {
         emu_rt_probe as *const () as u64,
         emu_rt_return_miss as *const () as u64,
         emu_rt_memory as *const () as u64,
+        emu_rt_access as *const () as u64,
     ];
     let mut table = [exit; RUNTIME_ENTRIES];
     table[..RT_COUNT].copy_from_slice(&known);

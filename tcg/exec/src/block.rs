@@ -3,6 +3,7 @@
 use crate::codebuf::RunCounter;
 use crate::kept::LinkRows;
 use crate::lock::Lock;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -39,7 +40,7 @@ pub(crate) struct TransBlock {
     /// Cleared when the guest code may have changed.
     valid: AtomicBool,
     /// Pages whose bytes the translation depends on.
-    pub pages: Box<[u64]>,
+    pub pages: Pages,
     /// Guest code that is compared at entry because its page is not protected.
     pub verify: Box<[Piece]>,
     /// Entries of older, invalid translations that jump here. Used under the engine's lock.
@@ -87,6 +88,9 @@ impl Links {
     }
 }
 
+/// Numbers of pages. Few blocks have more than two.
+pub(crate) type Pages = SmallVec<[u64; 2]>;
+
 /// A direct link: where it leads.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DirectLink {
@@ -124,7 +128,7 @@ impl TransBlock {
             loops: false,
             ir: None,
             valid: AtomicBool::new(true),
-            pages: Box::default(),
+            pages: Pages::new(),
             verify: Box::default(),
             forwarders: Lock::new(Vec::new()),
             body: 0,

@@ -80,20 +80,24 @@ impl CodeBuffer {
 
     /// Copies code into the buffer (caller holds the engine's lock); its address, or `None` if it is full.
     pub(crate) fn append(&self, code: &[u8]) -> Option<usize> {
-        self.append_at(ALIGN, code)
+        self.append_at(ALIGN, [code, &[], &[]])
     }
 
-    /// The same at a multiple of `align`, which is one of [`ALIGN`].
-    pub(crate) fn append_at(&self, align: usize, code: &[u8]) -> Option<usize> {
+    /// The same of three parts at a multiple of `align`, which is one of [`ALIGN`].
+    pub(crate) fn append_at(&self, align: usize, parts: [&[u8]; 3]) -> Option<usize> {
         let at = self.used().next_multiple_of(align);
-        let end = at.checked_add(code.len()).filter(|e| *e <= self.size)?;
+        let len = parts.iter().map(|p| p.len()).sum();
+        let end = at.checked_add(len).filter(|e| *e <= self.size)?;
         if end > self.populated.load(Ordering::Relaxed) {
             self.populate(end);
         }
         // SAFETY: the range is inside the mapping and above the fill level, so nobody else uses it.
         unsafe {
-            let to = (self.base + at) as *mut u8;
-            std::ptr::copy_nonoverlapping(code.as_ptr(), to, code.len());
+            let mut to = (self.base + at) as *mut u8;
+            for part in parts {
+                std::ptr::copy_nonoverlapping(part.as_ptr(), to, part.len());
+                to = to.add(part.len());
+            }
         }
         self.used.store(end, Ordering::Relaxed);
         Some(self.base + at)
@@ -205,27 +209,31 @@ impl RunCounter {
 }
 
 /// Host code address to block, readable from a signal handler: block pointers in address order. Blocks are
-/// allocated upwards, so appending keeps the order.
+/// allocated upwards, so appending keeps the order. For each piece of the code buffer, the first block that starts in it
+/// is known, from where a search has a few steps only.
 pub(crate) struct CodeMap {
-    at: usize,
+    base: usize,
+    blocks: Zeroed,
     capacity: usize,
+    /// One more than the number of the first block in each piece; 0 if none starts there.
+    firsts: Zeroed,
+    pieces: usize,
     len: AtomicU32,
 }
 
+/// Bytes of a piece: a few blocks.
+const PIECE: usize = 512;
+
 impl CodeMap {
-    /// Room for one block per 64 bytes of code; pages that are never reached cost nothing.
-    pub(crate) fn new(code_bytes: usize) -> io::Result<CodeMap> {
-        let capacity = code_bytes / 64 + 64;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        let prot = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping at a place of the kernel's choice.
-        let at = unsafe { libc::mmap(std::ptr::null_mut(), capacity * 8, prot, flags, -1, 0) };
-        if at == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
+    /// Room for one block per 64 bytes of code at `base`; pages that are never reached cost nothing.
+    pub(crate) fn new(base: usize, code_bytes: usize) -> io::Result<CodeMap> {
+        let (capacity, pieces) = (code_bytes / 64 + 64, code_bytes.div_ceil(PIECE));
         Ok(CodeMap {
-            at: at as usize,
+            base,
+            blocks: Zeroed::new(capacity * 8)?,
             capacity,
+            firsts: Zeroed::new(pieces * 4)?,
+            pieces,
             len: AtomicU32::new(0),
         })
     }
@@ -237,43 +245,85 @@ impl CodeMap {
     fn slot(&self, i: usize) -> &AtomicUsize {
         debug_assert!(i < self.capacity);
         // SAFETY: inside the mapping, which lives as long as self; zeroed memory is a valid value.
-        unsafe { AtomicUsize::from_ptr((self.at as *mut usize).add(i)) }
+        unsafe { AtomicUsize::from_ptr((self.blocks.at as *mut usize).add(i)) }
     }
 
-    /// Appends (under the engine's lock); the block's code lies above that of all before.
-    pub(crate) fn push<T>(&self, block: *const T) {
+    fn first(&self, piece: usize) -> &AtomicU32 {
+        debug_assert!(piece < self.pieces);
+        // SAFETY: as above.
+        unsafe { AtomicU32::from_ptr((self.firsts.at as *mut u32).add(piece)) }
+    }
+
+    /// Appends (under the engine's lock); the block's code starts at `start`, above that of all before.
+    pub(crate) fn push<T>(&self, block: *const T, start: usize) {
         let n = self.len.load(Ordering::Relaxed);
         self.slot(n as usize)
             .store(block as usize, Ordering::Relaxed);
         self.len.store(n + 1, Ordering::Release);
+        let first = self.first((start - self.base) / PIECE);
+        if first.load(Ordering::Relaxed) == 0 {
+            first.store(n + 1, Ordering::Release);
+        }
     }
 
     /// The last block whose start (as told by `start`) is at or below `pc`. Async-signal-safe.
     pub(crate) fn find<T>(&self, pc: usize, start: impl Fn(*const T) -> usize) -> Option<*const T> {
-        let (mut lo, mut hi) = (0, self.len.load(Ordering::Acquire) as usize);
-        while lo < hi {
-            let mid = (lo + hi) / 2;
-            let block = self.slot(mid).load(Ordering::Relaxed) as *const T;
-            if start(block) <= pc {
-                lo = mid + 1;
-            } else {
-                hi = mid;
+        let piece = pc.checked_sub(self.base)? / PIECE;
+        let block = |n: u32| self.slot(n as usize).load(Ordering::Relaxed) as *const T;
+        // The length first: blocks are in the table of pieces after they count.
+        let len = self.len.load(Ordering::Acquire);
+        let firsts = (0..=piece.min(self.pieces - 1)).rev();
+        let mut found = None;
+        for first in firsts.map(|p| self.first(p).load(Ordering::Acquire)) {
+            let known = (1..=len).contains(&first);
+            if known && start(block(first - 1)) <= pc {
+                found = Some(first - 1);
+                break;
             }
         }
-        let last = lo.checked_sub(1)?;
-        Some(self.slot(last).load(Ordering::Relaxed) as *const T)
+        let mut n = found?;
+        while n + 1 < len && start(block(n + 1)) <= pc {
+            n += 1;
+        }
+        Some(block(n))
     }
 
     /// Forgets everything (at a safepoint).
     pub(crate) fn reset(&self) {
         self.len.store(0, Ordering::Release);
+        for piece in 0..self.pieces {
+            // Pages that were never written are only read.
+            if self.first(piece).load(Ordering::Relaxed) != 0 {
+                self.first(piece).store(0, Ordering::Relaxed);
+            }
+        }
     }
 }
 
-impl Drop for CodeMap {
+/// Memory of zeros whose pages cost nothing before they are written.
+struct Zeroed {
+    at: usize,
+    bytes: usize,
+}
+
+impl Zeroed {
+    fn new(bytes: usize) -> io::Result<Zeroed> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let prot = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping at a place of the kernel's choice.
+        let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, prot, flags, -1, 0) };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let at = at as usize;
+        Ok(Zeroed { at, bytes })
+    }
+}
+
+impl Drop for Zeroed {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours.
-        unsafe { libc::munmap(self.at as *mut libc::c_void, self.capacity * 8) };
+        unsafe { libc::munmap(self.at as *mut libc::c_void, self.bytes) };
     }
 }
 
@@ -303,17 +353,22 @@ mod tests {
 
     #[test]
     fn code_map_finds_the_block_around_an_address() {
-        let m = CodeMap::new(4096).unwrap();
-        let starts = [100usize, 200, 300];
-        assert_eq!(m.find(150, |p: *const usize| p as usize), None);
-        for s in &starts {
-            m.push(s);
-        }
+        let base = 1000;
+        let m = CodeMap::new(base, 1 << 20).unwrap();
+        // Several in a piece, pieces in which none starts, and one in the last.
+        let starts = [0, 100, 200, 511, 512, 9000, (1 << 20) - 1].map(|s| base + s);
         // SAFETY: the pointers pushed are to the array above.
         let start = |p: *const usize| unsafe { *p };
-        assert_eq!(m.find(99, start), None);
-        assert_eq!(m.find(100, start), Some(&starts[0] as *const usize));
-        assert_eq!(m.find(299, start), Some(&starts[1] as *const usize));
-        assert_eq!(m.find(5000, start), Some(&starts[2] as *const usize));
+        for round in 0..2 {
+            assert_eq!(m.find(base + 1, start), None, "{round}");
+            starts.iter().for_each(|s| m.push(s, *s));
+            assert_eq!(m.find(base - 1, start), None);
+            for (n, s) in starts.iter().enumerate() {
+                let next = starts.get(n + 1).map_or(usize::MAX, |s| *s);
+                assert_eq!(m.find(*s, start), Some(&raw const starts[n]));
+                assert_eq!(m.find(next - 1, start), Some(&raw const starts[n]));
+            }
+            m.reset();
+        }
     }
 }

@@ -172,7 +172,7 @@ impl Engine {
             mem,
             code_memory,
             cfg,
-            code_map: CodeMap::new(code_bytes)?,
+            code_map: CodeMap::new(code.base(), code_bytes)?,
             code,
             table: Table::new(),
             inner: Lock::new(Inner {

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tcg_mem::{Access, FaultKind, GuestVa, MemFault};
 use tcg_target::system::MMU_INDEXES;
 use tcg_target::{
-    EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, TLB_BYTES, VICTIM_BYTES, jump_cache_index,
+    EnvHeader, GUESS_BYTES, JUMP_CACHE_ENTRIES, JumpCacheEntry, TLB_BYTES, VICTIM_BYTES,
+    jump_cache_index,
 };
 
 /// Why generated code came back, in `EnvHeader::exit_kind`. The first four are known to tcg-x64 and helpers.
@@ -80,7 +81,7 @@ impl Env {
     /// A zeroed environment with an empty jump cache.
     pub(crate) fn new(state_bytes: usize, system: bool) -> io::Result<Env> {
         let tlbs = if system {
-            MMU_INDEXES * (VICTIM_BYTES + TLB_BYTES)
+            MMU_INDEXES * (VICTIM_BYTES + TLB_BYTES) + GUESS_BYTES
         } else {
             0
         };
@@ -117,7 +118,7 @@ impl Env {
         self.mark_empty();
     }
 
-    /// Where the soft TLBs' victims are, in system mode; behind them are the soft TLBs.
+    /// Where the soft TLBs' victims are, in system mode; behind them are the soft TLBs and the guesses.
     pub(crate) fn tlbs(&self) -> usize {
         self.at
     }

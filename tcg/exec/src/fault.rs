@@ -280,7 +280,7 @@ fn in_arithmetic(uc: &mut libc::ucontext_t) -> bool {
     let rip = uc.uc_mcontext.gregs[libc::REG_RIP as usize] as usize;
     let env = uc.uc_mcontext.gregs[libc::REG_RBP as usize] as *mut u8;
     // SAFETY: the kernel fills in the floating-point state of the frame or leaves the pointer null.
-    let Some(fp) = (unsafe { uc.uc_mcontext.fpregs.as_mut() }) else {
+    let Some(fp) = (unsafe { fp_state(uc).as_mut() }) else {
         return false;
     };
     let Some(engine) = engine_at(rip, |e| &e.code) else {
@@ -324,13 +324,28 @@ fn saved_registers(uc: &libc::ucontext_t) -> ([u64; 16], [u128; 16]) {
     let gprs = ORDER.map(|r| uc.uc_mcontext.gregs[r as usize] as u64);
     let mut xmms = [0u128; 16];
     // SAFETY: the kernel fills in the floating-point state of the frame or leaves the pointer null.
-    if let Some(fp) = unsafe { uc.uc_mcontext.fpregs.as_ref() } {
-        for (x, raw) in xmms.iter_mut().zip(&fp._xmm) {
-            let e = raw.element.map(u128::from);
-            *x = e[0] | e[1] << 32 | e[2] << 64 | e[3] << 96;
-        }
+    if let Some(fp) = unsafe { fp_state(uc).as_ref() } {
+        xmms = fp.xmm;
     }
     (gprs, xmms)
+}
+
+/// The start of the floating-point state of a signal frame, as FXSAVE writes it (Intel SDM 1, 10.5.1).
+#[repr(C)]
+struct FpState {
+    x87: [u8; 24],
+    mxcsr: u32,
+    mxcsr_mask: u32,
+    st: [u128; 8],
+    xmm: [u128; 16],
+}
+
+/// The floating-point state of a signal frame. The pointer follows the general registers in the kernel's structure (`fpstate`
+/// of `struct sigcontext`); not every C library names it.
+fn fp_state(uc: &libc::ucontext_t) -> *mut FpState {
+    let gregs = uc.uc_mcontext.gregs.as_ptr_range();
+    // SAFETY: the kernel's frame, in which the pointer is next.
+    unsafe { *gregs.end.cast() }
 }
 
 /// Makes this thread ready to run a machine's CPU: the process gets a handler for what the stack of paired returns and the

@@ -8,13 +8,14 @@
 
 use crate::block::Piece;
 use crate::codebuf::ALIGN;
+use std::borrow::Cow;
 
-/// A block's code with that around it.
+/// What is around the code of a block, its body.
 pub(crate) struct Wrapped {
-    /// Everything.
-    pub code: Vec<u8>,
-    /// Offset of the body.
-    pub body: usize,
+    /// In front of it.
+    pub head: Cow<'static, [u8]>,
+    /// Behind it.
+    pub tail: &'static [u8],
     /// Offset of the rel32 of the call to the runtime, to be filled in.
     pub call: usize,
     /// Offset of the rel32 of the counter, to be filled in; an immediate byte follows it.
@@ -22,9 +23,10 @@ pub(crate) struct Wrapped {
 }
 
 const NOP5: [u8; 5] = [0x0f, 0x1f, 0x44, 0x00, 0x00];
+const CALL: [u8; 5] = [0xe8, 0, 0, 0, 0];
 
-/// Puts comparisons with `pieces` in front of `body`.
-pub(crate) fn verifying(pieces: &[Piece], body: &[u8]) -> Wrapped {
+/// Comparisons with `pieces` in front of a body of this length.
+pub(crate) fn verifying(pieces: &[Piece], body: usize) -> Wrapped {
     let mut code = NOP5.to_vec();
     let mut jumps = Vec::new();
     for p in pieces {
@@ -40,40 +42,30 @@ pub(crate) fn verifying(pieces: &[Piece], body: &[u8]) -> Wrapped {
         }
     }
     code.resize(code.len().next_multiple_of(ALIGN), 0x90);
-    let start = code.len();
-    code.extend_from_slice(body);
-    let behind = code.len();
-    code.extend([0xe8, 0, 0, 0, 0]);
+    let behind = code.len() + body;
     for at in jumps {
         let rel = (behind - (at + 4)) as u32;
         code[at..at + 4].copy_from_slice(&rel.to_le_bytes());
     }
     Wrapped {
-        body: start,
+        head: code.into(),
+        tail: &CALL,
         call: behind + 1,
         counter: None,
-        code,
     }
 }
 
-/// Puts a count of runs in front of `body`.
-pub(crate) fn counting(body: &[u8]) -> Wrapped {
-    // sub dword ptr [rip + counter], 1
-    let mut code = Vec::with_capacity(ALIGN + body.len());
-    code.extend([0x83, 0x2d, 0, 0, 0, 0, 1]);
-    let counter = Some(2);
-    // jns over the call; call the runtime
-    code.extend([0x79, 5, 0xe8, 0, 0, 0, 0]);
-    let call = code.len() - 4;
-    code.extend([0x66, 0x90]);
-    debug_assert_eq!(code.len(), ALIGN);
-    let start = code.len();
-    code.extend_from_slice(body);
+/// A count of runs in front of a body.
+pub(crate) fn counting() -> Wrapped {
+    // sub dword ptr [rip + counter], 1; jns over the call; call the runtime; two bytes of nop
+    const HEAD: [u8; ALIGN] = [
+        0x83, 0x2d, 0, 0, 0, 0, 1, 0x79, 5, 0xe8, 0, 0, 0, 0, 0x66, 0x90,
+    ];
     Wrapped {
-        body: start,
-        call,
-        counter,
-        code,
+        head: Cow::Borrowed(&HEAD),
+        tail: &[],
+        call: 10,
+        counter: Some(2),
     }
 }
 

@@ -7,15 +7,21 @@
 //! The tables are much larger than what is in them at a time: the entries in use are in lists, by the low bits of the page's
 //! number, so that emptying them costs what was filled.
 //!
+//! In front of them are the guesses of instructions ([`Guess`]), which generated code fills from them. They are
+//! emptied alike. With more than one CPU there are none for stores.
+//!
 //! An entry that has to make room goes to a table of *victims*, where pages have other places: who copies between two areas
 //! that are a power of two apart uses both again and again. The slow path's stub looks there before it asks Rust.
 
 use crate::lock::Lock;
 use crate::walks::Walked;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use tcg_mem::{Access, PAGE};
 use tcg_target::system::MMU_INDEXES;
-use tcg_target::{TLB_ENTRIES, TLB_INVALID, TlbEntry, VICTIMS, tlb_index, victim_index};
+use tcg_target::{
+    GUESS_CHUNK, GUESS_CHUNKS, GUESSES, Guess, TLB_ENTRIES, TLB_INVALID, TlbEntry, VICTIMS,
+    tlb_index, victim_index,
+};
 
 /// Lists of entries by page. [`CpuHost::flush_tlb_set`](tcg_target::CpuHost::flush_tlb_set) of so many sets or more is one.
 const SETS: usize = 64;
@@ -26,6 +32,7 @@ const LISTS: usize = SETS + 1;
 const LONGEST: usize = 2 * TLB_ENTRIES;
 /// The first entry that is no victim.
 const FIRST: usize = MMU_INDEXES * VICTIMS;
+const ENTRIES: usize = FIRST + MMU_INDEXES * TLB_ENTRIES;
 
 /// The numbers of entries in use.
 struct Used {
@@ -34,7 +41,7 @@ struct Used {
     some: u128,
 }
 
-const _: () = assert!(FIRST + MMU_INDEXES * TLB_ENTRIES <= 1 << 16);
+const _: () = assert!(ENTRIES <= 1 << 16);
 
 /// What generated code looks at.
 pub(crate) struct SoftTlb {
@@ -63,6 +70,9 @@ impl SoftTlb {
             stale: AtomicBool::new(false),
         };
         tlb.entries().iter().for_each(forget);
+        let chunks = tlb.chunks();
+        chunks.iter().for_each(|c| c.store(1, Ordering::Relaxed));
+        tlb.flush_guesses();
         tlb
     }
 
@@ -70,7 +80,52 @@ impl SoftTlb {
     fn entries(&self) -> &[TlbEntry] {
         let first = self.at as *const TlbEntry;
         // SAFETY: the environment has that many entries, which are made of atomics and zeroed at first.
-        unsafe { std::slice::from_raw_parts(first, FIRST + MMU_INDEXES * TLB_ENTRIES) }
+        unsafe { std::slice::from_raw_parts(first, ENTRIES) }
+    }
+
+    /// The guesses, by MMU index first those for loads, then those for stores.
+    fn guesses(&self) -> &[Guess] {
+        let first = (self.at + ENTRIES * size_of::<TlbEntry>()) as *const Guess;
+        // SAFETY: they lie behind the entries, and are made of atomics.
+        unsafe { std::slice::from_raw_parts(first, GUESS_CHUNKS * GUESS_CHUNK) }
+    }
+
+    /// For each chunk of guesses whether any may be filled.
+    fn chunks(&self) -> &[AtomicU8] {
+        let guesses = self.guesses().as_ptr_range().end.cast::<AtomicU8>();
+        // SAFETY: they lie behind the guesses.
+        unsafe { std::slice::from_raw_parts(guesses, GUESS_CHUNKS) }
+    }
+
+    /// The chunks that may have something, with their numbers.
+    fn filled(&self) -> impl Iterator<Item = (usize, &[Guess])> {
+        let chunks = self.chunks().iter().zip(self.guesses().chunks(GUESS_CHUNK));
+        let some = |c: &AtomicU8| c.load(Ordering::Relaxed) != 0;
+        let all = chunks.enumerate();
+        all.filter_map(move |(k, (c, g))| some(c).then_some((k, g)))
+    }
+
+    /// The tags of a chunk's guesses.
+    fn tags(k: usize, guesses: &[Guess]) -> impl Iterator<Item = &AtomicU64> {
+        let store = k * GUESS_CHUNK / GUESSES % 2;
+        guesses.iter().map(move |g| &g.0[store])
+    }
+
+    fn flush_guesses(&self) {
+        for (k, guesses) in self.filled() {
+            Self::tags(k, guesses).for_each(|t| t.store(TLB_INVALID, Ordering::Relaxed));
+            self.chunks()[k].store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn flush_guesses_of(&self, page: u64) {
+        for (k, guesses) in self.filled() {
+            for tag in Self::tags(k, guesses) {
+                if tag.load(Ordering::Relaxed) == page {
+                    tag.store(TLB_INVALID, Ordering::Relaxed);
+                }
+            }
+        }
     }
 
     fn flush_lists(&self, used: &mut Used, lists: impl Fn(usize) -> bool) {
@@ -93,6 +148,7 @@ impl SoftTlb {
 
     /// Forgets all but what is the same in all contexts. By the owner.
     pub(crate) fn leave_context(&self) {
+        self.flush_guesses();
         self.flush_lists(&mut self.used.lock(), |n| n != GLOBAL);
     }
 
@@ -129,12 +185,14 @@ impl SoftTlb {
 
     /// Empties everything. By the owner, or while it does not run.
     pub(crate) fn flush(&self) {
+        self.flush_guesses();
         self.flush_lists(&mut self.used.lock(), |_| true);
     }
 
     /// Forgets a page. By the owner.
     pub(crate) fn flush_page(&self, page: u64) {
         let page = page & !(PAGE - 1);
+        self.flush_guesses_of(page);
         for mmu in 0..MMU_INDEXES {
             let places = [
                 mmu * VICTIMS + victim_index(page),
@@ -151,6 +209,7 @@ impl SoftTlb {
 
     /// Forgets the pages whose numbers are that of `va` modulo `sets`, a power of two. By the owner.
     pub(crate) fn flush_set(&self, va: u64, sets: u64) {
+        self.flush_guesses();
         let sets = (sets.max(1) as usize).min(SETS);
         let set = (va / PAGE) as usize % sets;
         self.flush_lists(&mut self.used.lock(), |n| n < SETS && n % sets == set);
@@ -189,6 +248,13 @@ impl SoftTlb {
                 e.write.store(TLB_INVALID, Ordering::Relaxed);
             }
         }
+        for (k, guesses) in self.filled() {
+            for (tag, g) in Self::tags(k, guesses).zip(guesses) {
+                if std::ptr::eq(tag, &g.0[1]) && g.0[0].load(Ordering::Relaxed) == host as u64 {
+                    tag.store(TLB_INVALID, Ordering::Relaxed);
+                }
+            }
+        }
     }
 }
 
@@ -196,7 +262,7 @@ impl SoftTlb {
 mod tests {
     use super::*;
     use tcg_mem::PhysPage;
-    use tcg_target::Mapping;
+    use tcg_target::{GUESS_BYTES, Mapping, guess_index};
 
     struct Tables {
         memory: Vec<TlbEntry>,
@@ -213,7 +279,7 @@ mod tests {
                 host: 0.into(),
                 listed: 0.into(),
             };
-            let all = FIRST + MMU_INDEXES * TLB_ENTRIES;
+            let all = ENTRIES + GUESS_BYTES.div_ceil(size_of::<TlbEntry>());
             let memory: Vec<TlbEntry> = (0..all).map(|_| none()).collect();
             let tlb = SoftTlb::new(memory.as_ptr() as usize);
             Tables { memory, tlb }
@@ -313,6 +379,49 @@ mod tests {
         assert_eq!(t.find(c), (true, true, true));
         t.tlb.flush_set(c, 64);
         assert!(!t.reads(c));
+    }
+
+    #[test]
+    fn guesses_are_emptied_alike() {
+        let t = Tables::new();
+        let number = |write, n: u64| guess_index(2, write, 4 * n);
+        let fill = |write: bool, n: u64| {
+            let k = number(write, n);
+            let g = &t.tlb.guesses()[k];
+            g.0[usize::from(write)].store(n * PAGE, Ordering::Relaxed);
+            g.0[usize::from(!write)].store(HOST as u64 + n * PAGE, Ordering::Relaxed);
+            t.tlb.chunks()[k / GUESS_CHUNK].store(1, Ordering::Relaxed);
+        };
+        let all = [(false, 3), (false, 70), (true, 3), (true, 70)];
+        let has = || {
+            all.map(|(write, n)| {
+                let tag = &t.tlb.guesses()[number(write, n)].0[usize::from(write)];
+                tag.load(Ordering::Relaxed) == n * PAGE
+            })
+        };
+        let fill = || all.iter().for_each(|(write, n)| fill(*write, *n));
+        assert_eq!(has(), [false; 4]);
+        fill();
+        assert_eq!(has(), [true; 4]);
+        t.tlb.flush_page(3 * PAGE + 5);
+        assert_eq!(has(), [false, true, false, true]);
+        fill();
+        t.tlb.watch_writes(HOST + 70 * PAGE as usize);
+        assert_eq!(has(), [true, true, true, false]);
+        let whole: [&dyn Fn(); 3] = [&|| t.tlb.flush(), &|| t.tlb.leave_context(), &|| {
+            t.tlb.flush_set(3 * PAGE, 64)
+        }];
+        for flush in whole {
+            fill();
+            flush();
+            assert_eq!(has(), [false; 4]);
+            assert!(
+                t.tlb
+                    .chunks()
+                    .iter()
+                    .all(|c| c.load(Ordering::Relaxed) == 0)
+            );
+        }
     }
 
     #[test]

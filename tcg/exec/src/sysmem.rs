@@ -12,6 +12,7 @@ use crate::vcpu::Cpu;
 use crate::walks::Walked;
 use tcg_mem::{Access, BusError, Endian, GuestVa, MemFault, PAGE, PhysPage, UserMem};
 use tcg_target::SysFault;
+use tcg_target::system::MMU_INDEXES;
 use tcg_x64::want;
 
 /// What the slow path gives back to its stub.
@@ -53,6 +54,7 @@ pub(crate) unsafe extern "C" fn memory(state: *mut u8, va: u64, ret: usize, what
     };
     let stack = cpu.return_stack();
     let done = cpu.slow_access(sys, block, va, what as i32);
+    cpu.let_go(what);
     // A flush has emptied it.
     let kept = cpu.return_stack() == stack;
     match done {
@@ -72,6 +74,11 @@ pub(crate) unsafe extern "C" fn memory(state: *mut u8, va: u64, ret: usize, what
             Answer { address: 0, code }
         }
     }
+}
+
+/// The MMU index of an access of generated code.
+fn mmu_of(what: i32) -> u8 {
+    (what >> want::MMU) as u8 % MMU_INDEXES as u8
 }
 
 /// See `EnvHeader`: swapping two entries in every access would cost more than it gains.
@@ -190,7 +197,7 @@ impl Cpu {
 
     /// The shortest way: the host address to go on with if the page is known, and is memory that needs no attention.
     fn known_access(&self, sys: &Sys, va: u64, what: i32) -> Option<usize> {
-        let (mmu, len) = ((what >> 8) as u8, 1usize << (what & 15));
+        let (mmu, len) = (mmu_of(what), 1usize << (what & 15));
         if crosses(va, len) || self.engine.stops.watching() {
             return None;
         }
@@ -221,6 +228,17 @@ impl Cpu {
         Some(std::ptr::from_mut(scratch) as usize)
     }
 
+    /// An access may have changed what is where: generated code may not go on with addresses of pages that it holds.
+    fn let_go(&self, what: u64) {
+        // SAFETY: this thread's header; generated code is not running.
+        let saved = unsafe { &mut (*self.env.header()).saved_gprs };
+        for (k, r) in want::HELD.into_iter().enumerate() {
+            if what >> (want::HELD_BITS + k as u32) & 1 != 0 {
+                saved[usize::from(r)] = 0;
+            }
+        }
+    }
+
     /// The slow path: the host address to go on with.
     fn slow_access(
         &self,
@@ -229,7 +247,7 @@ impl Cpu {
         va: u64,
         what: i32,
     ) -> Result<usize, Stop> {
-        let mmu = (what >> 8) as u8;
+        let mmu = mmu_of(what);
         let len = 1usize << (what & 15);
         // SAFETY: the header is live, and only this thread uses its scratch area.
         let scratch = unsafe { &mut (*self.env.header()).scratch[0] };

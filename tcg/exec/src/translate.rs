@@ -3,7 +3,7 @@
 //! Pages are write-protected *before* their bytes are read. A write that comes in between faults, is entered in
 //! the list of recent invalidations, and publishing notices that and starts again.
 
-use crate::block::{Links, Piece, TransBlock};
+use crate::block::{Links, Pages, Piece, TransBlock};
 use crate::codebuf::ALIGN;
 use crate::engine::{Backend, Engine};
 use crate::jit::{Compiled, Compiler};
@@ -44,8 +44,8 @@ pub(crate) enum Origin {
 pub(crate) fn wrapped(verify: &[Piece], brief: bool, code: &[u8]) -> Option<Wrapped> {
     match (verify, brief) {
         ([], false) => None,
-        ([], true) => Some(prefix::counting(code)),
-        (pieces, _) => Some(prefix::verifying(pieces, code)),
+        ([], true) => Some(prefix::counting()),
+        (pieces, _) => Some(prefix::verifying(pieces, code.len())),
     }
 }
 
@@ -203,7 +203,7 @@ impl Engine {
         }
         let mut block = bare(&source, guarded);
         let insns = source.ir.guest_insns;
-        block.pages = source.pages.into();
+        block.pages = Pages::from_vec(source.pages);
         block.verify = source.verify.into();
         block.ir = Some(Box::new(source.ir));
         self.publish(block, Origin::Translated(insns), &[], None, since)
@@ -222,14 +222,12 @@ impl Engine {
         block.fp_sites = c.fp_sites.into();
         block.links = Links::Made(c.links);
         block.loops = c.loops;
-        block.pages = std::mem::take(&mut source.pages).into();
+        block.pages = Pages::from_slice(&source.pages);
         let insns = source.ir.guest_insns;
         let wrapped = wrapped(&source.verify, limits.brief, c.code);
         block.verify = std::mem::take(&mut source.verify).into();
-        block.body = wrapped.as_ref().map_or(0, |w| w.body);
-        let code = wrapped.as_ref().map_or(c.code, |w| &w.code);
         let origin = Origin::Translated(insns);
-        self.publish(block, origin, code, wrapped.as_ref(), since)
+        self.publish(block, origin, c.code, wrapped.as_ref(), since)
     }
 
     /// Enters a block, or gives the one that another thread entered first, or `None` if its guest code changed since
@@ -242,6 +240,10 @@ impl Engine {
         wrapped: Option<&Wrapped>,
         since: u64,
     ) -> Result<Option<&TransBlock>, Failed> {
+        let parts = match wrapped {
+            Some(w) => [&w.head, code, w.tail],
+            None => [&[], code, &[]],
+        };
         let mut inner = self.inner.lock();
         let now = self.invalidations.load(Ordering::Relaxed);
         if inner.changed(&block.pages, since, now) {
@@ -260,8 +262,9 @@ impl Engine {
             } else {
                 ALIGN
             };
-            block.entry = self.code.append_at(align, code).ok_or(Failed::Full)?;
-            block.code_len = code.len();
+            block.entry = self.code.append_at(align, parts).ok_or(Failed::Full)?;
+            block.body = parts[0].len();
+            block.code_len = parts.iter().map(|p| p.len()).sum();
             if let Some(w) = wrapped {
                 self.connect(&mut block, w)?;
             }
@@ -271,13 +274,13 @@ impl Engine {
         // SAFETY: just made; freed at a flush only.
         let block = unsafe { &*raw };
         if block.entry != 0 {
-            self.code_map.push(raw);
+            self.code_map.push(raw, block.entry);
         }
         inner.pages.insert(raw, &block.pages);
         self.table.insert(&mut inner.table, raw);
         drop(inner);
         if let Some(o) = self.hooks.on(log_mask::PUBLISHED) {
-            o.published(self.isa, block.pc, block.entry, code);
+            o.published(self.isa, block.pc, block.entry, &parts.concat());
         }
         let c = &self.counters;
         match origin {
@@ -287,7 +290,8 @@ impl Engine {
             }
             Origin::Kept => Counters::bump(&c.revived),
         }
-        c.code_bytes.fetch_add(code.len() as u64, Ordering::Relaxed);
+        c.code_bytes
+            .fetch_add(block.code_len as u64, Ordering::Relaxed);
         Ok(Some(block))
     }
 

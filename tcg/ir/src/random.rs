@@ -506,7 +506,8 @@ impl Generator<'_> {
 
     // ---- memory ----
 
-    fn address(&mut self) -> Addr {
+    /// An address, and the type of its base.
+    fn address(&mut self) -> (Addr, Ty) {
         let ty = self.pick(&[Ty::I32, Ty::I32, Ty::I64]);
         let any = self.value(ty);
         let wild = self.rng.one_in(40);
@@ -526,7 +527,7 @@ impl Generator<'_> {
         if ty == Ty::I32 && self.rng.one_in(8) {
             addr.base = Value::NONE;
         }
-        addr
+        (addr, ty)
     }
 
     fn mem_flags(&mut self, ty: Ty) -> MemFlags {
@@ -545,8 +546,25 @@ impl Generator<'_> {
         flags
     }
 
+    /// An access, or several to what is close together.
     fn access(&mut self) {
-        let addr = self.address();
+        let (first, ty) = self.address();
+        self.access_at(first);
+        if first.index.is_some() || !first.base.is_some() || self.rng.one_in(2) {
+            return;
+        }
+        for _ in 0..=self.rng.below(5) {
+            let mut addr = first;
+            addr.disp = addr.disp.wrapping_add(self.rng.below(200) as i32 - 100);
+            if self.rng.one_in(4) {
+                let step = self.b.iconst(ty, u64::from(self.rng.below(16)));
+                addr.base = self.b.bin(Op::Add, ty, addr.base, step);
+            }
+            self.access_at(addr);
+        }
+    }
+
+    fn access_at(&mut self, addr: Addr) {
         let ty = self.pick(&DATA);
         let flags = self.mem_flags(ty);
         if self.rng.one_in(2) {
@@ -560,7 +578,7 @@ impl Generator<'_> {
     }
 
     fn atomic(&mut self) {
-        let addr = self.address();
+        let (addr, _) = self.address();
         if !addr.base.is_some() {
             return;
         }

@@ -1,10 +1,11 @@
 //! The environment: one allocation per virtual CPU.
 //!
-//! Layout, low to high: the soft TLBs' victims and the soft TLBs (in system mode), the jump cache, the [`EnvHeader`], the ISA's state block. Generated code holds the
+//! Layout, low to high: the soft TLBs' victims, the soft TLBs and the guesses (in system mode), the jump cache, the [`EnvHeader`], the ISA's state block. Generated code holds the
 //! address of the state block (`rbp` on x86-64); hot guest registers lie in its first 128 bytes so that they
 //! have 8-bit displacements; header and jump cache are at negative displacements.
 
 use crate::CpuHost;
+use crate::system::MMU_INDEXES;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 use tcg_mem::InsnCounter;
@@ -50,12 +51,36 @@ pub const TLB_INVALID: u64 = u64::MAX;
 pub struct TlbEntry {
     /// First address of the page if loads may go to the host's memory, else [`TLB_INVALID`].
     pub read: AtomicU64,
-    /// The same for stores. Other threads may make it invalid.
-    pub write: AtomicU64,
     /// Host address of the page.
     pub host: AtomicU64,
+    /// As `read` for stores. Other threads may make it invalid.
+    pub write: AtomicU64,
     /// The number of its owner's list of entries in use that it is in; 0: none.
     pub listed: AtomicU64,
+}
+
+/// Where an instruction found its page the last time: two words of a [`TlbEntry`], `read` and `host` for loads,
+/// `host` and `write` for stores. Generated code looks here first, and fills it from the soft TLB.
+#[repr(C, align(16))]
+#[derive(Debug)]
+pub struct Guess(pub [AtomicU64; 2]);
+
+/// Guesses of one MMU index for loads, and as many for stores (a power of two).
+pub const GUESSES: usize = 128;
+
+/// Guesses of one chunk: as many share a byte that says whether one of them is filled.
+pub const GUESS_CHUNK: usize = 16;
+
+/// Chunks of all guesses.
+pub const GUESS_CHUNKS: usize = 2 * MMU_INDEXES * GUESSES / GUESS_CHUNK;
+
+/// Bytes of all guesses and, behind them, of the bytes of their chunks: between the soft TLBs and the jump cache.
+pub const GUESS_BYTES: usize = GUESS_CHUNKS * (GUESS_CHUNK * size_of::<Guess>() + 1);
+
+/// The number of the guess of the instruction at `pc`.
+pub const fn guess_index(mmu: u8, write: bool, pc: u64) -> usize {
+    let table = (mmu as usize % MMU_INDEXES) * 2 + write as usize;
+    table * GUESSES + ((pc >> 2 ^ pc >> 9) as usize & (GUESSES - 1))
 }
 
 /// The entry for an address.

@@ -7,9 +7,10 @@ mod isa;
 pub mod system;
 
 pub use env::{
-    EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, SPILL_SLOTS, StateBlock,
-    StateCopy, TLB_BYTES, TLB_ENTRIES, TLB_INVALID, TlbEntry, VICTIM_BYTES, VICTIM_HASH, VICTIMS,
-    jump_cache_index, tlb_index, victim_index,
+    EnvHeader, GUESS_BYTES, GUESS_CHUNK, GUESS_CHUNKS, GUESSES, Guess, JUMP_CACHE_ENTRIES,
+    JumpCacheEntry, RUNTIME_ENTRIES, SPILL_SLOTS, StateBlock, StateCopy, TLB_BYTES, TLB_ENTRIES,
+    TLB_INVALID, TlbEntry, VICTIM_BYTES, VICTIM_HASH, VICTIMS, guess_index, jump_cache_index,
+    tlb_index, victim_index,
 };
 pub use follow::Follow;
 pub use isa::{BlockLimits, CodeMemory, CodeUser, Fetch, Isa, TranslateCtx, WriteFault};

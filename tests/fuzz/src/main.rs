@@ -99,7 +99,6 @@ fn main() -> ExitCode {
         hook(info);
         eprintln!("emu-fuzz: seed {}", ROUND.load(Ordering::Relaxed));
     }));
-    std::thread::spawn(watch);
     let first = match seed {
         Some(Ok(seed)) => seed,
         _ => std::time::SystemTime::now()
@@ -107,6 +106,8 @@ fn main() -> ExitCode {
             .map_or(1, |t| t.as_secs() << 20),
     };
     if seconds == 0 {
+        // Not in the process that only waits for others.
+        std::thread::spawn(watch);
         (first..first + rounds).for_each(round);
         return ExitCode::SUCCESS;
     }

@@ -70,11 +70,15 @@ impl Engine {
         });
     }
 
-    /// Everything kept, if enough of it is new to be worth writing. `current` is the image as others may have written it
+    /// Everything kept, if enough of it is new to be worth writing. `current` gives the image as others may have written it
     /// meanwhile.
-    pub fn kept_image(&self, current: &[u8]) -> Option<Vec<u8>> {
+    pub fn kept_image<'a>(&self, current: impl FnOnce() -> &'a [u8]) -> Option<Vec<u8>> {
         let kept = self.kept.get()?;
         let mut new = kept.new.lock();
+        if new.count < LEAST_NEW {
+            return None;
+        }
+        let current = current();
         let room = current.len() + new.records.len() <= MOST_KEPT;
         let current = Image::new(current, &kept.owner).filter(|_| room);
         let current = current.unwrap_or_default();
@@ -174,9 +178,7 @@ impl Engine {
         block.links = Links::Kept(entry.links());
         block.pages = entry.pages().collect();
         let wrapped = wrapped(&[], is_brief, entry.code);
-        block.body = wrapped.as_ref().map_or(0, |w| w.body);
-        let code = wrapped.as_ref().map_or(entry.code, |w| &w.code);
-        match self.publish(block, Origin::Kept, code, wrapped.as_ref(), since) {
+        match self.publish(block, Origin::Kept, entry.code, wrapped.as_ref(), since) {
             Ok(Some(block)) => Some(Ok(block)),
             // The code changed a moment ago: translate.
             Ok(None) => None,

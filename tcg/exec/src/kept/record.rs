@@ -41,7 +41,7 @@ pub(super) struct Entry<'a> {
     pages: &'a [u8],
     links: &'a [u8],
     sites: &'a [u8],
-    pieces: Vec<(u64, &'a [u8])>,
+    pieces: Pieces<'a>,
 }
 
 /// A checksum: for damage, not against forgery.
@@ -144,7 +144,23 @@ pub(super) fn key(record: &[u8]) -> Option<(u64, u32, u32)> {
 }
 
 /// Takes parts off the front.
+#[derive(Clone, Copy)]
 struct Parts<'a>(&'a [u8]);
+
+/// So many pieces of guest code, with their addresses; ends early if one is not whole.
+#[derive(Clone, Copy)]
+struct Pieces<'a>(usize, Parts<'a>);
+
+impl<'a> Iterator for Pieces<'a> {
+    type Item = (u64, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0 = self.0.checked_sub(1)?;
+        let head = self.1.take(PIECE_HEAD)?;
+        let len = usize::try_from(u64_at(head, 8)?).ok()?;
+        Some((u64_at(head, 0)?, self.1.take(len)?))
+    }
+}
 
 impl<'a> Parts<'a> {
     fn take(&mut self, len: usize) -> Option<&'a [u8]> {
@@ -167,12 +183,12 @@ impl<'a> Entry<'a> {
         let pages = parts.take(count(28)?.checked_mul(8)?)?;
         let links = parts.take(count(32)?.checked_mul(LINK)?)?;
         let sites = parts.take(count(36)?.checked_mul(SITE)?)?;
-        let mut pieces = Vec::with_capacity(count(40)?.min(16));
-        for _ in 0..count(40)? {
-            let head = parts.take(PIECE_HEAD)?;
-            let len = usize::try_from(u64_at(head, 8)?).ok()?;
-            pieces.push((u64_at(head, 0)?, parts.take(len)?));
+        let pieces = Pieces(count(40)?, parts);
+        let mut behind = pieces;
+        while behind.0 > 0 {
+            behind.next()?;
         }
+        let mut parts = behind.1;
         Some(Entry {
             flags,
             pages,
@@ -189,7 +205,7 @@ impl<'a> Entry<'a> {
     }
 
     pub(super) fn pieces(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        self.pieces.iter().copied()
+        self.pieces
     }
 
     pub(super) fn links(&self) -> LinkRows<'a> {

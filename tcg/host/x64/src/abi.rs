@@ -2,7 +2,7 @@
 
 use std::mem::offset_of;
 use tcg_target::system::MMU_INDEXES;
-use tcg_target::{EnvHeader, JUMP_CACHE_ENTRIES, TLB_BYTES};
+use tcg_target::{EnvHeader, GUESS_BYTES, GUESS_CHUNKS, JUMP_CACHE_ENTRIES, TLB_BYTES};
 
 /// Numbers of the runtime's entry points in `EnvHeader::runtime`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub enum Runtime {
     ReturnMiss = 10,
     /// An access that the soft TLB has no entry for. Called.
     Memory = 11,
+    /// An access that has not looked into the soft TLB. Called.
+    Access = 12,
 }
 
 /// What an access that goes to [`Runtime::Memory`] wants, besides log2 of its size.
@@ -36,6 +38,13 @@ pub mod want {
     pub const STORE: i32 = 16;
     /// The host address, to load and store there at once.
     pub const ATOMIC: i32 = 32;
+    /// Where the number of the MMU index is.
+    pub const MMU: u32 = 8;
+    /// Where the registers are noted (a bit for each of [`HELD`]) that have to be 0 if address translation may have
+    /// changed, or more than memory was reached.
+    pub const HELD_BITS: u32 = 11;
+    /// Registers that may hold the host address of a page over several instructions.
+    pub const HELD: [u8; 4] = [12, 13, 14, 15];
 }
 
 /// `exit_kind` of a trap.
@@ -97,5 +106,9 @@ pub const MXCSR_GUEST: i32 = hdr(offset_of!(EnvHeader, mxcsr_guest));
 /// The jump cache.
 pub const JUMP_CACHE: i32 = -(size_of::<EnvHeader>() as i32) - (JUMP_CACHE_ENTRIES as i32) * 16;
 
+/// The guesses, and the bytes of their chunks.
+pub const GUESSES_AT: i32 = JUMP_CACHE - GUESS_BYTES as i32;
+pub const CHUNKS_AT: i32 = JUMP_CACHE - GUESS_CHUNKS as i32;
+
 /// The soft TLBs.
-pub const TLBS: i32 = JUMP_CACHE - (MMU_INDEXES * TLB_BYTES) as i32;
+pub const TLBS: i32 = GUESSES_AT - (MMU_INDEXES * TLB_BYTES) as i32;

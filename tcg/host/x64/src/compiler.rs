@@ -8,6 +8,7 @@ use crate::enc::{Asm, Mem};
 use crate::link::Stub;
 use crate::loops::Loop;
 use crate::maps::MapWriter;
+use crate::ranges::Ranges;
 use crate::regalloc::{NOWHERE, Val};
 use crate::{CompiledBlock, Features, LinkKind, LinkSite, Opts, TooComplex};
 use tcg_ir::{Block, HelperDef, Inst, Op, Slot, StateLayout, Ty, Value};
@@ -116,6 +117,8 @@ pub struct Gen<'a> {
     pub maps: MapWriter,
     pub too_complex: bool,
     pub looping: Loop,
+    /// Accesses that share a look at their page.
+    pub ranges: Ranges,
     /// What is dirty at the start of a loop's second copy.
     pub entry: Vec<Dirty>,
     /// Which floating-point regime MXCSR holds.
@@ -150,6 +153,7 @@ struct Spare {
     links: Vec<Link>,
     maps: MapWriter,
     looping: Loop,
+    ranges: Ranges,
 }
 
 impl Spare {
@@ -174,6 +178,7 @@ impl Spare {
             links: Vec::new(),
             maps: MapWriter::default(),
             looping: Loop::default(),
+            ranges: Ranges::default(),
         }
     }
 }
@@ -323,6 +328,7 @@ impl<'a> Gen<'a> {
             maps: s.maps,
             too_complex: false,
             looping: s.looping,
+            ranges: s.ranges,
             entry: Vec::new(),
             regime: 0,
         }
@@ -349,6 +355,7 @@ impl<'a> Gen<'a> {
             links: self.links,
             maps: self.maps,
             looping: self.looping,
+            ranges: self.ranges,
         }
     }
 
@@ -361,11 +368,18 @@ impl<'a> Gen<'a> {
     }
 
     fn run(&mut self) {
+        self.ranges.clear();
+        self.usable = usable(self.opts.max_regs);
+        if self.opts.mmu.is_some() {
+            let stores = self.guesses_stores();
+            self.ranges.find(self.b, self.looping.body, stores);
+        }
         for p in 0..self.looping.body {
             if self.live.info[p].dead || self.too_complex {
                 continue;
             }
             self.pos = p as u32;
+            self.end_ranges();
             let i = &self.b.insts[p];
             if matches!(i.op, Op::Const | Op::ConstV | Op::CcTest | Op::Merge) {
                 continue;
@@ -376,6 +390,8 @@ impl<'a> Gen<'a> {
             self.keep_from = self.pos + !tcg_opt::is_site(i) as u32;
             self.inst(Value(p as u32), i);
         }
+        self.ranges.clear();
+        self.usable = usable(self.opts.max_regs);
         if self.in_cold {
             self.switch_section();
         }

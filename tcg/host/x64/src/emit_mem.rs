@@ -115,6 +115,11 @@ impl Gen<'_> {
         let mut m = m;
         let d = self.def_load(v, i);
         if let Some(mmu) = self.opts.mmu {
+            if let Some(part) = self.range_part() {
+                let what = want::LOAD | i32::from(f.log2());
+                let load = &mut |g: &mut Self, m: Mem| g.load_from(i, d, m, f);
+                return self.range_access(mmu, m, what, part, load);
+            }
             let t = if i.ty.is_vec_class() {
                 self.alloc(Ty::I64)
             } else {
@@ -123,6 +128,10 @@ impl Gen<'_> {
             m = self.load_operand(mmu, m, f.log2(), t);
         }
         self.site();
+        self.load_from(i, d, m, f);
+    }
+
+    fn load_from(&mut self, i: &Inst, d: u8, m: Mem, f: MemFlags) {
         if i.ty.is_vec_class() {
             self.load_vec(i.ty, d, m, f);
         } else {
@@ -219,7 +228,12 @@ impl Gen<'_> {
                 self.reg(v);
             }
             let put = &mut |g: &mut Self, m: Mem| g.put(v, m, f);
-            self.store_operand(mmu, m, f.log2(), put);
+            if let Some(part) = self.range_part() {
+                let what = want::STORE | i32::from(f.log2());
+                self.range_access(mmu, m, what, part, put);
+            } else {
+                self.store_operand(mmu, m, f.log2(), put);
+            }
         } else {
             self.put(v, m, f);
         }

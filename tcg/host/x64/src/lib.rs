@@ -64,6 +64,7 @@ mod features;
 mod link;
 mod loops;
 mod maps;
+mod ranges;
 mod regalloc;
 
 pub use abi::{Runtime, want};

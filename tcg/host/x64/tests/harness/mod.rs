@@ -10,10 +10,10 @@ use std::sync::atomic::Ordering;
 use tcg_ir::{Block, HelperDef, HelperFn, StateLayout};
 use tcg_target::system::MMU_INDEXES;
 use tcg_target::{
-    EnvHeader, JUMP_CACHE_ENTRIES, JumpCacheEntry, RUNTIME_ENTRIES, TLB_BYTES, TLB_ENTRIES,
-    TLB_INVALID, TlbEntry, tlb_index,
+    EnvHeader, GUESS_BYTES, GUESS_CHUNK, GUESS_CHUNKS, Guess, JUMP_CACHE_ENTRIES, JumpCacheEntry,
+    RUNTIME_ENTRIES, TLB_BYTES, TLB_ENTRIES, TLB_INVALID, TlbEntry, tlb_index,
 };
-use tcg_x64::{CompiledBlock, Features, Opts, restore_state};
+use tcg_x64::{CompiledBlock, Features, Opts, restore_state, want};
 
 const fn hdr(off: usize) -> i32 {
     off as i32 - size_of::<EnvHeader>() as i32
@@ -213,7 +213,13 @@ extern "C" fn memory(env: *mut u8, va: u64, ret: u64, what: u64) -> u64 {
     let header = unsafe { &mut *env.cast::<EnvHeader>().sub(1) };
     let (start, len) = (u64::from(cur.mapped.0), cur.mapped.1 as u64);
     let bytes = 1u64 << (what & 15);
-    assert_eq!(what >> 8, u64::from(MMU));
+    assert_eq!(what >> want::MMU & 7, u64::from(MMU));
+    for (k, r) in want::HELD.into_iter().enumerate() {
+        // As if more than memory had been reached.
+        if what >> (want::HELD_BITS + k as u32) & 1 != 0 && va & 4 != 0 {
+            header.saved_gprs[usize::from(r)] = 0;
+        }
+    }
     if va < start || va + bytes > start + len {
         let off = ret - cur.code as u64;
         // SAFETY: the maps and the state of the machine that runs.
@@ -265,7 +271,8 @@ extern "C" fn memory(env: *mut u8, va: u64, ret: u64, what: u64) -> u64 {
 }
 
 const TLBS: usize = 0;
-const CACHE: usize = JUMP_CACHE_ENTRIES * size_of::<JumpCacheEntry>();
+/// The jump cache, and the guesses in front of it.
+const CACHE: usize = GUESS_BYTES + JUMP_CACHE_ENTRIES * size_of::<JumpCacheEntry>();
 
 thread_local! {
     static CURRENT: std::cell::Cell<Option<Current>> = const { std::cell::Cell::new(None) };
@@ -295,10 +302,13 @@ impl Machine {
         for k in 0..JUMP_CACHE_ENTRIES {
             // SAFETY: within the mapping.
             unsafe {
-                base.cast::<JumpCacheEntry>().add(k).write(JumpCacheEntry {
-                    tag: u64::MAX,
-                    code: 0,
-                })
+                base.add(GUESS_BYTES)
+                    .cast::<JumpCacheEntry>()
+                    .add(k)
+                    .write(JumpCacheEntry {
+                        tag: u64::MAX,
+                        code: 0,
+                    })
             };
         }
         let mut fns: Vec<HelperFn> = helpers.iter().map(|h| h.func).collect();
@@ -321,7 +331,7 @@ impl Machine {
         h.runtime = [exit; RUNTIME_ENTRIES];
         h.runtime[1..=4].fill(look);
         h.runtime[9..=10].fill(x64_test_probe as *const () as u64);
-        h.runtime[11] = x64_test_memory as *const () as u64;
+        h.runtime[11..=12].fill(x64_test_memory as *const () as u64);
         h.lookup_direct = x64_test_link as *const () as u64;
         h.guest_base = guest;
         h.fp_flags = 0;
@@ -373,6 +383,14 @@ impl Machine {
         for e in entries {
             e.read.store(TLB_INVALID, Ordering::Relaxed);
             e.write.store(TLB_INVALID, Ordering::Relaxed);
+        }
+        // SAFETY: as above.
+        let guesses = unsafe {
+            let first = self.env.sub(CACHE + size_of::<EnvHeader>()).cast::<Guess>();
+            std::slice::from_raw_parts(first, GUESS_CHUNKS * GUESS_CHUNK)
+        };
+        for g in guesses.iter().flat_map(|g| &g.0) {
+            g.store(TLB_INVALID, Ordering::Relaxed);
         }
     }
 
