@@ -159,15 +159,7 @@ pub fn run(s: &mut PpcState, what: u32, regs: u32) -> bool {
     };
     let (trap, blocked) = fpscr::enabled(&o, raised.fpscr);
     if let Some(last) = scalar_last(number, &r, result, &raised) {
-        let keeps_fprf = blocked;
-        fpscr::record(
-            s,
-            Outcome {
-                last,
-                keeps_fprf,
-                ..o
-            },
-        );
+        fpscr::record(s, Outcome { last, ..o });
     } else {
         s.fpx |= raised.bits & EXCEPTIONS;
     }
