@@ -203,6 +203,23 @@ impl<'a> Reader<'a> {
             Endian::Big => u64::from_be_bytes(raw) >> (64 - 8 * size as u32),
         }
     }
+
+    /// Many unsigned integers of `size` bytes each, without alignment: the registers of a signal frame.
+    pub fn uints(&mut self, size: usize, to: &mut [u64]) {
+        let end = self.at + size * to.len();
+        let from = self.data.get(self.at..end).unwrap_or_default();
+        if size == 8 && self.abi.endian == Endian::Little {
+            let words = from
+                .chunks_exact(8)
+                .map(|c| c.try_into().unwrap_or_default());
+            for (to, raw) in to.iter_mut().zip(words) {
+                *to = u64::from_le_bytes(raw);
+            }
+            self.at = end;
+        } else {
+            to.iter_mut().for_each(|v| *v = self.uint(size));
+        }
+    }
 }
 
 /// Builds a structure as the guest lays it out.
@@ -258,18 +275,41 @@ impl Writer {
         self.bytes(bytes.unwrap_or_default());
     }
 
-    /// Bytes as they are.
-    pub fn bytes(&mut self, bytes: &[u8]) {
-        let end = self.at + bytes.len();
+    /// Many unsigned integers of `size` bytes each, without alignment: the registers of a signal frame.
+    pub fn uints(&mut self, size: usize, values: &[u64]) {
+        if size == 8 && self.abi.endian == Endian::Little {
+            let to = self.room(8 * values.len());
+            for (to, v) in to.chunks_exact_mut(8).zip(values) {
+                to.copy_from_slice(&v.to_le_bytes());
+            }
+        } else {
+            values.iter().for_each(|v| self.uint(size, *v));
+        }
+    }
+
+    /// Zeros up to an offset.
+    pub fn zeros_to(&mut self, offset: usize) {
+        self.room(offset.saturating_sub(self.at)).fill(0);
+    }
+
+    /// The next `len` bytes.
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        let (from, end) = (self.at, self.at + len);
         self.make_room(end);
+        self.at = end;
         let all: &mut [u8] = match self.long.is_empty() {
             true => &mut self.data,
             false => &mut self.long,
         };
-        if let Some(to) = all.get_mut(self.at..end) {
+        all.get_mut(from..end).unwrap_or_default()
+    }
+
+    /// Bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        let to = self.room(bytes.len());
+        if to.len() == bytes.len() {
             to.copy_from_slice(bytes);
         }
-        self.at = end;
     }
 
     /// What was written so far.

@@ -67,9 +67,8 @@ pub fn push(t: &mut Task, info: &SigInfo, action: &Action, old_mask: u64) -> Res
         & !15;
     let mut w = Writer::new(t.abi);
     info.put(&mut w);
-    let mut first = w.done().to_vec();
-    first.resize(SIGINFO_SIZE, 0);
-    t.put_bytes(GuestVa(sp), &first)?;
+    w.zeros_to(SIGINFO_SIZE);
+    t.put_bytes(GuestVa(sp), w.done())?;
     let mut w = Writer::new(t.abi);
     put_ucontext(t, &mut w, at, (old_mask, old_sp));
     let context = sp + SIGINFO_SIZE as u64;
@@ -94,27 +93,23 @@ fn put_ucontext(t: &Task, w: &mut Writer, at: Offsets, (mask, sp): (u64, u64)) {
     alt.flags.put(w);
     ULong(alt.size).put(w);
     signal::put_mask(w, mask);
-    pad(w, at.regs);
-    ULong(t.vcpu.pc()).put(w);
-    s.x.iter().skip(1).for_each(|x| ULong(*x).put(w));
-    pad(w, at.fp);
-    s.f.iter().for_each(|f| f.put(w));
+    w.zeros_to(at.regs);
+    let mut regs = s.x;
+    regs[0] = t.vcpu.pc();
+    w.uints(t.abi.word, &regs);
+    w.zeros_to(at.fp);
+    w.uints(8, &s.f);
     s.fcsr(t.vcpu.fp_flags()).put(w);
-    pad(w, at.end);
-}
-
-/// Zeros up to an offset.
-fn pad(w: &mut Writer, to: usize) {
-    let missing = to.saturating_sub(w.done().len());
-    w.bytes(&vec![0; missing]);
+    w.zeros_to(at.end);
 }
 
 /// rt_sigreturn: the registers of the frame at the stack pointer come back; gives the mask to set.
 pub fn pop(t: &mut Task) -> Result<u64, Errno> {
     let at = offsets(t.abi.word);
     let context = t.port.sp(&t.vcpu).wrapping_add(SIGINFO_SIZE as u64);
-    let mut buf = vec![0u8; at.end];
-    t.mem.read(GuestVa(context), &mut buf)?;
+    let mut buf = [0u8; offsets(8).end];
+    let buf = buf.get_mut(..at.end).ok_or(Errno::EFAULT)?;
+    t.mem.read(GuestVa(context), buf)?;
     let part = |from: usize| Reader::new(t.abi, buf.get(from..).unwrap_or_default());
     let mut r = part(2 * t.abi.word);
     let alt = AltStack {
@@ -123,9 +118,10 @@ pub fn pop(t: &mut Task) -> Result<u64, Errno> {
         size: ULong::get(&mut r).0,
     };
     let mask = signal::get_mask(&mut part(at.mask));
-    let regs = <[ULong; 32]>::get(&mut part(at.regs));
+    let (mut regs, mut f) = ([0; 32], [0; 32]);
+    part(at.regs).uints(t.abi.word, &mut regs);
     let mut r = part(at.fp);
-    let f = <[u64; 32]>::get(&mut r);
+    r.uints(8, &mut f);
     let fcsr = u32::get(&mut r);
     // What follows the floating-point state has to be the end of the records.
     let mut r = part(at.end - 12);
@@ -133,16 +129,15 @@ pub fn pop(t: &mut Task) -> Result<u64, Errno> {
         return Err(Errno::EFAULT);
     }
     let s = t.vcpu.state_mut::<RiscvState>();
-    for (x, saved) in s.x.iter_mut().zip(regs).skip(1) {
-        *x = saved.0;
-    }
+    s.x = regs;
+    s.x[0] = 0;
     s.f = f;
     let sticky = s.set_fcsr(fcsr);
     let mode = Mode(0).with_frm(s.frm).0;
     let sp = s.x[SP];
     t.vcpu.set_fp_flags(sticky);
     t.vcpu.set_mode(mode);
-    t.vcpu.set_pc(regs[0].0 & !1);
+    t.vcpu.set_pc(regs[0] & !1);
     t.signals.alt_stack.restore(alt, sp);
     Ok(mask)
 }

@@ -92,6 +92,10 @@ pub trait Guest {
     fn case(&self, rng: &mut Rng, table: usize) -> Option<Case>;
     /// The program for these cases.
     fn program(&self, cases: &[Case]) -> Program;
+    /// Whether a case may end with this instruction; not if it is a branch over the next one.
+    fn may_end(&self, _piece: &Piece) -> bool {
+        true
+    }
     /// Whether a report of this case shows what this field was at first.
     fn shows(&self, _case: &Case, _field: &Field) -> bool {
         true

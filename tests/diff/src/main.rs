@@ -193,6 +193,9 @@ fn emulators(o: &Options) -> Result<(Emulator, Vec<Emulator>), String> {
     Ok((reference, ours))
 }
 
+/// So many cases of a batch that differ only behind others mean that the program around them was overwritten.
+const SPOILT: usize = 3;
+
 /// What ran.
 #[derive(Default)]
 struct Totals {
@@ -205,6 +208,8 @@ struct Totals {
     counts: BTreeMap<String, Counts>,
     /// Batches that an emulator did not finish.
     broken: u32,
+    /// Cases that overwrote variables of the program around them.
+    spoilt: u32,
 }
 
 struct Session<'a> {
@@ -233,41 +238,83 @@ impl Session<'_> {
         }
     }
 
-    fn batch(&mut self, cases: &[Case]) -> Result<(), Error> {
-        let batch = Batch::new(self.guest, cases, &self.folder)?;
-        let (want, why) = batch.run(&self.reference)?;
-        if !why.is_empty() {
-            println!("{}: {why}", self.reference.name);
-            self.broken_at(cases, want.len());
+    fn batch(&mut self, mut cases: &[Case]) -> Result<(), Error> {
+        while !cases.is_empty() {
+            let done = self.run(cases)?;
+            cases = cases.get(done..).unwrap_or_default();
         }
-        self.tally(cases, &want);
+        Ok(())
+    }
+
+    /// Runs cases in one process for each emulator; gives how many count. A case that overwrites the runtime's own
+    /// variables spoils what follows it: that has to run again, without it.
+    fn run(&mut self, cases: &[Case]) -> Result<usize, Error> {
+        let batch = Batch::new(self.guest, cases, &self.folder)?;
+        let (want, mut why) = batch.run(&self.reference)?;
+        let mut ends = vec![(self.reference.name.clone(), want.len(), why.clone())];
         let apart = self.folder.join("shrink");
         std::fs::create_dir_all(&apart)?;
+        let mut all = Vec::new();
+        let mut cut = cases.len();
         for ours in self.ours.clone() {
-            let (got, why) = batch.run(&ours)?;
-            if !why.is_empty() {
-                println!("{}: {why}", ours.name);
-                self.broken_at(cases, got.len());
-            }
-            let pairs = cases.iter().zip(&want).zip(&got);
-            let failing: Vec<(&Case, Vec<compare::Difference>)> = pairs
-                .map(|((c, w), g)| (c, compare::differences(self.guest, w, g)))
-                .filter(|(_, d)| !d.is_empty())
-                .take(12)
+            let got;
+            (got, why) = batch.run(&ours)?;
+            ends.push((ours.name.clone(), got.len(), why));
+            let pairs = cases.iter().zip(&want).zip(&got).enumerate();
+            let failing: Vec<compare::Failing> = pairs
+                .map(|(index, ((case, want), got))| compare::Failing {
+                    index,
+                    case,
+                    want,
+                    differences: compare::differences(self.guest, want, got),
+                })
+                .filter(|f| !f.differences.is_empty())
                 .collect();
             let found = compare::shrink(self.guest, &failing, &self.reference, &ours, &apart)?;
-            let counts = self.totals.counts.entry(ours.name.clone()).or_default();
-            for finding in found {
-                if compare::astray(self.guest, &finding.differences) {
-                    counts.astray += 1;
-                } else if counts.add(
-                    &finding,
-                    &self.known,
-                    compare::signal(self.guest, &finding.want),
-                    &self.cpu,
-                ) {
-                    compare::report(self.guest, &finding, &ours);
-                }
+            let known = |f: &compare::Finding| {
+                compare::reason(self.guest, f, &self.known, &self.cpu).is_some()
+            };
+            let behind = |f: &&compare::Finding| !f.alone && f.index > 0 && !known(f);
+            if found.iter().filter(behind).count() >= SPOILT {
+                cut = cut.min(found.iter().find(behind).map_or(cut, |f| f.index));
+            }
+            all.push((ours, found));
+        }
+        self.totals.spoilt += u32::from(cut < cases.len());
+        for (name, done, why) in ends
+            .iter()
+            .filter(|e| !e.2.is_empty() && cut == cases.len())
+        {
+            println!("{name}: {why}");
+            self.broken_at(cases, *done);
+        }
+        self.tally(&cases[..cut], &want);
+        for (ours, found) in all {
+            self.count(cases, &ours, found.into_iter().filter(|f| f.index < cut))?;
+        }
+        Ok(cut)
+    }
+
+    fn count(
+        &mut self,
+        cases: &[Case],
+        ours: &Emulator,
+        found: impl Iterator<Item = compare::Finding>,
+    ) -> Result<(), Error> {
+        let counts = self.totals.counts.entry(ours.name.clone()).or_default();
+        let apart = self.folder.join("shrink");
+        for mut f in found {
+            let known = compare::reason(self.guest, &f, &self.known, &self.cpu);
+            if compare::astray(self.guest, &f.differences) {
+                counts.astray += 1;
+                continue;
+            }
+            if known.is_none() && f.alone {
+                let reference = &self.reference;
+                f.alone = compare::differs_alone(self.guest, &f.case, reference, ours, &apart)?;
+            }
+            if counts.add(&f, known) {
+                compare::report(self.guest, &f, cases, ours);
             }
         }
         Ok(())
@@ -301,9 +348,13 @@ impl Session<'_> {
                 println!("{}: rows that never ran: {missing:?}", table.name);
             }
         }
+        if t.spoilt != 0 {
+            println!("cases that overwrote the runtime: {}", t.spoilt);
+        }
         let mut good = t.broken == 0;
         for (name, c) in &t.counts {
             println!("{name}: unexplained {:?}", c.unexplained);
+            println!("{name}: only behind other cases {:?}", c.behind);
             println!("{name}: accesses outside of the program: {}", c.astray);
             for (reason, n) in &c.explained {
                 println!("{name}: known, {n} times: {reason}");

@@ -174,7 +174,7 @@ impl Translator<'_> {
     fn single(&mut self, x: Value, n: Value, op: Op) -> Value {
         let one = self.konst(1);
         let bit = match self.b.as_const(n) {
-            Some(c) => self.konst((1u64 << (c & 63)) as i64),
+            Some(c) => self.konst((1u64 << (c & u64::from(self.ty.bytes() * 8 - 1))) as i64),
             None => self.bin(Op::Shl, one, n),
         };
         self.bin(op, x, bit)

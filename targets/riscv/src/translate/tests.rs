@@ -151,6 +151,10 @@ fn number_of_a_bit_is_taken_modulo_the_width() {
     let b = translate_on("max", 32, &[0xfff0_0593, 0x48b5_d5b3]);
     let ones = b.insts.iter().filter(|i| i.op == Op::Const && i.imm == 1);
     assert_eq!(ones.count(), 1);
+    // li a1,-1; binv a2,a0,a1
+    let b = translate_on("max", 32, &[0xfff0_0593, 0x68b5_1633]);
+    let mut consts = b.insts.iter().filter(|i| i.op == Op::Const);
+    assert!(consts.any(|i| i.imm as u32 == 1 << 31));
 }
 
 #[test]

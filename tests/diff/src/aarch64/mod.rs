@@ -4,7 +4,7 @@ mod cases;
 mod runtime;
 
 use crate::elf::Machine;
-use crate::guest::{Case, Field, Guest, Program, fields};
+use crate::guest::{Case, Field, Guest, Piece, Program, fields};
 use crate::pick::Table;
 use crate::rng::Rng;
 use target_aarch64::decode::{FeatureSet, branch, dpimm, dpreg, fp, ldst, simd, simdscalar};
@@ -153,6 +153,10 @@ impl Guest for Aarch64 {
 
     fn owns(&self, address: u64) -> bool {
         (DATA - 0x10_0000..DATA + 0x10_0000).contains(&address)
+    }
+
+    fn may_end(&self, piece: &Piece) -> bool {
+        piece.extra == 0
     }
 
     fn text(&self, case: &Case, at: u64) -> Vec<String> {

@@ -6,7 +6,7 @@ mod decimal;
 mod runtime;
 
 use crate::elf::Machine;
-use crate::guest::{Case, Field, Guest, Program, fields};
+use crate::guest::{Case, Field, Guest, Piece, Program, fields};
 use crate::pick::Table;
 use crate::rng::Rng;
 use target_ppc::decode::{Feature, FeatureSet, altivec, base, fp, vsx};
@@ -228,6 +228,10 @@ impl Guest for Ppc {
             let fields = p.row.fields.iter().filter(|f| f.width == 5 || f.width == 6);
             fields.map(|f| f.value(p.insn) & 31).any(|v| v == n as u64)
         })
+    }
+
+    fn may_end(&self, piece: &Piece) -> bool {
+        piece.extra == 0
     }
 
     fn text(&self, case: &Case, at: u64) -> Vec<String> {

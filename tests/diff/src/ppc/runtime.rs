@@ -103,7 +103,9 @@ fn next(a: &mut Asm, guest: &Ppc) {
     }
     if guest.has(Feature::Fp) {
         a.d(50, 0, AREA_REG, FPSCR as i64);
-        a.put(0xfdfe_058e); // mtfsf 0xff, f0
+        // mtfsf 0xff, f0; all of the register, with decimal rounding, where there is more than a word.
+        let whole = guest.isa.wide && guest.has(Feature::Vsx);
+        a.put(if whole { 0xfffe_058e } else { 0xfdfe_058e });
     }
     vectors(a, guest, false);
     a.load(3, AREA_REG, LR);

@@ -4,7 +4,7 @@ mod cases;
 mod runtime;
 
 use crate::elf::Machine;
-use crate::guest::{Case, Field, Guest, Program, fields};
+use crate::guest::{Case, Field, Guest, Piece, Program, fields};
 use crate::pick::Table;
 use crate::rng::Rng;
 use target_riscv::decode::{FeatureSet, base, compressed, float};
@@ -126,6 +126,14 @@ impl Guest for Riscv {
 
     fn program(&self, cases: &[Case]) -> Program {
         runtime::program(self, cases)
+    }
+
+    fn owns(&self, address: u64) -> bool {
+        (DATA - 0x10_0000..DATA + 0x10_0000).contains(&address)
+    }
+
+    fn may_end(&self, piece: &Piece) -> bool {
+        piece.extra == 0
     }
 
     fn text(&self, case: &Case, at: u64) -> Vec<String> {
