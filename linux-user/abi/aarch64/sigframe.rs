@@ -99,7 +99,7 @@ fn put_context(t: &Task, w: &mut Writer, info: &SigInfo, old_mask: u64) {
     w.align(16);
     let fault = if is_fault(info) { info.addr } else { 0 };
     fault.put(w);
-    s.x.iter().for_each(|x| x.put(w));
+    w.uints(8, &s.x);
     t.vcpu.pc().put(w);
     u64::from(s.pstate()).put(w);
     w.align(16);
@@ -151,7 +151,7 @@ fn put_vector(w: &mut Writer, v: u128) {
         Endian::Little => [lo, hi],
         Endian::Big => [hi, lo],
     };
-    order.put(w);
+    w.uints(8, &order);
 }
 
 fn get_vector(r: &mut Reader) -> u128 {
@@ -222,7 +222,8 @@ pub fn pop(t: &mut Task) -> Result<u64, Errno> {
     let mask = signal::get_mask(&mut r);
     let mut r = Reader::new(t.abi, buf.get(MCONTEXT_AT..).unwrap_or_default());
     let _fault = u64::get(&mut r);
-    let x = <[u64; 32]>::get(&mut r);
+    let mut x = [0; 32];
+    r.uints(8, &mut x);
     let (pc, pstate) = (u64::get(&mut r), u64::get(&mut r));
     let records = read_records(t, at + (MCONTEXT_AT + RECORDS_AT) as u64)?;
     let mut mode = Mode(t.vcpu.mode());
