@@ -345,7 +345,7 @@ impl Engine {
             if let Some(machine) = &self.machine {
                 machine.reset_filter();
             }
-            self.code_map.reset();
+            self.code_map.reset(self.code.used());
             self.code.reset(self.keep);
             self.ir_bytes.store(0, Ordering::Relaxed);
             for block in inner.blocks.drain(..) {
