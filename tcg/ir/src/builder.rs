@@ -4,6 +4,7 @@
 use std::cell::Cell;
 
 use crate::forward::Recent;
+use crate::units::Units;
 use crate::{
     Block, Cond, ExitInfo, HelperDef, HelperId, Inst, MemFlags, Op, Slot, StateLayout, Ty, Value,
 };
@@ -61,23 +62,6 @@ impl Addr {
     }
 }
 
-/// What is known about 4 bytes of the state block.
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Unit {
-    /// The value whose bytes these are; NONE: only the state block knows.
-    value: Value,
-    /// Which 4-byte part of the value.
-    part: u8,
-    /// The state block has not been told yet.
-    dirty: bool,
-}
-
-const UNKNOWN: Unit = Unit {
-    value: Value::NONE,
-    part: 0,
-    dirty: false,
-};
-
 /// Whether two slots share a unit.
 fn overlap(a: Slot, b: Slot) -> bool {
     a.unit() < b.unit() + b.units() && b.unit() < a.unit() + a.units()
@@ -85,7 +69,6 @@ fn overlap(a: Slot, b: Slot) -> bool {
 
 /// A predicated region under construction.
 struct Region {
-    saved: Vec<Unit>,
     changed: Vec<Slot>,
     kind: RegionKind,
 }
@@ -112,7 +95,7 @@ struct PendingFlag {
 }
 
 /// Working memory of a builder.
-type Spare = (Vec<Unit>, Vec<Value>, Vec<PendingFlag>);
+type Spare = (Units, Units, Vec<Value>, Vec<PendingFlag>);
 
 thread_local! {
     /// That of the last builder of this thread, empty.
@@ -124,7 +107,9 @@ pub struct Builder<'a> {
     /// The block so far.
     pub block: Block,
     layout: &'a StateLayout,
-    units: Vec<Unit>,
+    units: Units,
+    /// What was known before the region.
+    saved: Units,
     consts: Vec<Value>,
     region: Option<Region>,
     pending: Vec<PendingFlag>,
@@ -134,12 +119,13 @@ pub struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// A builder of an empty block.
     pub fn new(pc: u64, mode: u32, layout: &'a StateLayout) -> Builder<'a> {
-        let (mut units, consts, pending) = SPARE.take().unwrap_or_default();
-        units.resize(layout.bytes / 4, UNKNOWN);
+        let (mut units, saved, consts, pending) = SPARE.take().unwrap_or_default();
+        units.start(layout.bytes / 4);
         Builder {
             block: Block::new(pc, mode),
             layout,
             units,
+            saved,
             consts,
             region: None,
             pending,
@@ -150,10 +136,9 @@ impl<'a> Builder<'a> {
     /// The finished block.
     pub fn finish(mut self) -> Block {
         debug_assert!(self.region.is_none() && self.pending.is_empty());
-        self.units.clear();
         self.consts.clear();
         self.pending.clear();
-        SPARE.set(Some((self.units, self.consts, self.pending)));
+        SPARE.set(Some((self.units, self.saved, self.consts, self.pending)));
         self.block
     }
 
@@ -360,14 +345,26 @@ impl<'a> Builder<'a> {
         if let Some(v) = self.forwarded(ty, addr, mem) {
             return v;
         }
+        let guess = self.guess(addr, mem);
         self.note_load(addr, mem);
+        self.load_guessed(ty, addr, mem, guess)
+    }
+
+    /// Loads what is probably `guess` (if that is a value).
+    pub(crate) fn load_guessed(
+        &mut self,
+        ty: Ty,
+        addr: Addr,
+        mem: MemFlags,
+        guess: Value,
+    ) -> Value {
         let imm = Inst::pack_mem(addr.disp, addr.shift, mem);
         self.push(Inst {
             op: Op::Load,
             ty,
             lane: 0,
             aux: 0,
-            args: [addr.base, addr.index, Value::NONE],
+            args: [addr.base, addr.index, guess],
             imm,
         })
     }
@@ -519,8 +516,8 @@ impl<'a> Builder<'a> {
             args,
             imm: 0,
         });
+        self.saved.copy_from(&self.units);
         self.region = Some(Region {
-            saved: self.units.clone(),
             changed: Vec::new(),
             kind,
         });
@@ -545,7 +542,7 @@ impl<'a> Builder<'a> {
                 args: [Value::NONE; 3],
                 imm: 0,
             });
-            self.units = region.saved;
+            std::mem::swap(&mut self.units, &mut self.saved);
             return;
         }
         // Constants made from here to the end of the region are not visible behind it either.
@@ -553,13 +550,13 @@ impl<'a> Builder<'a> {
         let mut merges = Vec::new();
         for slot in self.disjoint(region.changed) {
             let new = self.exact(&self.units, slot);
-            let old = self.exact(&region.saved, slot);
+            let old = self.exact(&self.saved, slot);
             match (old, new) {
                 (Some(old), Some(new)) => {
                     let new = self.bitcast(self.block.ty(old), new);
                     merges.push((slot, old, new));
                 }
-                _ => self.merge_units(slot, &region.saved, &mut merges),
+                _ => self.merge_units(slot, &mut merges),
             }
         }
         self.push(Inst {
@@ -571,12 +568,7 @@ impl<'a> Builder<'a> {
             imm: 0,
         });
         self.consts.truncate(visible);
-        let inner = std::mem::replace(&mut self.units, region.saved);
-        for (i, unit) in inner.iter().enumerate() {
-            if (unit.value, unit.part) != (self.units[i].value, self.units[i].part) {
-                self.units[i] = UNKNOWN;
-            }
-        }
+        self.units.keep_common(&self.saved);
         // All merges first: they must directly follow the end of the region.
         let merged: Vec<(Slot, Value)> = merges
             .into_iter()
@@ -605,14 +597,14 @@ impl<'a> Builder<'a> {
     /// At the end of a region: a slot whose old and new contents are not both one value. Units that were dirty
     /// before the region (4-byte values: the larger ones were settled) are merged, the others are up to date in
     /// the state block on the other way, and brought up to date on this one.
-    fn merge_units(&mut self, slot: Slot, saved: &[Unit], merges: &mut Vec<(Slot, Value, Value)>) {
+    fn merge_units(&mut self, slot: Slot, merges: &mut Vec<(Slot, Value, Value)>) {
         for unit in slot.unit()..slot.unit() + slot.units() {
             let piece = Slot {
                 off: (unit * 4) as u16,
                 ty: Ty::F32,
             };
-            match self.exact(saved, piece) {
-                Some(old) if saved[unit].dirty => {
+            match self.exact(&self.saved, piece) {
+                Some(old) if self.saved[unit].dirty => {
                     let new = self.get(piece);
                     let new = self.bitcast(self.block.ty(old), new);
                     merges.push((piece, old, new));
@@ -672,7 +664,7 @@ impl<'a> Builder<'a> {
                 .is_none_or(|r| r.kind != RegionKind::Simple),
             "a helper that touches the state in a simple region"
         );
-        self.units.fill(UNKNOWN);
+        self.units.forget_all();
     }
 
     // ---- state slots ----
@@ -744,7 +736,7 @@ impl<'a> Builder<'a> {
         if let Some(v) = self.exact(&self.units, slot) {
             return self.bitcast(slot.ty, v);
         }
-        let range = &self.units[slot.unit()..][..slot.units()];
+        let range = &self.units[slot.unit()..slot.unit() + slot.units()];
         if range.iter().all(|u| !u.dirty) && range.iter().any(|u| u.value == Value::NONE) {
             return self.load_slot(slot);
         }
@@ -777,20 +769,11 @@ impl<'a> Builder<'a> {
     }
 
     fn note(&mut self, slot: Slot, value: Value, dirty: bool) {
-        for (k, u) in self.units[slot.unit()..][..slot.units()]
-            .iter_mut()
-            .enumerate()
-        {
-            *u = Unit {
-                value,
-                part: k as u8,
-                dirty,
-            };
-        }
+        self.units.note(slot.unit(), slot.units(), value, dirty);
     }
 
     /// The value that is exactly this slot's content, if one is known.
-    fn exact(&self, units: &[Unit], slot: Slot) -> Option<Value> {
+    fn exact(&self, units: &Units, slot: Slot) -> Option<Value> {
         let range = units.get(slot.unit()..slot.unit() + slot.units())?;
         let v = range[0].value;
         if !v.is_some() || self.block.ty(v).bytes() != slot.ty.bytes() {
@@ -827,7 +810,7 @@ impl<'a> Builder<'a> {
         }
         // A half of a larger value.
         let whole = first.value.is_some()
-            && self.units[slot.unit()..][..slot.units()]
+            && self.units[slot.unit()..slot.unit() + slot.units()]
                 .iter()
                 .enumerate()
                 .all(|(k, u)| {
@@ -861,7 +844,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The I32 or F32 value of one unit.
-    fn part32(&mut self, unit: Unit) -> Value {
+    fn part32(&mut self, unit: crate::units::Unit) -> Value {
         match self.block.ty(unit.value) {
             Ty::I64 if unit.part == 0 => self.un(Op::Trunc, Ty::I32, unit.value),
             Ty::I64 => self.un(Op::Hi32, Ty::I32, unit.value),
@@ -916,28 +899,36 @@ impl<'a> Builder<'a> {
     /// through a region (which merges simple values only).
     fn settle_dirty(&mut self, min: u32) {
         let mut i = 0;
-        while i < self.units.len() {
-            let u = self.units[i];
-            let mut step = 1;
-            if u.dirty && self.block.ty(u.value).bytes() >= min {
-                let whole = Slot {
-                    off: (i * 4) as u16,
-                    ty: self.block.ty(u.value),
-                };
-                let slot = match self.exact(&self.units, whole) {
-                    Some(_) => whole,
-                    None => Slot {
-                        off: whole.off,
-                        ty: Ty::F32,
-                    },
-                };
-                let v = self.get(slot);
-                self.push_set(Op::Sync, slot, v);
-                self.note(slot, v, false);
-                step = slot.units();
+        for range in self.units.known() {
+            i = range.start.max(i);
+            while i < range.end {
+                i += self.settle_unit(i, min);
             }
-            i += step;
         }
+    }
+
+    /// The value that begins at a unit; the number of units that have been looked at.
+    fn settle_unit(&mut self, i: usize, min: u32) -> usize {
+        let u = self.units[i];
+        let mut step = 1;
+        if u.dirty && self.block.ty(u.value).bytes() >= min {
+            let whole = Slot {
+                off: (i * 4) as u16,
+                ty: self.block.ty(u.value),
+            };
+            let slot = match self.exact(&self.units, whole) {
+                Some(_) => whole,
+                None => Slot {
+                    off: whole.off,
+                    ty: Ty::F32,
+                },
+            };
+            let v = self.get(slot);
+            self.push_set(Op::Sync, slot, v);
+            self.note(slot, v, false);
+            step = slot.units();
+        }
+        step
     }
 
     /// Stores whatever is dirty within a range, and forgets it.
@@ -970,7 +961,7 @@ impl<'a> Builder<'a> {
             }
             i += step;
         }
-        self.units[slot.unit()..end].fill(UNKNOWN);
+        self.units.forget(slot.unit()..end);
     }
 
     /// The layout of the state block.

@@ -3,8 +3,13 @@
 //! Programs pass values between register files through memory (an integer stored in two halves and loaded as a double):
 //! the host can forward only what one store wrote. A load behind a store of the same bytes cannot fault, and a thread
 //! may always see its own stores. Only the latest stores are known, addressed by the same values; any other store, atomic
-//! access, fence or call makes all forgotten. So does a real load that may be of the same bytes, since it may have seen
-//! another thread's later store, and one that orders what follows it.
+//! access, fence or call makes all forgotten, and so does a load that orders what follows it. Behind a real load that may
+//! be of the same bytes nothing is forwarded, since it may have seen another thread's later store. But a doubleword whose
+//! halves were stored is then loaded with a guess ([`Op::Load`]).
+//!
+//! DEVIATES: the two halves of such a load are looked at one after the other. If both are as guessed, that is what was there
+//! behind the stores; but a load in between by another address may have seen a half changed that another thread has
+//! changed back since.
 
 use crate::{Addr, Builder, MemFlags, Op, Order, Ty, Value};
 
@@ -18,6 +23,8 @@ struct Stored {
     addr: Addr,
     value: Value,
     mem: MemFlags,
+    /// A load since may have seen a later store to the same bytes.
+    doubtful: bool,
 }
 
 /// The latest stores of a block that is being built.
@@ -84,14 +91,31 @@ impl Builder<'_> {
         if r.stores.len() == MOST {
             r.stores.remove(0);
         }
-        r.stores.push(Stored { addr, value, mem });
+        r.stores.push(Stored {
+            addr,
+            value,
+            mem,
+            doubtful: false,
+        });
     }
 
     /// Notes a load that is not forwarded.
     pub(crate) fn note_load(&mut self, addr: Addr, mem: MemFlags) {
-        let relaxed = mem.get_order() == Order::Relaxed;
-        let apart = |s: &Stored| relaxed && s.is_apart(addr, mem.bytes());
-        self.recent.stores.retain(apart);
+        if mem.get_order() != Order::Relaxed {
+            return self.recent.stores.clear();
+        }
+        for s in &mut self.recent.stores {
+            s.doubtful |= !s.is_apart(addr, mem.bytes());
+        }
+    }
+
+    /// What a load of eight bytes gives unless another thread has stored there: both halves were stored here.
+    pub(crate) fn guess(&mut self, addr: Addr, mem: MemFlags) -> Value {
+        let plain = mem.get_order() == Order::Relaxed && mem.align_log2() == 0;
+        if self.recent.stores.is_empty() || !plain || mem.bytes() != 8 {
+            return Value::NONE;
+        }
+        self.of_halves(addr, mem, true).unwrap_or(Value::NONE)
     }
 
     /// What a load gives, if that is known.
@@ -99,16 +123,9 @@ impl Builder<'_> {
         if self.recent.stores.is_empty() || mem.get_order() != Order::Relaxed {
             return None;
         }
-        let at = |by: u32, bytes: u32| {
-            let stores = self.recent.stores.iter();
-            let mut alike = stores.filter(|s| s.mem.is_big_endian() == mem.is_big_endian());
-            alike.find(|s| {
-                let offset = s.offset_of(addr).map(|o| o.wrapping_add(by));
-                offset == Some(0) && s.mem.bytes() == bytes
-            })
-        };
+        let at = |by: u32, bytes: u32| self.stored(addr, mem, by, bytes).filter(|s| !s.doubtful);
         let bytes = mem.bytes();
-        if let Some(s) = at(0, bytes).copied() {
+        if let Some(s) = at(0, bytes) {
             let aligned = mem.align_log2() <= s.mem.align_log2();
             return if aligned {
                 self.as_loaded(ty, s.value, mem)
@@ -121,17 +138,14 @@ impl Builder<'_> {
         }
         match bytes {
             8 => {
-                let (first, second) = (*at(0, 4)?, *at(4, 4)?);
-                let (a, b) = (self.word_of(first.value)?, self.word_of(second.value)?);
-                let (low, high) = if mem.is_big_endian() { (b, a) } else { (a, b) };
-                let whole = self.bin(Op::Concat, Ty::I64, low, high);
+                let whole = self.of_halves(addr, mem, false)?;
                 self.as_loaded(ty, whole, mem)
             }
             4 => {
                 // Half of a doubleword.
                 let (s, first) = match at(0, 8) {
-                    Some(s) => (*s, true),
-                    None => (*at(0u32.wrapping_sub(4), 8)?, false),
+                    Some(s) => (s, true),
+                    None => (at(0u32.wrapping_sub(4), 8)?, false),
                 };
                 if !matches!(self.block.ty(s.value), Ty::I64 | Ty::F64 | Ty::V64) {
                     return None;
@@ -143,6 +157,26 @@ impl Builder<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The store of `bytes` bytes at `by` behind `addr`, in the byte order of `mem`.
+    fn stored(&self, addr: Addr, mem: MemFlags, by: u32, bytes: u32) -> Option<Stored> {
+        let mut alike = (self.recent.stores.iter())
+            .filter(|s| s.mem.is_big_endian() == mem.is_big_endian() && s.mem.bytes() == bytes);
+        let found = alike.find(|s| s.offset_of(addr).map(|o| o.wrapping_add(by)) == Some(0));
+        found.copied()
+    }
+
+    /// The doubleword whose halves were stored.
+    fn of_halves(&mut self, addr: Addr, mem: MemFlags, doubtful: bool) -> Option<Value> {
+        let [first, second] = [0, 4].map(|by| {
+            self.stored(addr, mem, by, 4)
+                .filter(|s| doubtful || !s.doubtful)
+        });
+        let (first, second) = (first?, second?);
+        let (a, b) = (self.word_of(first.value)?, self.word_of(second.value)?);
+        let (low, high) = if mem.is_big_endian() { (b, a) } else { (a, b) };
+        Some(self.bin(Op::Concat, Ty::I64, low, high))
     }
 
     /// The low 32 bits of a stored value.

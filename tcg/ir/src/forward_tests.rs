@@ -193,6 +193,31 @@ fn real_loads_of_the_same_bytes_and_ordered_ones_make_forgotten() {
     assert!(!between(Order::AcqRel, false));
 }
 
+/// What two stores wrote is a guess where another base was loaded from in between.
+#[test]
+fn doubtful_halves_are_guessed() {
+    let mut b = Builder::new(0, 0, &LAYOUT);
+    b.forward_stores(true);
+    let [base, other, hi, lo] = [0, 4, 8, 16].map(|off| b.get(Slot::new(off, Ty::I32)));
+    let word = MemFlags::size(2).big_endian(true);
+    b.store(Addr::base_disp(base, 8), hi, word);
+    b.load(Ty::I32, Addr::base_disp(other, 0), word);
+    b.store(Addr::base_disp(base, 12), lo, word);
+    let double = MemFlags::size(3).big_endian(true);
+    let guess_of = |b: &mut Builder<'_>, mem| {
+        let v = b.load(Ty::F64, Addr::base_disp(base, 8), mem);
+        assert_eq!(b.block.def(v).op, Op::Load);
+        b.block.def(v).args[2]
+    };
+    let guess = guess_of(&mut b, double);
+    let halves = b.block.def(guess).args[..2].to_vec();
+    assert_eq!((b.block.def(guess).op, halves), (Op::Concat, vec![lo, hi]));
+    // Only the plain access of eight bytes can be looked at by words.
+    assert_eq!(guess_of(&mut b, double.align(3)), Value::NONE);
+    b.store(Addr::base_disp(other, 0), lo, word);
+    assert_eq!(guess_of(&mut b, double), Value::NONE);
+}
+
 /// A page may be mapped a second time behind itself.
 #[test]
 fn stores_a_page_away_make_forgotten() {

@@ -25,6 +25,7 @@ pub mod sig;
 mod slots;
 pub mod text;
 mod ty;
+mod units;
 mod verify;
 
 pub use block::{Block, ExitInfo, ExitKind, IndirectHint};
@@ -35,4 +36,5 @@ pub use inst::{Cond, Inst, MemFlags, Order, Value};
 pub use op::{Op, OpClass};
 pub use slots::{Slot, StateLayout};
 pub use ty::Ty;
+pub use units::Touched;
 pub use verify::verify;

@@ -201,6 +201,9 @@ ops! {
 
     // ---- memory: args[0] base (integer or absent), args[1] index or absent, imm packed by Inst::pack_mem ----
     /// Loads; the result type may be wider than the access (extension by the flags; floating-point and vector: the upper part is 0).
+    /// args[2]: absent, or a guess for an unordered access of 8 bytes without demands: an I64 that is probably there, as two
+    /// words that were stored one by one. A host that forwards only what one store wrote would wait for both to reach
+    /// its cache; it may look at the two words instead, and take the guess if they are as guessed.
     Load = "load" Load;
     /// Stores the low part of args[2].
     Store = "store" Store;

@@ -229,7 +229,8 @@ impl Generator<'_> {
             0..=15 => self.operation(),
             16..=19 => self.set_slot(),
             20..=22 => self.flags(),
-            23..=26 => self.access(),
+            23..=25 => self.access(),
+            26 => self.halves(),
             27..=28 => self.atomic(),
             29 => self.call(),
             30 if self.config.sticky => self.sticky(),
@@ -574,6 +575,27 @@ impl Generator<'_> {
         let signed = ty.is_int() && self.rng.one_in(3);
         let flags = if signed { flags.signed() } else { flags };
         let v = self.b.load(ty, addr, flags);
+        self.keep(ty, v);
+    }
+
+    /// Two words stored, and a load of both with a guess that is mostly right.
+    fn halves(&mut self) {
+        let (addr, _) = self.address();
+        let be = self.rng.one_in(2);
+        let [first, second, wrong] = [(); 3].map(|()| self.value(Ty::I32));
+        let word = MemFlags::size(2).big_endian(be);
+        let behind = Addr {
+            disp: addr.disp.wrapping_add(4),
+            ..addr
+        };
+        self.b.store(addr, first, word);
+        self.b.store(behind, second, word);
+        let (low, high) = if be { (second, first) } else { (first, second) };
+        let low = if self.rng.one_in(4) { wrong } else { low };
+        let guess = self.b.bin(Op::Concat, Ty::I64, low, high);
+        let ty = self.pick(&[Ty::I64, Ty::F64, Ty::V64]);
+        let double = MemFlags::size(3).big_endian(be);
+        let v = self.b.load_guessed(ty, addr, double, guess);
         self.keep(ty, v);
     }
 

@@ -419,7 +419,10 @@ impl Verifier<'_> {
             return Err(format!("lane {} is not allowed", inst.lane));
         }
         let (ty, ok) = match inst.op {
-            Op::Load => (inst.ty, value == Ty::Void),
+            Op::Load => {
+                let guess = value == Ty::I64 && flags.log2() == 3 && flags.0 >> 5 == 0;
+                (inst.ty, value == Ty::Void || guess)
+            }
             Op::Store => (value, inst.ty == Ty::Void),
             Op::AtomicRmw => (
                 value,

@@ -6,7 +6,7 @@
 //! must still be alive. This pass decides which: a holder (`Cc*` or `ICmp`) is *eager* if some consumer is reached without
 //! anything that destroys the flags.
 
-use tcg_ir::{Block, Effects, Inst, Op, StateLayout, Ty, Value};
+use tcg_ir::{Block, Effects, Inst, Op, StateLayout, Touched, Ty, Value};
 
 /// No position, no node.
 pub const NONE: u32 = u32::MAX;
@@ -61,7 +61,9 @@ pub struct Liveness {
     pub uses: Vec<Use>,
     /// Position of an exit that needs what flags are computed from, or [`NONE`]; set before the analysis.
     pub back_edge: u32,
+    /// By unit of the state: the next instruction that overwrites it; [`NONE`]: there is none.
     next_def: Vec<u32>,
+    defined: Touched,
     undo: Vec<(u32, u32)>,
 }
 
@@ -143,10 +145,19 @@ impl Liveness {
         self.info.resize(n + 1, EMPTY);
         self.uses.clear();
         self.scan(block, clobbers);
-        self.next_def.clear();
-        self.next_def.resize(layout.bytes / 4, n as u32);
+        self.start_state(layout.bytes / 4);
         self.undo.clear();
         self.backward(block, layout);
+    }
+
+    fn start_state(&mut self, units: usize) {
+        for range in std::mem::take(&mut self.defined).ranges(self.next_def.len()) {
+            self.next_def[range].fill(NONE);
+        }
+        if self.next_def.len() != units {
+            self.next_def.clear();
+            self.next_def.resize(units, NONE);
+        }
     }
 
     // ---- forward scan ----
@@ -365,6 +376,7 @@ impl Liveness {
                 self.undo.push((u as u32, self.next_def[u]));
             }
             self.next_def[u] = pos;
+            self.defined.mark(u);
         }
     }
 
@@ -383,6 +395,7 @@ impl Liveness {
                 self.undo.push((first as u32, next));
             }
             self.next_def[first] = pos;
+            self.defined.mark(first);
             return;
         }
         let next = self.next_def[first..first + units]
@@ -405,8 +418,9 @@ impl Liveness {
     pub fn enter(&mut self, block: &Block, off: u16, v: Value) -> bool {
         let units = block.ty(v).bytes() as usize / 4;
         let first = usize::from(off) / 4;
+        let end = block.insts.len() as u32;
         let next = self.next_def[first..first + units].iter().max();
-        let site = next.map_or(0, |n| self.info[*n as usize].last_site);
+        let site = next.map_or(0, |n| self.info[end.min(*n) as usize].last_site);
         if site != 0 {
             self.state_use(block, v, site - 1);
         }
@@ -418,7 +432,10 @@ impl Liveness {
         let dead = block.exits[i.imm as usize].dead;
         for (k, slot) in layout.peek.iter().enumerate() {
             if dead >> k & 1 != 0 {
-                self.next_def[slot.unit()..slot.unit() + slot.units()].fill(pos);
+                for u in slot.unit()..slot.unit() + slot.units() {
+                    self.next_def[u] = pos;
+                    self.defined.mark(u);
+                }
             }
         }
     }

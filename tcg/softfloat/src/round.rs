@@ -92,9 +92,9 @@ fn pack_special<S: Sig>(u: Unpacked<S>, f: &Format) -> S {
 }
 
 /// Rounds away the last `drop` bits (at least one): the rest, as an integer
-/// that may have carried into one bit more, and whether anything was lost.
+/// that may have carried into one bit more, whether anything was lost, and whether the rest was made larger.
 #[inline(always)]
-fn round_off<S: Sig>(sig: S, drop: u32, sign: bool, round: Round) -> (S, bool) {
+fn round_off<S: Sig>(sig: S, drop: u32, sign: bool, round: Round) -> (S, bool, bool) {
     let kept = sig >> drop;
     let lost = sig << (S::BITS - drop);
     let inexact = lost != S::ZERO;
@@ -104,15 +104,22 @@ fn round_off<S: Sig>(sig: S, drop: u32, sign: bool, round: Round) -> (S, bool) {
         Round::TowardZero => false,
         Round::Down => inexact && sign,
         Round::Up => inexact && !sign,
-        Round::Odd => return (kept | if inexact { S::ONE } else { S::ZERO }, inexact),
+        Round::Odd => {
+            return (
+                kept | if inexact { S::ONE } else { S::ZERO },
+                inexact,
+                false,
+            );
+        }
     };
-    (if up { kept.add_carry(S::ONE).0 } else { kept }, inexact)
+    let kept = if up { kept.add_carry(S::ONE).0 } else { kept };
+    (kept, inexact, up)
 }
 
 #[inline(always)]
 fn pack_normal<S: Sig>(u: Unpacked<S>, f: &Format, precision: u32, st: &mut FloatStatus) -> S {
     let drop = S::BITS - 1 - precision;
-    let (mut kept, inexact) = round_off(u.sig, drop, u.sign, st.round);
+    let (mut kept, inexact, up) = round_off(u.sig, drop, u.sign, st.round);
     let mut exp = u.exp;
     if kept >> (precision + 1) != S::ZERO {
         kept = kept >> 1;
@@ -124,6 +131,7 @@ fn pack_normal<S: Sig>(u: Unpacked<S>, f: &Format, precision: u32, st: &mut Floa
     if inexact {
         st.raise(Flags::INEXACT);
     }
+    st.rounded_up |= up;
     assemble(
         f,
         u.sign,
@@ -141,6 +149,7 @@ fn overflow<S: Sig>(sign: bool, f: &Format, precision: u32, st: &mut FloatStatus
         Round::Up => !sign,
     };
     if to_inf {
+        st.rounded_up = true;
         return pack_special(Unpacked::inf(sign), f);
     }
     let ones = (S::ONE << (precision + 1)).minus(S::ONE) << (f.frac_bits - precision);
@@ -157,7 +166,7 @@ fn pack_tiny<S: Sig>(
 ) -> S {
     let drop = S::BITS - 1 - precision;
     let tiny = st.tininess_before || u.exp < f.emin() - 1 || {
-        let (unbounded, _) = round_off(u.sig, drop, u.sign, st.round);
+        let (unbounded, ..) = round_off(u.sig, drop, u.sign, st.round);
         unbounded >> (precision + 1) == S::ZERO
     };
     if flush && tiny {
@@ -168,7 +177,8 @@ fn pack_tiny<S: Sig>(
         return assemble(f, u.sign, 0, S::ZERO);
     }
     let sig = u.sig.right_jam(f.emin().saturating_sub(u.exp) as u32);
-    let (kept, inexact) = round_off(sig, drop, u.sign, st.round);
+    let (kept, inexact, up) = round_off(sig, drop, u.sign, st.round);
+    st.rounded_up |= up;
     if inexact {
         st.raise(Flags::INEXACT);
         if tiny {
@@ -197,7 +207,7 @@ fn pack_alternative<S: Sig>(u: Unpacked<S>, f: &Format, st: &mut FloatStatus) ->
         Class::Normal if u.exp < f.bias() => pack(u, f, f.frac_bits, false, st),
         Class::Normal => {
             let drop = S::BITS - 1 - f.frac_bits;
-            let (kept, inexact) = round_off(u.sig, drop, u.sign, st.round);
+            let (kept, inexact, _) = round_off(u.sig, drop, u.sign, st.round);
             let carry = (kept >> (f.frac_bits + 1)).low64() as i32;
             let exp = u.exp + carry;
             if exp > f.bias() + 1 {

@@ -136,6 +136,9 @@ pub struct FloatStatus {
     pub x87_precision: X87Precision,
     /// Sticky flags.
     pub flags: Flags,
+    /// A result's magnitude was made larger than the exact one's by rounding. Sticky, too; of arithmetic and conversions
+    /// to floating point [Power ISA 4.2.2, FR].
+    pub rounded_up: bool,
 }
 
 impl FloatStatus {

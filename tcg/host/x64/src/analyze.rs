@@ -41,6 +41,7 @@ fn clobbers(b: &Block, i: &Inst, mmu: bool) -> bool {
             mmu || m.align_log2() != 0
                 || (m.get_order() == Order::SeqCst && i.op == Op::Store)
                 || (m.is_big_endian() && (m.log2() == 1 || value_ty == Ty::V128))
+                || (i.op == Op::Load && i.args[2].is_some())
         }
         _ => true,
     }

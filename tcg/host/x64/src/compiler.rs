@@ -11,7 +11,7 @@ use crate::maps::MapWriter;
 use crate::ranges::Ranges;
 use crate::regalloc::{NOWHERE, Val};
 use crate::{CompiledBlock, Features, LinkKind, LinkSite, Opts, TooComplex};
-use tcg_ir::{Block, HelperDef, Inst, Op, Slot, StateLayout, Ty, Value};
+use tcg_ir::{Block, HelperDef, Inst, Op, Slot, StateLayout, Touched, Ty, Value};
 use tcg_opt::{Liveness, NONE};
 
 /// A state slot whose new value has not been stored.
@@ -84,6 +84,8 @@ pub struct Gen<'a> {
     pub unit_dirty: Vec<u16>,
     /// By unit: the value whose home starts or lies here.
     pub unit_home: Vec<u32>,
+    /// Units of which these two say something.
+    pub touched: Touched,
     pub flags: HostFlags,
     pub flags_fresh: bool,
     pub flags_until: u32,
@@ -141,6 +143,7 @@ struct Spare {
     dirty: Vec<Dirty>,
     unit_dirty: Vec<u16>,
     unit_home: Vec<u32>,
+    touched: Touched,
     journal: Vec<(u32, Val)>,
     home_journal: Vec<(u32, u32)>,
     cold_over: Vec<u32>,
@@ -166,6 +169,7 @@ impl Spare {
             dirty: Vec::new(),
             unit_dirty: Vec::new(),
             unit_home: Vec::new(),
+            touched: Touched::default(),
             journal: Vec::new(),
             home_journal: Vec::new(),
             cold_over: Vec::new(),
@@ -179,6 +183,19 @@ impl Spare {
             maps: MapWriter::default(),
             looping: Loop::default(),
             ranges: Ranges::default(),
+        }
+    }
+
+    fn start_state(&mut self, units: usize) {
+        for range in std::mem::take(&mut self.touched).ranges(self.unit_home.len()) {
+            self.unit_dirty[range.clone()].fill(0);
+            self.unit_home[range].fill(NONE);
+        }
+        if self.unit_home.len() != units {
+            self.unit_dirty.clear();
+            self.unit_dirty.resize(units, 0);
+            self.unit_home.clear();
+            self.unit_home.resize(units, NONE);
         }
     }
 }
@@ -265,10 +282,7 @@ impl<'a> Gen<'a> {
         s.other.clear();
         s.val.clear();
         s.val.resize(b.insts.len(), NOWHERE);
-        s.unit_dirty.clear();
-        s.unit_dirty.resize(layout.bytes / 4, 0);
-        s.unit_home.clear();
-        s.unit_home.resize(layout.bytes / 4, NONE);
+        s.start_state(layout.bytes / 4);
         s.dirty.clear();
         s.journal.clear();
         s.home_journal.clear();
@@ -304,6 +318,7 @@ impl<'a> Gen<'a> {
             dirty: s.dirty,
             unit_dirty: s.unit_dirty,
             unit_home: s.unit_home,
+            touched: Touched::default(),
             flags: NO_FLAGS,
             flags_fresh: false,
             flags_until: 0,
@@ -343,6 +358,7 @@ impl<'a> Gen<'a> {
             dirty: self.dirty,
             unit_dirty: self.unit_dirty,
             unit_home: self.unit_home,
+            touched: self.touched,
             journal: self.journal,
             home_journal: self.home_journal,
             cold_over: self.cold_over,

@@ -112,6 +112,9 @@ impl Gen<'_> {
         let m = self.guest_addr(i, true);
         let f = i.mem();
         self.check_alignment(m, f.align_log2(), false);
+        if i.args[2].is_some() && self.opts.mmu.is_none() && m.disp < i32::MAX - 4 {
+            return self.load_guess(v, i, m);
+        }
         let mut m = m;
         let d = self.def_load(v, i);
         if let Some(mmu) = self.opts.mmu {
@@ -129,6 +132,43 @@ impl Gen<'_> {
         }
         self.site();
         self.load_from(i, d, m, f);
+    }
+
+    /// Loads eight bytes with a guess: two words are loaded and compared with it. What depends on the result need not wait
+    /// for them.
+    fn load_guess(&mut self, v: Value, i: &Inst, m: Mem) {
+        let f = i.mem();
+        let guess = self.reg(i.args[2]);
+        let low = self.alloc(Ty::I64);
+        let d = self.def_reuse(v, i.args[2]);
+        let second = Mem {
+            disp: m.disp + 4,
+            ..m
+        };
+        let be = f.is_big_endian();
+        let word = MemFlags::size(2).big_endian(be);
+        let (low_at, high_at) = if be { (second, m) } else { (m, second) };
+        self.site();
+        self.load_int(false, RAX, high_at, word);
+        self.site();
+        self.load_int(false, low, low_at, word);
+        self.a.shift_imm(Sh::Shl, true, Rm::R(RAX), 32);
+        self.a.alu(Alu::Or, true, RAX, Rm::R(low));
+        self.a.alu(Alu::Cmp, true, RAX, Rm::R(guess));
+        self.flags = NO_FLAGS;
+        let (cold, back) = (self.new_label(), self.new_label());
+        self.jcc(x86cc::NE, cold);
+        if i.ty.is_vec_class() {
+            self.mov_gx(true, true, d, guess);
+        } else {
+            self.a.mov(true, d, Rm::R(guess));
+        }
+        self.bind_label(back);
+        let snap = self.begin_cold(cold);
+        self.site();
+        self.load_from(i, d, m, f);
+        self.jmp(back);
+        self.end_cold(snap);
     }
 
     fn load_from(&mut self, i: &Inst, d: u8, m: Mem, f: MemFlags) {

@@ -48,6 +48,7 @@ impl Gen<'_> {
             self.home_journal.push((unit as u32, self.unit_home[unit]));
         }
         self.unit_home[unit] = v;
+        self.touched.mark(unit);
     }
 
     fn drop_home(&mut self, h: Value) {
@@ -116,7 +117,10 @@ impl Gen<'_> {
         let first = d.off as usize / 4;
         self.dirty.push(d);
         let n = self.dirty.len() as u16;
-        self.unit_dirty[first..first + units].fill(n);
+        for u in first..first + units {
+            self.unit_dirty[u] = n;
+            self.touched.mark(u);
+        }
     }
 
     /// Forgets dirty values that overlap a range.
@@ -294,7 +298,7 @@ impl Gen<'_> {
     /// A helper has changed the state: no slot is known any more. Values that only their homes hold have been
     /// saved before.
     pub fn forget_homes(&mut self) {
-        for u in 0..self.unit_home.len() {
+        for u in self.touched.ranges(self.unit_home.len()).flatten() {
             let h = self.unit_home[u];
             if h != NONE {
                 self.note_home(u, NONE);
@@ -314,7 +318,7 @@ impl Gen<'_> {
     /// Before the state changes behind our back: values that only their home holds go to spill slots.
     pub fn rescue_homes(&mut self) {
         let pinned = self.pinned;
-        for u in 0..self.unit_home.len() {
+        for u in self.touched.ranges(self.unit_home.len()).flatten() {
             let h = self.unit_home[u];
             if h == NONE {
                 continue;

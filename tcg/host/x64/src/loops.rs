@@ -559,8 +559,10 @@ impl Gen<'_> {
         self.pinned = 0;
         self.spill_free = u64::MAX;
         self.dirty.clear();
-        self.unit_dirty.fill(0);
-        self.unit_home.fill(NONE);
+        for range in std::mem::take(&mut self.touched).ranges(self.unit_home.len()) {
+            self.unit_dirty[range.clone()].fill(0);
+            self.unit_home[range].fill(NONE);
+        }
         self.flags = NO_FLAGS;
         self.flags_until = 0;
         self.journaling = false;
