@@ -59,9 +59,9 @@ pub const ZE: u32 = 1 << 4;
 /// Inexact is enabled.
 pub const XE: u32 = 1 << 3;
 /// Flush to zero, without effect here.
-const NI: u32 = 1 << 2;
+pub const NI: u32 = 1 << 2;
 /// Rounding mode.
-const RN: u32 = 3;
+pub const RN: u32 = 3;
 /// All enables.
 pub const ENABLES: u32 = VE | OE | UE | ZE | XE;
 /// All reasons for invalid operations.
@@ -161,6 +161,12 @@ pub fn from_flags(flags: u32) -> u32 {
         (Flags::WHY_CONVERSION, VXCVI),
         (Flags::WHY_COMPARISON, VXVC),
     ];
+    // Nothing, or what nearly every operation raises.
+    match flags & (Flags::all() - Flags::INEXACT).bits() {
+        0 if flags & Flags::INEXACT.bits() != 0 => return XX,
+        0 => return 0,
+        _ => {}
+    }
     MAP.iter()
         .filter(|(f, _)| flags & f.bits() != 0)
         .fold(0, |set, (_, bit)| set | bit)
@@ -271,22 +277,16 @@ fn adjusted(code: u32, args: [u64; 3], fpscr: u32, overflow: bool, modes: &mut F
     }
 }
 
-/// Flags of an operation, with FI and FR: the result is compared with the truncated one.
+/// Flags of an operation, with FI and FR.
 fn rounded(fpscr: u32, f: impl Fn(&mut FloatStatus) -> u64) -> (u64, u32, u32) {
     let mut st = status(fpscr);
     let r = f(&mut st);
     let raised = from_flags(st.flags.bits());
-    let mut last = 0;
-    if raised & XX != 0 {
-        last |= FI;
-        let mut toward_zero = FloatStatus {
-            round: Round::TowardZero,
-            ..status(fpscr)
-        };
-        if r << 1 > f(&mut toward_zero) << 1 {
-            last |= FR;
-        }
-    }
+    let last = match (raised & XX != 0, st.rounded_up) {
+        (false, _) => 0,
+        (true, false) => FI,
+        (true, true) => FI | FR,
+    };
     (r, raised, last)
 }
 
@@ -457,6 +457,20 @@ pub fn compute(code: u32, args: [u64; 3], fpscr: u32) -> Outcome {
 
 /// A comparison: LT, GT, EQ, FU as a nibble, and the exceptions.
 pub fn compare(a: u64, b: u64, ordered: bool, fpscr: u32) -> (u32, u32) {
+    let is_nan = |v: u64| v << 1 > 0xffe0 << 48;
+    if !is_nan(a) && !is_nan(b) {
+        // As integers that are ordered alike; both zeros are 0.
+        let key = |v: u64| match (v << 1 >> 1) as i64 {
+            m if v >> 63 != 0 => -m,
+            m => m,
+        };
+        let nibble = match key(a).cmp(&key(b)) {
+            std::cmp::Ordering::Less => 8,
+            std::cmp::Ordering::Greater => 4,
+            std::cmp::Ordering::Equal => 2,
+        };
+        return (nibble, 0);
+    }
     let mut st = status(fpscr);
     let order = match ordered {
         true => f64::compare_signaling(a, b, &mut st),
@@ -606,6 +620,62 @@ mod tests {
         assert_eq!(run(op::SQRT, ONE | 1 << 63, 0), VXSQRT);
         assert_eq!(run(op::ADD, 0x7ff4 << 48, 0), VXSNAN);
         assert_eq!(run(op::CTIWZ, INF, 0), VXCVI);
+    }
+
+    #[test]
+    fn numbers_are_compared_as_the_soft_float_does() {
+        let some = [
+            0,
+            1,
+            ONE,
+            ONE + 1,
+            INF,
+            (0x7ff0 << 48) - 1,
+            0x7ff8 << 48,
+            INF + 1,
+        ];
+        let some: Vec<u64> = some.into_iter().flat_map(|v| [v, v | 1 << 63]).collect();
+        for &a in &some {
+            for &b in &some {
+                let want = match f64::compare_quiet(a, b, &mut status(0)) {
+                    Ordering::Less => 8,
+                    Ordering::Greater => 4,
+                    Ordering::Equal => 2,
+                    Ordering::Unordered => 1,
+                };
+                assert_eq!(compare(a, b, false, 0).0, want, "{a:#x} {b:#x}");
+            }
+        }
+    }
+
+    /// FR says that the result is larger than the truncated one.
+    #[test]
+    fn rounding_up_is_seen() {
+        let mut seed = 1u64;
+        let mut next = || {
+            seed = seed
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            seed ^ seed >> 29
+        };
+        let mut ups = 0;
+        for _ in 0..40_000 {
+            // Close exponents, and now and then any.
+            let near = |v: u64| v & !(0x7ff << 52) | (0x3f0 + (v >> 52 & 31)) << 52;
+            let args = std::array::from_fn(|_| match next() {
+                v if v >> 60 == 0 => v << 4,
+                v => near(v),
+            });
+            let single = if next() >> 63 != 0 { SINGLE } else { 0 };
+            let code = (1 + (next() >> 33) as u32 % 9) | single;
+            let rn = (next() >> 62) as u32;
+            let o = arithmetic_outcome(code, args, rn);
+            let toward_zero = arithmetic(code, args, &mut status(1));
+            let up = o.raised & XX != 0 && o.result << 1 > toward_zero << 1;
+            assert_eq!(o.last & FR != 0, up, "{code:#x} {args:x?} {rn}");
+            ups += u32::from(up);
+        }
+        assert!(ups > 5_000, "{ups}");
     }
 
     #[test]

@@ -33,7 +33,7 @@ const SO: u32 = 1;
 /// What 31 digits hold at most, and one.
 const LIMIT: u128 = 10u128.pow(31);
 
-/// UNPREDICTABLE: the result of an operand that is no number.
+/// UNPREDICTABLE: the result of an operand that is no number, or that has more than 31 digits.
 const UNDEFINED: u128 = u128::MAX;
 
 /// The result and the CR field: whether something was lost, sign and value of what decides about the rest.
@@ -166,9 +166,10 @@ fn to_packed(number: u32, ps: bool, b: u128) -> Option<Done> {
         op::CFSQ => {
             let (v, negative) = ((b as i128).unsigned_abs(), (b as i128) < 0);
             let p = Packed::new(v, negative);
+            let lost = v >= LIMIT;
             Some(Done {
-                result: p.write(ps),
-                lost: v >= LIMIT,
+                result: if lost { UNDEFINED } else { p.write(ps) },
+                lost,
                 negative,
                 zero: v == 0,
             })

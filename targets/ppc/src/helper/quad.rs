@@ -137,6 +137,40 @@ fn to_integer(number: u32, b: u128, st: &mut FloatStatus) -> Option<u64> {
     ))
 }
 
+/// For an enabled overflow or underflow: the exception, and the power of two that the result is multiplied by.
+/// [PowerISA I.7.4.3, I.7.4.4]
+fn adjustment(number: u32, result: u128, raised: u32, fpscr: u32) -> Option<(u32, i32)> {
+    let double = number == op::TO_DP;
+    if matches!(number, op::TO_SD..=op::TO_UW) {
+        return None;
+    }
+    let bias = if double { 1536 } else { 24576 };
+    let exponent = if double { 0x7ff << 116 } else { 0x7fff << 112 };
+    let tiny = raised & fpscr::UX != 0 || result & exponent == 0 && result << 1 != 0;
+    if raised & fpscr::OX != 0 && fpscr & fpscr::OE != 0 {
+        Some((fpscr::OX, -bias))
+    } else if tiny && fpscr & fpscr::UE != 0 {
+        Some((fpscr::UX, bias))
+    } else {
+        None
+    }
+}
+
+/// Operands whose result is 2^`by` times as large. What gets lost of one that is far smaller than another keeps its last
+/// bit set, which is all that rounding asks of it.
+fn scaled(number: u32, t: u128, [a, b, c]: [u128; 3], by: i32) -> (u128, [u128; 3]) {
+    let mut st = FloatStatus {
+        round: Round::Odd,
+        ..FloatStatus::default()
+    };
+    let mut times = |v: u128, by: i32| f128::scalb(v, by, &mut st);
+    match number {
+        op::MUL | op::FUSED => (times(t, by), [times(a, by / 2), times(b, by / 2), c]),
+        op::DIV => (t, [times(a, by / 2), times(b, -by / 2), c]),
+        _ => (t, [times(a, by), times(b, by), c]),
+    }
+}
+
 /// Does the operation. True if an enabled exception occurred.
 pub fn run(s: &mut PpcState, what: u32, t: usize, args: [u128; 3]) -> bool {
     let (number, arg) = (what & 0x7f, what >> 8);
@@ -155,7 +189,7 @@ pub fn run(s: &mut PpcState, what: u32, t: usize, args: [u128; 3]) -> bool {
         st
     };
     let old = s.vsr[t & 63];
-    let compute = |st: &mut FloatStatus| -> (u128, u32) {
+    let compute = |old: u128, args: [u128; 3], st: &mut FloatStatus| -> (u128, u32) {
         if let Some(v) = to_integer(number, args[1], st) {
             return (u128::from(v) << 64, 0);
         }
@@ -171,23 +205,33 @@ pub fn run(s: &mut PpcState, what: u32, t: usize, args: [u128; 3]) -> bool {
         (v, result_class(v))
     };
     let mut st = modes(None);
-    let (result, class) = compute(&mut st);
-    let raised = fpscr::from_flags(st.flags.bits());
+    let (mut result, mut class) = compute(old, args, &mut st);
+    let mut raised = fpscr::from_flags(st.flags.bits());
+    let (mut old, mut args) = (old, args);
+    if let Some((exception, by)) = adjustment(number, result, raised, fpscr_now) {
+        // XX, FI and FR are those of the adjusted value.
+        (old, args) = scaled(number, old, args, by);
+        let mut st = modes(None);
+        (result, class) = compute(old, args, &mut st);
+        raised = raised & !fpscr::XX | exception | fpscr::from_flags(st.flags.bits()) & fpscr::XX;
+    }
     let mut last = class;
     if raised & fpscr::XX != 0 {
         last |= fpscr::FI;
-        let (truncated, _) = compute(&mut modes(Some(Round::TowardZero)));
+        let (truncated, _) = compute(old, args, &mut modes(Some(Round::TowardZero)));
         if result << 1 > truncated << 1 {
             last |= fpscr::FR;
         }
     }
-    let o = Outcome {
+    let mut o = Outcome {
         result: 0,
         raised,
         last,
         keeps_fprf: matches!(number, op::TO_SD..=op::TO_UW),
     };
     let (trap, blocked) = fpscr::enabled(&o, fpscr_now);
+    // What keeps the target from being written leaves FPRF, too. [PowerISA I.7.4.1]
+    o.keeps_fprf |= blocked;
     fpscr::record(s, o);
     if !blocked {
         s.vsr[t & 63] = result;
@@ -211,4 +255,57 @@ fn compare(s: &mut PpcState, field: usize, [a, b, _]: [u128; 3], ordered: bool) 
     set_compared(s, field as u32 & 7, nibble);
     s.fpx |= raised;
     raised & fpscr::INVALID != 0 && s.fpscr as u32 & fpscr::VE != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: u128 = 0x3fff << 112;
+
+    /// The exponent is moved by 24576; XX is that of the result so adjusted.
+    #[test]
+    fn enabled_overflow_and_underflow_adjust_the_exponent() {
+        let run = |fpscr: u32, number, args| {
+            let mut s = PpcState {
+                fpscr: u64::from(fpscr),
+                ..PpcState::default()
+            };
+            let trap = run(&mut s, number, 3, args);
+            (
+                trap,
+                s.vsr[3],
+                fpscr::read(&s, 0) as u32 & fpscr::EXCEPTIONS,
+            )
+        };
+        let power = |e: i32| ((e + 16383) as u128) << 112;
+        let (ue, oe) = (fpscr::UE, fpscr::OE);
+        // A denormal sum is exact, and an underflow if that is enabled.
+        assert_eq!(run(ue, op::ADD, [1, 1, 0]), (true, power(8083), fpscr::UX));
+        assert_eq!(run(0, op::ADD, [1, 1, 0]), (false, 2, 0));
+        let product = run(ue, op::MUL, [power(-16000), power(-10000), 0]);
+        assert_eq!(product, (true, power(-1424), fpscr::UX));
+        let quotient = run(oe, op::DIV, [power(16000), power(-10000), 0]);
+        assert_eq!(quotient, (true, power(1424), fpscr::OX));
+        let sum = run(oe, op::ADD, [power(16383), power(16383), 0]);
+        assert_eq!(sum, (true, power(-8192), fpscr::OX));
+        let narrow = run(ue, op::TO_DP, [0, power(-1080), 0]);
+        assert_eq!(
+            narrow,
+            (true, u128::from((456u64 + 1023) << 52) << 64, fpscr::UX)
+        );
+    }
+
+    #[test]
+    fn an_enabled_invalid_operation_leaves_target_and_class() {
+        let mut s = PpcState::default();
+        assert!(!run(&mut s, op::DIV, 3, [ONE | 1 << 127, ONE, 0]));
+        let negative = fpscr::read(&s, 0) as u32 & fpscr::FPRF;
+        assert_eq!((s.vsr[3], negative >> 12), (ONE | 1 << 127, 0b01000));
+        s.fpscr = u64::from(fpscr::VE);
+        assert!(run(&mut s, op::DIV, 3, [0, 0, 0]));
+        let now = fpscr::read(&s, 0) as u32;
+        assert_eq!((s.vsr[3], now & fpscr::FPRF), (ONE | 1 << 127, negative));
+        assert!(now & fpscr::VXZDZ != 0);
+    }
 }

@@ -1,7 +1,7 @@
 //! Vector-scalar operations done in software: conversions, extremes, classes, and all arithmetic while exceptions
 //! are enabled. Exceptions are recorded; FR, FI and FPRF belong to scalar operations only. [PowerISA I.7.3, I.7.6]
 
-use tcg_softfloat::{FloatStatus, IntRule, IntType, MinMax, Ordering, Round, f16, f32, f64};
+use tcg_softfloat::{FloatStatus, IntRule, IntType, MinMax, Ordering, Round, f16, f32, f64, f128};
 
 use super::bits::{F32, F64, Fields, test_div, test_sqrt};
 use super::fp::set_compared;
@@ -77,7 +77,36 @@ struct Regs {
 struct Raised {
     fpscr: u32,
     bits: u32,
+    /// A conversion to a narrower format made the magnitude larger.
+    up: bool,
 }
+
+/// A format that is narrower than double.
+struct Narrow {
+    /// What an enabled overflow or underflow changes the exponent by. [PowerISA I.7.4.3, I.7.4.4]
+    bias: i32,
+    /// The bits of the exponent, and all but the sign.
+    exponent: u32,
+    magnitude: u32,
+    from_double: fn(u64, &mut FloatStatus) -> u32,
+    from_quad: fn(u128, &mut FloatStatus) -> u32,
+}
+
+const TO_SINGLE: Narrow = Narrow {
+    bias: 192,
+    exponent: 0x7f80_0000,
+    magnitude: 0x7fff_ffff,
+    from_double: f64::to_f32,
+    from_quad: f128::to_f32,
+};
+
+const TO_HALF: Narrow = Narrow {
+    bias: 24,
+    exponent: 0x7c00,
+    magnitude: 0x7fff,
+    from_double: |v, st| u32::from(f64::to_f16(v, st)),
+    from_quad: |v, st| u32::from(f128::to_f16(v, st)),
+};
 
 impl Raised {
     fn status(&self) -> FloatStatus {
@@ -86,6 +115,31 @@ impl Raised {
 
     fn add(&mut self, st: &FloatStatus) {
         self.bits |= fpscr::from_flags(st.flags.bits());
+    }
+
+    /// Rounds a double to a narrower format.
+    fn narrowed(&mut self, v: u64, to: &Narrow) -> u32 {
+        let mut st = self.status();
+        let r = (to.from_double)(v, &mut st);
+        let bits = fpscr::from_flags(st.flags.bits());
+        let denormal = r & to.exponent == 0 && r & to.magnitude != 0;
+        let (by, exception) = if bits & fpscr::OX != 0 && self.fpscr & fpscr::OE != 0 {
+            (-to.bias, fpscr::OX)
+        } else if (bits & fpscr::UX != 0 || denormal) && self.fpscr & fpscr::UE != 0 {
+            (to.bias, fpscr::UX)
+        } else {
+            self.bits |= bits;
+            self.up |= st.rounded_up;
+            return r;
+        };
+        // XX, FI and FR are those of the adjusted value.
+        let exact = &mut FloatStatus::default();
+        let scaled = f128::scalb(f64::to_f128(v, exact), by, exact);
+        let mut st = self.status();
+        let r = (to.from_quad)(scaled, &mut st);
+        self.bits |= exception | fpscr::from_flags(st.flags.bits()) & fpscr::XX;
+        self.up |= st.rounded_up;
+        r
     }
 
     /// Runs `f` with the current modes and notes its exceptions.
@@ -141,6 +195,7 @@ pub fn run(s: &mut PpcState, what: u32, regs: u32) -> bool {
     let mut raised = Raised {
         fpscr: s.fpscr as u32,
         bits: 0,
+        up: false,
     };
     let (number, arg) = (what & 0xff, what >> 8);
     if number == op::QUAD {
@@ -158,8 +213,16 @@ pub fn run(s: &mut PpcState, what: u32, regs: u32) -> bool {
         ..Outcome::default()
     };
     let (trap, blocked) = fpscr::enabled(&o, raised.fpscr);
-    if let Some(last) = scalar_last(number, &r, result, &raised) {
-        fpscr::record(s, Outcome { last, ..o });
+    if let Some(last) = scalar_last(number, result, &raised) {
+        let keeps_fprf = blocked;
+        fpscr::record(
+            s,
+            Outcome {
+                last,
+                keeps_fprf,
+                ..o
+            },
+        );
     } else {
         s.fpx |= raised.bits & EXCEPTIONS;
     }
@@ -174,14 +237,8 @@ pub fn run(s: &mut PpcState, what: u32, regs: u32) -> bool {
 }
 
 /// FI, FR and FPRF of the scalar conversions.
-fn scalar_last(number: u32, r: &Regs, result: u128, raised: &Raised) -> Option<u32> {
+fn scalar_last(number: u32, result: u128, raised: &Raised) -> Option<u32> {
     let [hi, _] = doubles(result);
-    let [b, _] = doubles(r.b);
-    let mut toward_zero = FloatStatus {
-        round: Round::TowardZero,
-        ..raised.status()
-    };
-    // FR: the magnitude is greater than that of the truncated result.
     let inexact = |up: bool| match (raised.bits & fpscr::XX != 0, up) {
         (false, _) => 0,
         (_, false) => fpscr::FI,
@@ -190,14 +247,12 @@ fn scalar_last(number: u32, r: &Regs, result: u128, raised: &Raised) -> Option<u
     match number {
         op::DP_TO_SP => {
             let v = (hi >> 32) as u32;
-            let up = v << 1 > f64::to_f32(b, &mut toward_zero) << 1;
-            Some(inexact(up) | fpscr::class(widen(v), true))
+            Some(inexact(raised.up) | fpscr::class(widen(v), true))
         }
         op::SP_TO_DP | op::HP_TO_DP => Some(fpscr::class(hi, false)),
         op::DP_TO_HP => {
             let v = hi as u16;
-            let up = v << 1 > f64::to_f16(b, &mut toward_zero) << 1;
-            Some(inexact(up) | class_of_half(v))
+            Some(inexact(raised.up) | class_of_half(v))
         }
         op::DP_TO_W => Some(inexact(false)),
         _ => None,
@@ -386,18 +441,18 @@ fn convert(number: u32, arg: u32, r: &Regs, raised: &mut Raised) -> Option<u128>
             raised.with(|st| single_from(v, signed, st))
         })),
         op::D_TO_S => {
-            let [a, b] = d.map(|v| raised.with(|st| f64::to_f32(v, st)));
+            let [a, b] = d.map(|v| raised.narrowed(v, &TO_SINGLE));
             from_words([a, a, b, b])
         }
         op::S_TO_D => from_doubles([w[0], w[2]].map(|v| raised.with(|st| f32::to_f64(v, st)))),
         op::H_TO_S => from_words(w.map(|v| raised.with(|st| f16::to_f32(v as u16, st)))),
-        op::S_TO_H => from_words(w.map(|v| raised.with(|st| u32::from(f32::to_f16(v, st))))),
+        op::S_TO_H => from_words(w.map(|v| raised.narrowed(widen(v), &TO_HALF))),
         op::DP_TO_SP => {
-            let v = raised.with(|st| f64::to_f32(d[0], st));
+            let v = raised.narrowed(d[0], &TO_SINGLE);
             from_words([v, v, 0, 0])
         }
         op::SP_TO_DP => from_doubles([raised.with(|st| f32::to_f64(w[0], st)), 0]),
-        op::DP_TO_HP => from_doubles([u64::from(raised.with(|st| f64::to_f16(d[0], st))), 0]),
+        op::DP_TO_HP => from_doubles([u64::from(raised.narrowed(d[0], &TO_HALF)), 0]),
         op::HP_TO_DP => from_doubles([raised.with(|st| f16::to_f64(d[0] as u16, st)), 0]),
         op::DP_TO_W => {
             let v = to_int(raised, d[0], word) as u32;
@@ -552,7 +607,7 @@ fn class_single(v: u64, dcmx: u32) -> (bool, bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::class_of_half;
+    use super::*;
 
     #[test]
     fn halves_have_the_classes_of_their_format() {
@@ -568,5 +623,29 @@ mod tests {
         ] {
             assert_eq!(class_of_half(v) >> 12, want, "{v:#x}");
         }
+    }
+
+    /// By 24 for halves, by 192 for singles.
+    #[test]
+    fn enabled_underflow_of_a_narrower_format_adjusts_the_exponent() {
+        let run = |fpscr: u32, number, double: u64| {
+            let mut s = PpcState {
+                fpscr: u64::from(fpscr),
+                ..PpcState::default()
+            };
+            s.vsr[4] = u128::from(double) << 64;
+            let trap = run(&mut s, number, 3 | 4 << 12);
+            (trap, s.vsr[3], fpscr::read(&s, 0) as u32 & EXCEPTIONS)
+        };
+        let power = |e: i64| ((e + 1023) as u64) << 52;
+        let half = run(fpscr::UE, op::DP_TO_HP, power(-24));
+        assert_eq!(half, (true, 0x3c00 << 64, fpscr::UX));
+        assert_eq!(run(0, op::DP_TO_HP, power(-24)), (false, 1 << 64, 0));
+        let single = run(fpscr::UE, op::DP_TO_SP, power(-140));
+        let one = u128::from(f64::to_f32(power(52), &mut FloatStatus::default()));
+        assert_eq!(single, (true, one << 96 | one << 64, fpscr::UX));
+        let large = run(fpscr::OE, op::DP_TO_HP, power(20));
+        let adjusted = u128::from(f64::to_f16(power(-4), &mut FloatStatus::default()));
+        assert_eq!(large, (true, adjusted << 64, fpscr::OX));
     }
 }

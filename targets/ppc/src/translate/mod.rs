@@ -98,6 +98,7 @@ pub(crate) fn translate(
         true => BlockLimits::full(1),
         false => ctx.limits,
     };
+    let whole = system.is_some();
     let mut t = Translator {
         b: Builder::new(pc, mode.0, layout),
         model,
@@ -144,7 +145,8 @@ pub(crate) fn translate(
     }
     (t.b.block.start_pc, t.b.block.end_pc) = (t.follow.start(), end);
     let mut block = t.b.finish();
-    if limits.may_peek() {
+    // Interrupts may be taken at any exit of a whole CPU, and their handlers look at everything.
+    if limits.may_peek() && !whole {
         peek::mark_dead_flags(
             &mut block,
             &mut fetcher,

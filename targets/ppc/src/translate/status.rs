@@ -1,6 +1,7 @@
 //! FPSCR and VSCR. [PowerISA I.4.6.10, I.6.13]
 
-use tcg_ir::{Cond, Op, Ty, Value};
+use tcg_ir::{Cond, Op, RegionKind, Ty, Value};
+use tcg_softfloat::Flags;
 
 use super::{NONE, Out, Translator};
 use crate::decode::{Feature, args};
@@ -10,6 +11,8 @@ use crate::state::slot;
 
 /// Rounding mode and the enables: what the block mode depends on.
 const MODE_BITS: u64 = (fpscr::ENABLES | 3) as u64;
+/// All control bits.
+const MODES: u64 = (fpscr::ENABLES | fpscr::NI | fpscr::RN) as u64;
 
 impl Translator<'_> {
     /// FPSCR with everything that is pending: I64.
@@ -21,16 +24,11 @@ impl Translator<'_> {
 
     /// FPSCR's bits under `mask` become those of `value`. The block ends if the mode may change.
     fn write_fpscr(&mut self, value: Value, mask: u64, rec: bool) -> Out {
-        self.settle_fp();
-        let sticky = self.b.op(Op::FpFlagsGet, Ty::I32, 0, 0, [NONE; 3], 0);
-        // Before the call: it may leave.
-        let none = self.b.i32(0);
-        self.b
-            .op(Op::FpFlagsSet, Ty::Void, 0, 0, [none, NONE, NONE], 0);
-        let m = self
-            .b
-            .i64(mask & !helper::RECORD | if rec { helper::RECORD } else { 0 });
-        self.call(helper::FPSCR_WRITE, &[sticky, value, m]);
+        if mask & !MODES == 0 && !rec && !self.fp_exact() {
+            self.write_modes(value, mask);
+            return Out::Next;
+        }
+        self.replace_fpscr(value, mask, rec);
         self.fp_record(rec);
         if mask & MODE_BITS == 0 {
             return Out::Next;
@@ -48,6 +46,49 @@ impl Translator<'_> {
         info.mode_dynamic = true;
         self.leave_if(changed, info, NONE);
         Out::Next
+    }
+
+    /// The same for control bits alone, where no exception is enabled. Mostly they are as they were, and then there is
+    /// nothing to do.
+    fn write_modes(&mut self, value: Value, mask: u64) {
+        let now = self.b.get(slot::FPSCR);
+        let differ = self.b.bin(Op::Xor, Ty::I64, now, value);
+        let differ = self.bin_const(Op::And, differ, mask);
+        let zero = self.b.i64(0);
+        let changed = self.b.icmp(Cond::Ne, differ, zero);
+        self.b.begin_if(changed, RegionKind::Leaves);
+        let record = self.fp;
+        self.replace_fpscr(value, mask, false);
+        let (info, target) = self.dynamic();
+        self.b.exit(info, target);
+        self.b.end_if();
+        self.fp = record;
+    }
+
+    fn replace_fpscr(&mut self, value: Value, mask: u64, rec: bool) {
+        self.settle_fp();
+        let sticky = self.b.op(Op::FpFlagsGet, Ty::I32, 0, 0, [NONE; 3], 0);
+        // Before the call: it may leave.
+        let whole = mask as u32 == u32::MAX && !self.b.in_region();
+        if whole {
+            // A flag that FPSCR has anyway may stay: nearly always that is XX, alone.
+            let xx = self.low32(value);
+            let xx = self.b.extract(Ty::I32, xx, fpscr::XX.trailing_zeros(), 1);
+            let may_stay = self.shift(Op::Shl, xx, Flags::INEXACT.bits().trailing_zeros());
+            let others = self.b.un(Op::Not, Ty::I32, may_stay);
+            let others = self.b.bin(Op::And, Ty::I32, sticky, others);
+            self.b.begin_if(others, RegionKind::Simple);
+        }
+        let none = self.b.i32(0);
+        self.b
+            .op(Op::FpFlagsSet, Ty::Void, 0, 0, [none, NONE, NONE], 0);
+        if whole {
+            self.b.end_if();
+        }
+        let m = self
+            .b
+            .i64(mask & !helper::RECORD | if rec { helper::RECORD } else { 0 });
+        self.call(helper::FPSCR_WRITE, &[sticky, value, m]);
     }
 
     fn set_fpr_bits(&mut self, n: u32, bits: Value) {

@@ -208,6 +208,10 @@ impl Guest for Ppc {
         &self.compared
     }
 
+    fn owns(&self, address: u64) -> bool {
+        address.abs_diff(DATA) < 0x10_0000
+    }
+
     fn case(&self, rng: &mut Rng, table: usize) -> Option<Case> {
         self.random_case(rng, table)
     }
