@@ -354,6 +354,10 @@ impl Assembler<'_> {
                 given.push((prop.to_owned(), format!("serial{n}")));
             }
         }
+        if source.board.mtd.as_deref() == Some(row.id.as_str()) {
+            let disk = self.host.backends.memory_disk();
+            given.extend(disk.map(|d| ("drive".to_owned(), d)));
+        }
         let pairs = given.iter().map(|(k, v)| (k.as_str(), v.as_str()));
         let values = Values::check(class.name, class.props, pairs).map_err(|e| {
             let key = row.props.keys().find(|k| *k.get_ref() == e.name);
@@ -521,6 +525,14 @@ fn slot_of(text: &str) -> Option<u8> {
     let hex = |t: &str| u8::from_str_radix(t.strip_prefix("0x").unwrap_or(t), 16).ok();
     let (slot, function) = (hex(slot)?, hex(function)?);
     (slot < 32 && function < 8).then_some(slot << 3 | function)
+}
+
+/// Devices and what they are on hold each other as long as there is a machine. No CPU may run any more.
+impl Drop for Assembly {
+    fn drop(&mut self) {
+        self.space.dissolve();
+        self.pci.iter().for_each(|(_, bus)| bus.dissolve());
+    }
 }
 
 impl Assembly {

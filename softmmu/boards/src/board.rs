@@ -37,6 +37,8 @@ pub struct Board {
     /// Buses of `-drive if=ide`, two drives on each.
     #[serde(default)]
     pub ide: Vec<String>,
+    /// The device that keeps its contents in the disk of `-drive if=mtd`, by its property `drive`.
+    pub mtd: Option<String>,
     /// What firmware is told.
     #[serde(default)]
     pub fw_cfg: Vec<Spanned<FirmwareItem>>,

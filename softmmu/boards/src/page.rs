@@ -88,6 +88,7 @@ pub fn page(source: &Source) -> String {
     );
     row("card of `-nic`", code(board.nic.as_slice()));
     row("buses of `-drive if=ide`", code(&board.ide));
+    row("device of `-drive if=mtd`", code(board.mtd.as_slice()));
     let firmware = board.boot.firmware.as_ref().map(|file| {
         let package = board.boot.firmware_package.as_ref();
         let package = package.map_or(String::new(), |p| format!(", of Debian's package `{p}`"));

@@ -576,3 +576,33 @@ fn nothing_that_a_guest_does_panics_and_every_state_can_be_saved() {
     }
     println!("{runs} runs, up to seed {}", seed - 1);
 }
+
+/// Whoever makes one machine after the other, as these tests do, must not run out of memory.
+#[test]
+fn nothing_is_left_of_a_machine() {
+    for source in Source::built_in("ppc").expect("good boards") {
+        let world = World::new(&source, true);
+        let mut r = Random(7);
+        for _ in 0..2000 {
+            world.step(&mut r);
+        }
+        let ram = Arc::downgrade(&world.machine.ram.0);
+        let space = Arc::downgrade(&world.machine.space);
+        let timers = Arc::downgrade(&world.machine.timers);
+        let devices = world.machine.devices.iter();
+        let devices: Vec<_> = devices
+            .map(|d| (format!("{} ({})", d.id, d.class), Arc::downgrade(&d.device)))
+            .collect();
+        drop(world);
+        let left: Vec<_> = devices.iter().filter(|d| d.1.strong_count() > 0).collect();
+        let left: Vec<_> = left.iter().map(|d| d.0.as_str()).collect();
+        let name = &source.board.name;
+        assert!(left.is_empty(), "{name}: {left:?}");
+        let counts = [
+            ram.strong_count(),
+            space.strong_count(),
+            timers.strong_count(),
+        ];
+        assert_eq!(counts, [0, 0, 0], "{name}: memory, space, timers");
+    }
+}

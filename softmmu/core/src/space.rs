@@ -198,6 +198,18 @@ impl AddressSpace {
         })
     }
 
+    /// The end of the machine: forgets all regions, also those of spaces that are seen through windows. Devices hold the
+    /// space that they are in, and it holds them.
+    pub fn dissolve(&self) {
+        let old = std::mem::take(&mut *self.map.write());
+        self.generation.fetch_add(1, Ordering::Release);
+        for (_, region) in old.regions {
+            if let Backing::Window { space, .. } = region.backing {
+                space.dissolve();
+            }
+        }
+    }
+
     fn change<T>(&self, edit: impl FnOnce(&mut Map) -> T) -> T {
         let mut map = self.map.write();
         let result = edit(&mut map);

@@ -17,9 +17,13 @@ enum State {
     Ended,
 }
 
+const TIMER_SLACK_NS: u64 = 5_000;
+
 /// Runs a CPU until it is told to end.
 pub(crate) fn run(cpu: &Cpu, parts: &Parts, starter: &Starter) {
     softmmu_core::cpu::set_current(cpu.gate.index);
+    // Waits of drivers are often shorter than the host's usual slack. Without it they are only longer.
+    let _ = nix::sys::prctl::set_timerslack(TIMER_SLACK_NS);
     let mut state = State::Parked;
     cpu.gate.connect(cpu.vcpu.lock().kick_handle());
     loop {

@@ -87,6 +87,10 @@ pub trait FirmwareConfig: Send + Sync {
 pub trait Backends {
     /// The disk of a `-drive` (each once).
     fn block(&self, name: &str) -> Result<Arc<dyn BlockBackend>, String>;
+    /// The name of the disk that the board's own memory chip is kept in (`-drive if=mtd`).
+    fn memory_disk(&self) -> Option<String> {
+        None
+    }
     /// The network of a `-netdev`.
     fn net(&self, name: &str) -> Result<Arc<dyn NetBackend>, String>;
     /// The character device of a `-chardev`.

@@ -53,6 +53,13 @@ pub(crate) trait DebugEvents: Send + Sync {
     fn ended(&self, status: u8);
 }
 
+/// Its memory goes with it, so nobody may run in it.
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.cpus.quit();
+    }
+}
+
 impl Machine {
     /// Puts everything together. The machine stands still.
     pub fn new(

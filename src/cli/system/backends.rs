@@ -128,6 +128,11 @@ impl Hosts {
                     let words = vec![("drive".to_owned(), drive.id.clone())];
                     devices.push(("virtio-blk-pci".to_owned(), words));
                 }
+                Some("mtd") if board.mtd.is_some() => {
+                    if self.memory_disk().is_some_and(|id| id != drive.id) {
+                        return Err(usage("-drive if=mtd: this board has one of that kind"));
+                    }
+                }
                 Some(other) => {
                     let text = format!("-drive if={other}: this board has none of that kind");
                     return Err(usage(text));
@@ -282,6 +287,12 @@ impl Backends for Hosts {
     fn block(&self, name: &str) -> Result<Arc<dyn BlockBackend>, String> {
         let claimed = self.drives.claim(name).map_err(|e| e.to_string())?;
         claimed.ok_or_else(|| format!("drive '{name}' is empty"))
+    }
+
+    fn memory_disk(&self) -> Option<String> {
+        let mut all = self.drives.all().into_iter();
+        all.find(|d| d.interface.as_deref() == Some("mtd"))
+            .map(|d| d.id)
     }
 
     fn net(&self, name: &str) -> Result<Arc<dyn NetBackend>, String> {

@@ -253,7 +253,7 @@ type Pages = Vec<(u32, Vec<u8>)>;
 impl Device for Vga {
     fn reset(&self) {
         *self.registers.lock() = Registers::new(self.memory.len(), self.big_endian);
-        self.memory.fill(0, self.memory.len(), 0);
+        self.memory.clear();
         self.function.reset();
     }
 
@@ -275,7 +275,7 @@ impl Device for Vga {
             return Err(StateError("registers that no software can set".into()));
         }
         self.function.load(&function)?;
-        self.memory.fill(0, self.memory.len(), 0);
+        self.memory.clear();
         for (n, page) in pages {
             self.memory.write(u64::from(n) * PAGE as u64, &page);
         }

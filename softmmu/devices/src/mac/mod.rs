@@ -83,6 +83,7 @@ pub const CLASSES: &[Class] = &[
                 "4k",
                 "bytes of the variables of firmware",
             ),
+            Prop::new("drive", Kind::Drive, "", "where its contents are kept"),
         ],
         create: nvram::create,
     },

@@ -163,8 +163,17 @@ impl PciBus {
         for function in gone.iter().filter_map(|devfn| functions.remove(devfn)) {
             // Base addresses and interrupt line are as after a reset: not there.
             function.reset();
+            function.release();
         }
         !gone.is_empty()
+    }
+
+    /// The end of the machine: forgets all functions, which hold the bus that they are on.
+    pub fn dissolve(&self) {
+        let functions = std::mem::take(&mut *self.functions.lock());
+        self.memory.dissolve();
+        self.io.dissolve();
+        functions.values().for_each(|f| f.release());
     }
 
     fn function(&self, devfn: u8) -> Option<Arc<PciFunction>> {

@@ -126,6 +126,12 @@ fn get32(bytes: &[u8], at: usize) -> u32 {
 }
 
 impl PciFunction {
+    /// It is out of the machine for good: forgets what its base addresses lead to, which holds it.
+    pub(super) fn release(&self) {
+        let bars = std::mem::take(&mut self.inner.lock().bars);
+        drop(bars);
+    }
+
     /// A function that is not plugged in yet.
     pub fn new(name: &str, bus: &Arc<PciBus>, devfn: u8, identity: Identity) -> Arc<PciFunction> {
         let mut config = vec![0; CONFIG];
