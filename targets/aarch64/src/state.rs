@@ -120,6 +120,7 @@ pub mod slot {
 
 /// The state block's layout.
 pub static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: std::mem::size_of::<A64State>(),
     peek: &[slot::N, slot::Z, slot::C, slot::V],
     bits: &[slot::N, slot::Z, slot::C, slot::V],

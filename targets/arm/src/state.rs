@@ -148,6 +148,7 @@ pub mod slot {
 
 /// The state block's layout.
 pub static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: std::mem::size_of::<ArmState>(),
     peek: &[
         slot::N,

@@ -278,6 +278,7 @@ const BITS: [Slot; 37] = {
 
 /// Layout of the state block.
 pub static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: size_of::<PpcState>(),
     peek: &PEEK,
     bits: &BITS,

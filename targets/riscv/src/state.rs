@@ -70,6 +70,13 @@ pub mod slot {
 
 /// The state block's layout.
 pub static LAYOUT: StateLayout = StateLayout {
+    pinned: &[
+        slot::x(10, Ty::I64),
+        slot::x(15, Ty::I64),
+        slot::x(2, Ty::I64),
+        slot::x(8, Ty::I64),
+        slot::x(14, Ty::I64),
+    ],
     bytes: std::mem::size_of::<RiscvState>(),
     peek: &[],
     bits: &[],

@@ -258,14 +258,19 @@ fn in_code(engine: &Engine, rip: usize, fault: &HostFault, uc: &mut libc::uconte
         Verdict::Retry | Verdict::CodeWritten => None,
         Verdict::Guest(f) => Some(f),
     };
-    let (gprs, xmms) = saved_registers(uc);
+    let (mut gprs, xmms) = saved_registers(uc);
     // SAFETY: this thread's header; generated code is stopped.
     let header = unsafe { &*cpu.env.header() };
     let offset = rip - block.entry - block.body;
-    let at = jit::restore(&block.maps, offset, &gprs, &xmms, header, cpu.state());
+    let pins = cpu.pins();
+    let maps = &block.maps;
+    let at = jit::restore(maps, offset, &gprs, &xmms, header, cpu.state(), pins);
     let Some((pc, mode)) = at else {
         return false;
     };
+    // The way out takes pinned slots from their registers.
+    pins.to_registers(cpu.state(), &mut gprs);
+    set_registers(uc, &gprs);
     cpu.set_pc(pc);
     cpu.set_mode(mode);
     match exit {
@@ -301,26 +306,35 @@ fn in_arithmetic(uc: &mut libc::ucontext_t) -> bool {
     }
 }
 
+/// Where a signal frame has the general registers, by hardware number.
+const ORDER: [i32; 16] = [
+    libc::REG_RAX,
+    libc::REG_RCX,
+    libc::REG_RDX,
+    libc::REG_RBX,
+    libc::REG_RSP,
+    libc::REG_RBP,
+    libc::REG_RSI,
+    libc::REG_RDI,
+    libc::REG_R8,
+    libc::REG_R9,
+    libc::REG_R10,
+    libc::REG_R11,
+    libc::REG_R12,
+    libc::REG_R13,
+    libc::REG_R14,
+    libc::REG_R15,
+];
+
+/// Puts general registers into a signal frame.
+fn set_registers(uc: &mut libc::ucontext_t, gprs: &[u64; 16]) {
+    for (r, v) in ORDER.into_iter().zip(gprs) {
+        uc.uc_mcontext.gregs[r as usize] = *v as i64;
+    }
+}
+
 /// The registers of a signal frame, by hardware number.
 fn saved_registers(uc: &libc::ucontext_t) -> ([u64; 16], [u128; 16]) {
-    const ORDER: [i32; 16] = [
-        libc::REG_RAX,
-        libc::REG_RCX,
-        libc::REG_RDX,
-        libc::REG_RBX,
-        libc::REG_RSP,
-        libc::REG_RBP,
-        libc::REG_RSI,
-        libc::REG_RDI,
-        libc::REG_R8,
-        libc::REG_R9,
-        libc::REG_R10,
-        libc::REG_R11,
-        libc::REG_R12,
-        libc::REG_R13,
-        libc::REG_R14,
-        libc::REG_R15,
-    ];
     let gprs = ORDER.map(|r| uc.uc_mcontext.gregs[r as usize] as u64);
     let mut xmms = [0u128; 16];
     // SAFETY: the kernel fills in the floating-point state of the frame or leaves the pointer null.

@@ -4,7 +4,7 @@ use crate::block::DirectLink;
 use crate::engine::EngineConfig;
 use tcg_ir::{Block, HelperFn};
 use tcg_target::{EnvHeader, Isa};
-use tcg_x64::{Features, FpSite, LinkKind, LinkSite, Opts};
+use tcg_x64::{Features, FpSite, LinkKind, LinkSite, Opts, Pins};
 
 /// The table behind `EnvHeader::helpers`: the ISA's own, then the code generator's evaluator.
 pub(crate) fn helper_table(isa: &dyn Isa) -> Box<[HelperFn]> {
@@ -84,8 +84,17 @@ pub(crate) fn restore(
     xmms: &[u128; 16],
     header: &EnvHeader,
     state: &mut [u8],
+    pins: Pins,
 ) -> Option<(u64, u32)> {
-    tcg_x64::restore_state(maps, offset as u32, gprs, xmms, &header.spill, state)
+    tcg_x64::restore_state(
+        maps,
+        offset as u32,
+        gprs,
+        xmms,
+        &header.spill,
+        state,
+        pins,
+    )
 }
 
 /// MXCSR's sticky flags in softfloat's layout.

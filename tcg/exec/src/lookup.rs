@@ -141,6 +141,7 @@ pub(crate) unsafe extern "C" fn inline_cache(state: *mut u8, site: usize, imm: u
 pub(crate) unsafe extern "C" fn dynamic(state: *mut u8) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
+    cpu.give_pins();
     cpu.update_mode();
     if let Some(sys) = &cpu.sys
         && !cpu.take_interrupts(sys)

@@ -13,7 +13,7 @@ use crate::walks::Walked;
 use tcg_mem::{Access, BusError, Endian, GuestVa, MemFault, PAGE, PhysPage, UserMem};
 use tcg_target::SysFault;
 use tcg_target::system::MMU_INDEXES;
-use tcg_x64::want;
+use tcg_x64::{Pins, want};
 
 /// What the slow path gives back to its stub.
 #[repr(C)]
@@ -531,7 +531,15 @@ impl Cpu {
         let h = unsafe { &*self.env.header() };
         let offset = ret - block.entry - block.body;
         let (gprs, xmms) = (&h.saved_gprs, &h.saved_xmms);
-        let at = jit::restore(&block.maps, offset, gprs, xmms, h, self.state());
+        let at = jit::restore(
+            &block.maps,
+            offset,
+            gprs,
+            xmms,
+            h,
+            self.state(),
+            Pins::NONE,
+        );
         let Some((pc, mode)) = at else {
             panic!(
                 "no location map at offset {offset:#x} of the block at {:#x}",

@@ -22,6 +22,7 @@ use tcg_debug::log_mask;
 use tcg_ir::Block;
 use tcg_mem::MemFault;
 use tcg_target::{CpuHost, CpuSocket, EnvHeader, StateBlock, SysCpu, System};
+use tcg_x64::Pins;
 
 /// A virtual CPU as the runtime functions see it. Shared references only: they run while `run` is on the stack.
 pub(crate) struct Cpu {
@@ -136,6 +137,29 @@ impl Cpu {
         unsafe { std::slice::from_raw_parts_mut(self.env.state(), self.env.state_bytes()) }
     }
 
+    /// The slots that generated code has in registers.
+    pub(crate) fn pins(&self) -> Pins {
+        match self.sys {
+            None => Pins::of(self.engine.isa.layout()),
+            Some(_) => Pins::NONE,
+        }
+    }
+
+    /// Before generated code runs: pinned slots from the state block to where its entry takes them from.
+    fn take_pins(&self) {
+        // SAFETY: as above.
+        let header = unsafe { &mut *self.header() };
+        self.pins()
+            .to_registers(self.state(), &mut header.saved_gprs);
+    }
+
+    /// Behind it, or while a lookup stands in for it: the other way round.
+    pub(crate) fn give_pins(&self) {
+        // SAFETY: as above.
+        let header = unsafe { &*self.header() };
+        self.pins().to_state(&header.saved_gprs, self.state());
+    }
+
     /// Counts one of this virtual CPU's events.
     pub(crate) fn count(&self, which: impl FnOnce(&Counters) -> &AtomicU64) {
         Counters::tick(which(&self.seat.counters));
@@ -247,6 +271,7 @@ impl Cpu {
     /// The last thing before a block is entered from Rust: reports it. Gives its code.
     pub(crate) fn enter_block(&self, block: &TransBlock) -> usize {
         if let Some(o) = self.engine.hooks.on(log_mask::EXEC | log_mask::CPU) {
+            self.give_pins();
             let isa = self.engine.isa;
             o.entered(isa, block.pc, block.mode, self.state());
         }
@@ -300,6 +325,7 @@ impl Cpu {
     }
 
     fn run_code(&self) -> Next {
+        self.take_pins();
         let code = match lookup::cached(self) {
             Some(code) => code,
             None => match self.find(self.pc(), self.mode()) {
@@ -318,6 +344,7 @@ impl Cpu {
         // SAFETY: the block's code follows the contract at the head of tcg-x64; it uses this environment, the
         // paired-return stack and guest memory, and comes back through the EXIT entry point.
         unsafe { asm::emu_rt_enter(self.env.state(), code) };
+        self.give_pins();
         self.settle_regime();
         self.after_exit()
     }

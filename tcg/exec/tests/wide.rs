@@ -27,6 +27,7 @@ struct Regs {
 unsafe impl StateBlock for Regs {}
 
 static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: 64,
     peek: &[],
     names: &[],

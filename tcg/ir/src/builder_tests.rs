@@ -13,6 +13,7 @@ const BYTES: usize = 96;
 const PROBE: usize = 64;
 
 static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: BYTES,
     peek: &[],
     bits: &[],

@@ -14,6 +14,7 @@ const BYTES: usize = 1024;
 const RESULTS: usize = 64;
 
 static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: BYTES,
     peek: &[],
     bits: &[],

@@ -13,6 +13,7 @@ const STATE: usize = 256;
 pub(crate) const WINDOW: u32 = 0x1_0000;
 
 pub(crate) static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: STATE,
     peek: &[Slot::new(0, Ty::I32), Slot::new(4, Ty::I32)],
     bits: &[],

@@ -42,6 +42,9 @@ pub struct StateLayout {
     /// Slots of type I32 that only ever hold 0 or 1 (flags): every `set` of them, every helper and the front ends see to
     /// it. A backend may store such a slot by its first byte alone.
     pub bits: &'static [Slot],
+    /// General registers, the most used first, that a backend may keep in host registers from block to block of user mode (as
+    /// many of them as it likes). Every access of one in blocks is of the whole slot, or reads its low half.
+    pub pinned: &'static [Slot],
     /// Names for the text form: slot and name.
     pub names: &'static [(Slot, &'static str)],
 }

@@ -29,6 +29,7 @@ mod tests {
     use tcg_ir::{StateLayout, text};
 
     const LAYOUT: StateLayout = StateLayout {
+        pinned: &[],
         bytes: 64,
         peek: &[],
         bits: &[],

@@ -101,6 +101,7 @@ pub mod slot {
 
 /// Layout of the state block: that of user mode, and more bytes.
 pub static SYSTEM_LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: size_of::<SystemState>(),
     peek: LAYOUT.peek,
     bits: LAYOUT.bits,

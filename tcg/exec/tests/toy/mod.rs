@@ -32,6 +32,7 @@ unsafe impl StateBlock for Regs {}
 const MODE: Slot = Slot::new(32, Ty::I32);
 
 static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: 64,
     peek: &[],
     bits: &[],

@@ -74,6 +74,10 @@ pub const XMM15: u8 = 31;
 /// No register.
 pub const NOREG: u8 = 0xff;
 
+/// Registers for pinned state slots ([`tcg_ir::StateLayout::pinned`]), in their order. The entry points of the runtime load and
+/// store them in `EnvHeader::saved_gprs`.
+pub const PIN_REGS: [u8; 6] = [15, 14, 13, 12, 11, 10];
+
 /// Registers that helpers preserve: rbx, r12 to r15.
 pub const CALLEE_SAVED: u32 = 1 << 3 | 0xf << 12;
 
@@ -84,6 +88,7 @@ const fn hdr(off: usize) -> i32 {
     off as i32 - size_of::<EnvHeader>() as i32
 }
 
+pub const SAVED_GPRS: i32 = hdr(offset_of!(EnvHeader, saved_gprs));
 pub const SCRATCH: i32 = hdr(offset_of!(EnvHeader, scratch));
 pub const SPILL: i32 = hdr(offset_of!(EnvHeader, spill));
 pub const HELPERS: i32 = hdr(offset_of!(EnvHeader, helpers));

@@ -174,19 +174,19 @@ impl Gen<'_> {
             && imm.is_some()
             && self.dies(a)
             && !self.in_bit_slot(a)
-            && let (Some(m), Some(imm)) = (self.mem_of(a), imm)
+            && let (Some(place), Some(imm)) = (self.place_of(a), imm)
         {
-            return self.a.alu_imm(Alu::Cmp, w, Rm::M(m), imm);
+            return self.a.alu_imm(Alu::Cmp, w, place, imm);
         }
         if self.reg_of(a) == NOREG
             && imm.is_none()
             && self.reg_of(b) != NOREG
             && self.dies(a)
             && !self.in_bit_slot(a)
-            && let Some(m) = self.mem_of(a)
+            && let Some(place) = self.place_of(a)
         {
             let rb = self.reg(b);
-            return self.a.op(Opc(0, 0, 0x39), w, rb, Rm::M(m));
+            return self.a.op(Opc(0, 0, 0x39), w, rb, place);
         }
         let ra = self.reg(a);
         match imm {
@@ -224,7 +224,7 @@ impl Gen<'_> {
         match flag_use(self.b, c) {
             Some(FlagUse::Holder(h))
                 if self.reg_of(c) == NOREG
-                    && self.mem_of(c).is_none()
+                    && self.place_of(c).is_none()
                     && (cond == Cond::Hs as u8 || cond == Cond::Lo as u8) =>
             {
                 Some(h)
@@ -342,7 +342,7 @@ impl Gen<'_> {
     pub fn branch_cond(&mut self, v: Value) -> u8 {
         match flag_use(self.b, v) {
             Some(FlagUse::Holder(h)) if self.flags_hold(h) => return self.test_cond(v),
-            Some(_) if self.reg_of(v) == NOREG && self.mem_of(v).is_none() => {
+            Some(_) if self.reg_of(v) == NOREG && self.place_of(v).is_none() => {
                 return self.test_cond(v);
             }
             _ => {}

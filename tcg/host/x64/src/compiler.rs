@@ -8,6 +8,7 @@ use crate::enc::{Asm, Mem};
 use crate::link::Stub;
 use crate::loops::Loop;
 use crate::maps::MapWriter;
+use crate::pins::Pins;
 use crate::ranges::Ranges;
 use crate::regalloc::{NOWHERE, Val};
 use crate::{CompiledBlock, Features, LinkKind, LinkSite, Opts, TooComplex};
@@ -119,6 +120,8 @@ pub struct Gen<'a> {
     pub maps: MapWriter,
     pub too_complex: bool,
     pub looping: Loop,
+    /// Slots in registers.
+    pub pins: Pins,
     /// Accesses that share a look at their page.
     pub ranges: Ranges,
     /// What is dirty at the start of a loop's second copy.
@@ -296,8 +299,13 @@ impl<'a> Gen<'a> {
         s.consts.clear();
         s.links.clear();
         s.maps.start();
-        let usable = usable(opts.max_regs);
+        let pins = match mmu {
+            true => Pins::NONE,
+            false => Pins::of(layout),
+        };
+        let usable = usable(opts.max_regs) & !pins.mask();
         Gen {
+            pins,
             b,
             layout,
             helpers,
@@ -385,7 +393,7 @@ impl<'a> Gen<'a> {
 
     fn run(&mut self) {
         self.ranges.clear();
-        self.usable = usable(self.opts.max_regs);
+        self.usable = usable(self.opts.max_regs) & !self.pins.mask();
         if self.opts.mmu.is_some() {
             let stores = self.guesses_stores();
             self.ranges.find(self.b, self.looping.body, stores);
@@ -407,7 +415,7 @@ impl<'a> Gen<'a> {
             self.inst(Value(p as u32), i);
         }
         self.ranges.clear();
-        self.usable = usable(self.opts.max_regs);
+        self.usable = usable(self.opts.max_regs) & !self.pins.mask();
         if self.in_cold {
             self.switch_section();
         }

@@ -143,7 +143,7 @@ impl Gen<'_> {
 
     /// Evaluates a lazy test into a register now.
     pub fn settle_test(&mut self, v: Value) {
-        if flag_use(self.b, v).is_some() && self.mem_of(v).is_none() {
+        if flag_use(self.b, v).is_some() && self.place_of(v).is_none() {
             self.reg(v);
         }
     }

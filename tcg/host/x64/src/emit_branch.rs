@@ -364,7 +364,7 @@ impl Gen<'_> {
             if todo >> r & 1 != 0 {
                 let v = Value(snap.regs[r as usize]);
                 debug_assert!(
-                    self.mem_of(v).is_some() || flag_use(self.b, v).is_none(),
+                    self.place_of(v).is_some() || flag_use(self.b, v).is_none(),
                     "a test was lost in a region"
                 );
                 self.load_into(v, r);

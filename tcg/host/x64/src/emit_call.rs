@@ -37,8 +37,12 @@ impl Gen<'_> {
             self.store_pc_keeping_args();
             self.store_mode(self.guest_mode);
             self.forget_homes();
+            self.pins_to_memory();
         }
         self.call_helper(i.imm as i32);
+        if has_state {
+            self.pins_from_memory();
+        }
         if i.lane == Effects::StateMayExit as u8 {
             self.a
                 .alu_imm(Alu::Cmp, false, Rm::M(Mem::env(EXIT_KIND)), 0);
@@ -76,7 +80,7 @@ impl Gen<'_> {
                 continue;
             }
             let r = self.reg_of(*a);
-            if r < 16 && ARGS.contains(&r) && self.mem_of(*a).is_none() {
+            if r < 16 && ARGS.contains(&r) && self.place_of(*a).is_none() {
                 self.spill(*a);
             }
         }
@@ -90,16 +94,16 @@ impl Gen<'_> {
                 Ty::F32 | Ty::F64 => {
                     if r != NOREG {
                         self.mov_gx(false, ty == Ty::F64, r, dst);
-                    } else if let Some(m) = self.mem_of(*a) {
-                        self.a.mov(ty == Ty::F64, dst, Rm::M(m));
+                    } else if let Some(place) = self.place_of(*a) {
+                        self.a.mov(ty == Ty::F64, dst, place);
                     } else {
                         self.load_into(*a, XMM15);
                         self.mov_gx(false, ty == Ty::F64, XMM15, dst);
                     }
                 }
                 _ if r != NOREG && !ARGS.contains(&r) => self.move_reg(ty, dst, r),
-                _ => match self.mem_of(*a) {
-                    Some(m) => self.load_reg(ty, dst, m),
+                _ => match self.place_of(*a) {
+                    Some(place) => self.load_place(ty, dst, place),
                     None => self.load_into(*a, dst),
                 },
             }
@@ -152,6 +156,7 @@ impl Gen<'_> {
     }
 
     pub fn call_helper(&mut self, id: i32) {
+        self.keep_pins(false);
         self.a.mov(true, RDI, Rm::R(RBP));
         self.a.store(true, Mem::env(JIT_RSP), RSP);
         self.a.mov(true, RSP, Rm::M(Mem::env(HOST_RSP)));
@@ -159,6 +164,7 @@ impl Gen<'_> {
         self.a
             .op(Opc(0, 0, 0xff), false, 2, Rm::M(Mem::base(RAX, id * 8)));
         self.a.mov(true, RSP, Rm::M(Mem::env(JIT_RSP)));
+        self.keep_pins(true);
     }
 
     fn take_result(&mut self, v: Value, ty: Ty) {

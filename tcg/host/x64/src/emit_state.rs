@@ -12,6 +12,9 @@ const NOHOME: u16 = 0xffff;
 impl Gen<'_> {
     pub fn emit_get(&mut self, v: Value, i: &Inst) {
         let off = i.imm as u16;
+        if self.pins.bars(off, i.ty, false) {
+            self.give_up();
+        }
         self.set_home(v, off);
     }
 
@@ -101,6 +104,9 @@ impl Gen<'_> {
     pub fn emit_set(&mut self, i: &Inst) {
         let v = i.args[0];
         let off = i.imm as u16;
+        if self.pins.bars(off, self.ty(v), true) {
+            return self.give_up();
+        }
         let units = self.ty(v).bytes() as usize / 4;
         let first = off as usize / 4;
         self.remove_dirty(first, units);
@@ -152,6 +158,9 @@ impl Gen<'_> {
     pub fn emit_sync(&mut self, i: &Inst) {
         let v = i.args[0];
         let off = i.imm as u16;
+        if self.pins.bars(off, self.ty(v), true) {
+            return self.give_up();
+        }
         let units = self.ty(v).bytes() as usize / 4;
         let first = off as usize / 4;
         if self.val[v.index()].home == off && self.unit_home[first] == v.0 {
@@ -183,7 +192,7 @@ impl Gen<'_> {
         if !self.looping.may_store(d.off) || !range.clone().all(|u| self.home_is_spare(u)) {
             return false;
         }
-        self.store_reg(self.ty(v), Mem::env(i32::from(d.off)), val.reg);
+        self.store_place(self.ty(v), self.slot_rm(d.off), val.reg);
         self.drop_homes(range.start, range.len());
         self.remove_dirty(range.start, range.len());
         self.set_home(v, d.off);
@@ -201,17 +210,28 @@ impl Gen<'_> {
 
     /// Stores `v` to the state slot at `off`.
     pub fn store_slot(&mut self, off: u16, v: Value) {
-        let m = Mem::env(off as i32);
+        let to = self.slot_rm(off);
         let ty = self.ty(v);
         let r = self.reg_of(v);
         if r != NOREG {
-            return self.store_reg(ty, m, r);
+            return self.store_place(ty, to, r);
         }
-        if let Some(src) = self.mem_of(v) {
-            let tmp = if ty.is_vec_class() { XMM15 } else { RAX };
-            self.load_reg(ty, tmp, src);
-            return self.store_reg(ty, m, tmp);
+        if let Some(src) = self.place_of(v) {
+            if let (Rm::R(to), false) = (to, ty.is_vec_class()) {
+                return self.load_place(ty, to, src);
+            }
+            let tmp = match src {
+                Rm::R(r) => r,
+                Rm::M(_) if ty.is_vec_class() => XMM15,
+                Rm::M(_) => RAX,
+            };
+            self.load_place(ty, tmp, src);
+            return self.store_place(ty, to, tmp);
         }
+        let m = match to {
+            Rm::M(m) => m,
+            Rm::R(r) => return self.load_into(v, r),
+        };
         let i = *self.b.def(v);
         match i.op {
             Op::Const => self.store_const(m, ty, self.b.as_const(v).unwrap_or(0)),
@@ -342,6 +362,22 @@ impl Gen<'_> {
     }
 
     // ---- moves by type ----
+
+    /// The same where the place may be a pinned register.
+    pub fn store_place(&mut self, ty: Ty, to: Rm, r: u8) {
+        match to {
+            Rm::M(m) => self.store_reg(ty, m, r),
+            Rm::R(to) => self.move_reg(ty, to, r),
+        }
+    }
+
+    /// `reg = place`.
+    pub fn load_place(&mut self, ty: Ty, r: u8, from: Rm) {
+        match from {
+            Rm::M(m) => self.load_reg(ty, r, m),
+            Rm::R(from) => self.move_reg(ty, r, from),
+        }
+    }
 
     /// `[mem] = reg`.
     pub fn store_reg(&mut self, ty: Ty, m: Mem, r: u8) {

@@ -64,6 +64,7 @@ mod features;
 mod link;
 mod loops;
 mod maps;
+mod pins;
 mod ranges;
 mod regalloc;
 
@@ -74,6 +75,7 @@ pub use fallback::fallback;
 pub use features::Features;
 pub use loops::LOOP_ALIGN;
 pub use maps::restore_state;
+pub use pins::Pins;
 
 use tcg_ir::{Block, HelperDef, StateLayout};
 

@@ -251,7 +251,7 @@ impl Gen<'_> {
     /// Whether a value has a place or can be computed here.
     fn is_somewhere(&self, v: Value) -> bool {
         let val = self.val[v.index()];
-        val.reg != NOREG || self.mem_of(v).is_some() || flag_use(self.b, v).is_some()
+        val.reg != NOREG || self.place_of(v).is_some() || flag_use(self.b, v).is_some()
     }
 
     /// Dirty slots that do not arrive dirty are stored; what destroys the flags last.
@@ -355,6 +355,9 @@ impl Gen<'_> {
     /// Whether a slot may arrive dirty: who reads its old value reads exactly this slot, and who writes to it writes all of
     /// it.
     fn may_arrive(&self, d: Dirty, views: &Views) -> bool {
+        if self.pins.at(d.off).is_some() {
+            return false;
+        }
         let ty = self.b.ty(d.value);
         let (from, to) = (u32::from(d.off), u32::from(d.off) + ty.bytes());
         let apart = |a: u32, b: u32| b <= from || to <= a;

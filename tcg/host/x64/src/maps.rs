@@ -9,6 +9,7 @@
 use crate::abi::*;
 use crate::cc::{FlagKind, flag_kind};
 use crate::compiler::Gen;
+use crate::pins::Pins;
 use tcg_ir::{Cond, Op, Ty, Value};
 use tcg_opt::{FlagUse, flag_use};
 use tcg_target::SPILL_SLOTS;
@@ -360,7 +361,7 @@ fn add_flags(a: u64, b: u64, c: bool, wide: bool) -> (bool, bool, bool, bool) {
 }
 
 /// Rebuilds the guest state at a faulting instruction: `code_offset` is the offset of the instruction in the block's
-/// code. Gives the guest's program counter and mode, or `None` if no instruction there was expected to fault.
+/// code, `pins` the slots that registers hold. Gives the guest's program counter and mode, or `None` if no instruction there was expected to fault.
 pub fn restore_state(
     maps: &[u8],
     code_offset: u32,
@@ -368,8 +369,10 @@ pub fn restore_state(
     xmms: &[u128; 16],
     spill: &[u128; SPILL_SLOTS],
     state: &mut [u8],
+    pins: Pins,
 ) -> Option<(u64, u32)> {
     let mut r = Reader { bytes: maps, at: 0 };
+    pins.to_state(gprs, state);
     let old = state.to_vec();
     let m = Machine {
         gprs,

@@ -280,13 +280,13 @@ impl Gen<'_> {
         self.save(v);
     }
 
-    /// The memory operand that holds `v`, if there is one.
-    pub fn mem_of(&self, v: Value) -> Option<Mem> {
+    /// Where `v` is besides a register of the allocator's, if anywhere: not to be written to.
+    pub fn place_of(&self, v: Value) -> Option<Rm> {
         let val = self.val[v.index()];
         if val.spill != 0xff {
-            Some(Self::spill_mem(val.spill))
+            Some(Rm::M(Self::spill_mem(val.spill)))
         } else if val.home != 0xffff {
-            Some(Mem::env(val.home as i32))
+            Some(self.slot_rm(val.home))
         } else {
             None
         }
@@ -326,8 +326,8 @@ impl Gen<'_> {
             self.move_reg(ty, r, val.reg);
         } else if self.in_bit_slot(v) && ty == Ty::I32 {
             self.a.movzx8(r, Rm::M(Mem::env(i32::from(val.home))));
-        } else if let Some(m) = self.mem_of(v) {
-            self.load_reg(ty, r, m);
+        } else if let Some(place) = self.place_of(v) {
+            self.load_place(ty, r, place);
         } else {
             let i = *self.b.def(v);
             match i.op {
@@ -360,9 +360,9 @@ impl Gen<'_> {
         if self.reg_of(v) == NOREG
             && self.dies(v)
             && !self.in_bit_slot(v)
-            && let Some(m) = self.mem_of(v)
+            && let Some(place) = self.place_of(v)
         {
-            return Rm::M(m);
+            return place;
         }
         Rm::R(self.reg(v))
     }

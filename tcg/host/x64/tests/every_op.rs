@@ -22,6 +22,7 @@ const STATE: usize = 128;
 const RESULT: usize = 64;
 
 static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: STATE,
     peek: &[],
     bits: &[],

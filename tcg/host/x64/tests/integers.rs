@@ -16,6 +16,7 @@ const C: Slot = Slot::new(72, Ty::I32);
 const V: Slot = Slot::new(76, Ty::I32);
 
 static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: 512,
     peek: &[N, Z, C, V],
     bits: &[N, Z, C, V],

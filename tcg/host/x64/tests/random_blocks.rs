@@ -24,6 +24,7 @@ const MEM: u32 = 0x1_0000;
 const MEM_LEN: usize = 0x1000;
 
 static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: STATE,
     peek: &FLAGS,
     bits: &[],

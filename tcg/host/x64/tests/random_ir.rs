@@ -23,6 +23,7 @@ const MEM: u32 = 0x1_0000;
 const MEM_LEN: usize = 0x1000;
 
 static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: STATE,
     peek: &[
         Slot::new(64, Ty::I32),

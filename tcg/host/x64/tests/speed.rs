@@ -7,6 +7,7 @@ use tcg_ir::*;
 use tcg_x64::{Compiler, Features, Opts};
 
 static LAYOUT: StateLayout = StateLayout {
+    pinned: &[],
     bytes: 512,
     peek: &[],
     bits: &[],

@@ -1,0 +1,102 @@
+//! State slots that live in host registers from block to block.
+//!
+//! To the allocator such a register is the *home* of a value, as memory is for other slots: it is written where the slot would
+//! be stored, and is no register that it hands out. Rust sees the state in memory: it is there behind every way out of generated code
+//! ([`Pins::to_state`]), and before helpers that look at it ([`Gen::pins_to_memory`]).
+
+use crate::abi::*;
+use crate::compiler::Gen;
+use crate::enc::{Mem, Rm};
+use tcg_ir::{Slot, StateLayout, Ty};
+
+/// The pinned slots of a layout.
+#[derive(Clone, Copy, Debug)]
+pub struct Pins(&'static [Slot]);
+
+impl Pins {
+    /// Those that this host has registers for.
+    pub fn of(layout: &StateLayout) -> Pins {
+        Pins(&layout.pinned[..layout.pinned.len().min(PIN_REGS.len())])
+    }
+
+    /// None.
+    pub const NONE: Pins = Pins(&[]);
+
+    fn all(self) -> impl Iterator<Item = (&'static Slot, u8)> {
+        self.0.iter().zip(PIN_REGS)
+    }
+
+    /// The registers as a mask.
+    pub(crate) fn mask(self) -> u32 {
+        self.all().fold(0, |m, (_, r)| m | 1 << r)
+    }
+
+    /// The register that has the slot at `off`, if it is a pinned one.
+    pub(crate) fn at(self, off: u16) -> Option<u8> {
+        self.all().find(|(s, _)| s.off == off).map(|(_, r)| r)
+    }
+
+    /// Whether an access of a type at `off` is none that a pinned slot can have.
+    pub(crate) fn bars(self, off: u16, ty: Ty, store: bool) -> bool {
+        let (from, to) = (u32::from(off), u32::from(off) + ty.bytes());
+        self.0.iter().any(|s| {
+            let (a, b) = (u32::from(s.off), u32::from(s.off) + s.ty.bytes());
+            let whole = from == a && (to == b || to < b && !store) && !ty.is_vec_class();
+            from < b && a < to && !whole
+        })
+    }
+
+    /// Copies what the registers hold (by hardware number) to the state block.
+    pub fn to_state(self, gprs: &[u64; 16], state: &mut [u8]) {
+        for (s, r) in self.all() {
+            let n = s.ty.bytes() as usize;
+            let from = &gprs[r as usize].to_le_bytes()[..n];
+            state[s.off as usize..s.off as usize + n].copy_from_slice(from);
+        }
+    }
+
+    /// Copies the slots of the state block to the registers.
+    pub fn to_registers(self, state: &[u8], gprs: &mut [u64; 16]) {
+        for (s, r) in self.all() {
+            let n = s.ty.bytes() as usize;
+            let mut b = [0; 8];
+            b[..n].copy_from_slice(&state[s.off as usize..s.off as usize + n]);
+            gprs[r as usize] = u64::from_le_bytes(b);
+        }
+    }
+}
+
+impl Gen<'_> {
+    /// Where the slot at `off` is.
+    pub(crate) fn slot_rm(&self, off: u16) -> Rm {
+        match self.pins.at(off) {
+            Some(r) => Rm::R(r),
+            None => Rm::M(Mem::env(i32::from(off))),
+        }
+    }
+
+    /// Before a helper that looks at the state.
+    pub(crate) fn pins_to_memory(&mut self) {
+        for (s, r) in self.pins.all() {
+            self.a.store(s.ty == Ty::I64, Mem::env(i32::from(s.off)), r);
+        }
+    }
+
+    /// Behind one that may have changed it.
+    pub(crate) fn pins_from_memory(&mut self) {
+        for (s, r) in self.pins.all() {
+            self.a.mov(s.ty == Ty::I64, r, Rm::M(Mem::env(i32::from(s.off))));
+        }
+    }
+
+    /// Around a helper that does not look at the state: the pinned registers that it may destroy.
+    pub(crate) fn keep_pins(&mut self, restore: bool) {
+        for (_, r) in self.pins.all().filter(|(_, r)| CALLEE_SAVED >> r & 1 == 0) {
+            let m = Mem::env(SAVED_GPRS + 8 * i32::from(r));
+            match restore {
+                true => self.a.mov(true, r, Rm::M(m)),
+                false => self.a.store(true, m, r),
+            }
+        }
+    }
+}
