@@ -250,6 +250,34 @@ impl Generator<'_> {
     }
 
     fn slot(&mut self, ty: Ty) -> Slot {
+        let pinned = self.config.layout.pinned;
+        if !pinned.is_empty() && self.rng.one_in(3) {
+            let slot = self.pick(pinned);
+            if slot.ty == ty {
+                return slot;
+            }
+        }
+        let slot = self.slot_anywhere(ty);
+        let (from, to) = (u32::from(slot.off), u32::from(slot.off) + ty.bytes());
+        let overlaps = |s: &Slot| from < u32::from(s.off) + s.ty.bytes() && u32::from(s.off) < to;
+        // Those are accessed whole.
+        if pinned.iter().any(|s| *s != slot && overlaps(s)) {
+            return Slot::new(0, ty);
+        }
+        slot
+    }
+
+    /// A slot to read: often the low half of a pinned one.
+    fn slot_to_read(&mut self, ty: Ty) -> Slot {
+        let pinned = self.config.layout.pinned;
+        if ty == Ty::I32 && !pinned.is_empty() && self.rng.one_in(4) {
+            let slot = self.pick(pinned);
+            return Slot { ty, ..slot };
+        }
+        self.slot(ty)
+    }
+
+    fn slot_anywhere(&mut self, ty: Ty) -> Slot {
         let size = ty.bytes();
         let count = self.config.layout.bytes as u32 / size;
         // Often the same few, so that views overlap.
@@ -285,7 +313,7 @@ impl Generator<'_> {
                 self.pools[ty as usize][(have - 1 - back) as usize]
             }
             _ => {
-                let slot = self.slot(ty);
+                let slot = self.slot_to_read(ty);
                 self.b.get(slot)
             }
         }

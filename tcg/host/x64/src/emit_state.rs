@@ -3,6 +3,7 @@
 use crate::abi::*;
 use crate::compiler::{Dirty, Gen};
 use crate::enc::{Mem, Opc, RIP, Rm};
+use crate::pins::Access;
 use crate::regalloc::{NOWHERE, Val};
 use tcg_ir::{Inst, Op, Ty, Value};
 use tcg_opt::{FlagUse, NONE, flag_use};
@@ -12,10 +13,23 @@ const NOHOME: u16 = 0xffff;
 impl Gen<'_> {
     pub fn emit_get(&mut self, v: Value, i: &Inst) {
         let off = i.imm as u16;
-        if self.pins.bars(off, i.ty, false) {
-            self.give_up();
+        match self.pins.access(off, i.ty) {
+            Access::Apart | Access::Whole(_) => {}
+            Access::Piece(_, 0) if !i.ty.is_vec_class() => {}
+            Access::Piece(reg, at) => return self.get_piece(v, reg, at),
+            Access::Across => self.give_up(),
         }
         self.set_home(v, off);
+    }
+
+    /// The slot at `off` has just got `v`. A piece of a pinned slot is no place to read from.
+    fn set_home_behind_store(&mut self, v: Value, off: u16) {
+        if matches!(
+            self.pins.access(off, self.ty(v)),
+            Access::Apart | Access::Whole(_)
+        ) {
+            self.set_home(v, off);
+        }
     }
 
     /// The slot at `off` holds the bits of `v`.
@@ -104,9 +118,6 @@ impl Gen<'_> {
     pub fn emit_set(&mut self, i: &Inst) {
         let v = i.args[0];
         let off = i.imm as u16;
-        if self.pins.bars(off, self.ty(v), true) {
-            return self.give_up();
-        }
         let units = self.ty(v).bytes() as usize / 4;
         let first = off as usize / 4;
         self.remove_dirty(first, units);
@@ -158,9 +169,6 @@ impl Gen<'_> {
     pub fn emit_sync(&mut self, i: &Inst) {
         let v = i.args[0];
         let off = i.imm as u16;
-        if self.pins.bars(off, self.ty(v), true) {
-            return self.give_up();
-        }
         let units = self.ty(v).bytes() as usize / 4;
         let first = off as usize / 4;
         if self.val[v.index()].home == off && self.unit_home[first] == v.0 {
@@ -170,7 +178,7 @@ impl Gen<'_> {
         self.drop_homes(first, units);
         self.store_slot(off, v);
         self.remove_dirty(first, units);
-        self.set_home(v, off);
+        self.set_home_behind_store(v, off);
     }
 
     /// A value that loses its register goes to the slot that it is the new value of, if nobody minds: it need not be
@@ -188,6 +196,12 @@ impl Gen<'_> {
         let Some(d) = self.dirty.iter().find(|d| d.value == v).copied() else {
             return false;
         };
+        if !matches!(
+            self.pins.access(d.off, self.ty(v)),
+            Access::Apart | Access::Whole(_)
+        ) {
+            return false;
+        }
         let range = self.units_of(d);
         if !self.looping.may_store(d.off) || !range.clone().all(|u| self.home_is_spare(u)) {
             return false;
@@ -212,6 +226,11 @@ impl Gen<'_> {
     pub fn store_slot(&mut self, off: u16, v: Value) {
         let to = self.slot_rm(off);
         let ty = self.ty(v);
+        match self.pins.access(off, ty) {
+            Access::Apart | Access::Whole(_) => {}
+            Access::Piece(reg, at) => return self.set_piece(v, reg, at),
+            Access::Across => return self.give_up(),
+        }
         let r = self.reg_of(v);
         if r != NOREG {
             return self.store_place(ty, to, r);
@@ -311,7 +330,7 @@ impl Gen<'_> {
         while let Some(d) = self.dirty.pop() {
             let range = self.units_of(d);
             self.unit_dirty[range].fill(0);
-            self.set_home(d.value, d.off);
+            self.set_home_behind_store(d.value, d.off);
         }
     }
 

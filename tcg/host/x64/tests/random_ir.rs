@@ -16,14 +16,20 @@ use tcg_ir::{
 };
 use tcg_mem::{Access, FaultKind};
 use tcg_target::EnvHeader;
-use tcg_x64::{Features, Opts, TooComplex};
+use tcg_x64::{Features, Opts, Pins, TooComplex};
 
 const STATE: usize = 256;
 const MEM: u32 = 0x1_0000;
 const MEM_LEN: usize = 0x1000;
 
 static LAYOUT: StateLayout = StateLayout {
-    pinned: &[],
+    pinned: &[
+        Slot::new(128, Ty::I64),
+        Slot::new(136, Ty::I32),
+        Slot::new(144, Ty::I64),
+        Slot::new(152, Ty::I32),
+        Slot::new(160, Ty::I64),
+    ],
     bytes: STATE,
     peek: &[
         Slot::new(64, Ty::I32),
@@ -46,6 +52,7 @@ fn mix(a: u64, b: u64) -> u64 {
 /// Changes a word of the state.
 fn touch(state: &mut [u8], a: u64) -> u64 {
     state[20] ^= a as u8;
+    state[130] ^= a as u8;
     u64::from(state[20]) + (a & 0xffff)
 }
 
@@ -233,6 +240,10 @@ fn execute(
     m.state().copy_from_slice(start.0);
     m.guest_mem(MEM, MEM_LEN).copy_from_slice(start.1);
     m.header().fp_flags = 0;
+    m.pins = match opts.mmu {
+        None => Pins::of(&LAYOUT),
+        Some(_) => Pins::NONE,
+    };
     let mut l = m.run(&c);
     for _ in 0..ROUNDS {
         if matches!(l.kind, KIND_JUMP | 3) && (l.pc, l.mode) == (block.pc, block.mode) {

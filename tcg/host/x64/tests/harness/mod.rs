@@ -13,7 +13,7 @@ use tcg_target::{
     EnvHeader, GUESS_BYTES, GUESS_CHUNK, GUESS_CHUNKS, Guess, JUMP_CACHE_ENTRIES, JumpCacheEntry,
     RUNTIME_ENTRIES, TLB_BYTES, TLB_ENTRIES, TLB_INVALID, TlbEntry, tlb_index,
 };
-use tcg_x64::{CompiledBlock, Features, Opts, restore_state, want};
+use tcg_x64::{CompiledBlock, Features, Opts, Pins, restore_state, want};
 
 const fn hdr(off: usize) -> i32 {
     off as i32 - size_of::<EnvHeader>() as i32
@@ -31,10 +31,22 @@ global_asm!(
     "sub rsp, 8",
     "mov [rdi + {host}], rsp",
     "mov rbp, rdi",
+    "mov r10, [rbp + {gprs} + 80]",
+    "mov r11, [rbp + {gprs} + 88]",
+    "mov r12, [rbp + {gprs} + 96]",
+    "mov r13, [rbp + {gprs} + 104]",
+    "mov r14, [rbp + {gprs} + 112]",
+    "mov r15, [rbp + {gprs} + 120]",
     "mov rsp, [rdi + {jit}]",
     "jmp rsi",
     ".global x64_test_exit",
     "x64_test_exit:",
+    "mov [rbp + {gprs} + 80], r10",
+    "mov [rbp + {gprs} + 88], r11",
+    "mov [rbp + {gprs} + 96], r12",
+    "mov [rbp + {gprs} + 104], r13",
+    "mov [rbp + {gprs} + 112], r14",
+    "mov [rbp + {gprs} + 120], r15",
     "mov [rbp + {jit}], rsp",
     "mov rsp, [rbp + {host}]",
     "add rsp, 8",
@@ -187,6 +199,8 @@ pub struct Machine {
     helpers: Vec<HelperFn>,
     state_bytes: usize,
     mapped: (u32, usize),
+    /// The slots that the blocks to be run have in registers.
+    pub pins: Pins,
 }
 
 #[derive(Clone, Copy)]
@@ -199,6 +213,7 @@ struct Current {
     state_bytes: usize,
     guest: *mut u8,
     mapped: (u32, usize),
+    pins: Pins,
 }
 
 /// The soft TLB that the tests use.
@@ -230,7 +245,15 @@ extern "C" fn memory(env: *mut u8, va: u64, ret: u64, what: u64) -> u64 {
             )
         };
         let (gprs, xmms) = (&header.saved_gprs, &header.saved_xmms);
-        let at = restore_state(maps, off as u32, gprs, xmms, &header.spill, state);
+        let at = restore_state(
+            maps,
+            off as u32,
+            gprs,
+            xmms,
+            &header.spill,
+            state,
+            cur.pins,
+        );
         let Some((pc, mode)) = at else {
             std::process::abort()
         };
@@ -322,6 +345,7 @@ impl Machine {
             helpers: fns,
             state_bytes,
             mapped: (0, 0),
+            pins: Pins::NONE,
         };
         let stack = map(JIT_STACK, RW);
         let helpers = m.helpers.as_ptr();
@@ -413,6 +437,7 @@ impl Machine {
             state_bytes: self.state_bytes,
             guest: self.guest,
             mapped: self.mapped,
+            pins: self.pins,
         }));
         self.empty_tlb();
         // SAFETY: sets this thread's gs base, which nothing else uses; the code was made for this environment.
@@ -420,7 +445,11 @@ impl Machine {
             libc::syscall(libc::SYS_arch_prctl, 0x1001, self.guest);
             let host = get_mxcsr();
             set_mxcsr(self.header().mxcsr_guest[0]);
+            let state = std::slice::from_raw_parts_mut(self.env, self.state_bytes);
+            self.pins
+                .to_registers(state, &mut self.header().saved_gprs);
             x64_test_enter(self.env, self.code);
+            self.pins.to_state(&self.header().saved_gprs, state);
             self.header().mxcsr_sticky = get_mxcsr() & 0x3f;
             set_mxcsr(host);
         }
@@ -534,8 +563,13 @@ extern "C" fn on_fault(_sig: i32, _info: *mut libc::siginfo_t, uc: *mut libc::uc
         let header = &mut *cur.env.cast::<EnvHeader>().sub(1);
         let state = std::slice::from_raw_parts_mut(cur.env, cur.state_bytes);
         let maps = std::slice::from_raw_parts(cur.maps, cur.maps_len);
-        match restore_state(maps, off as u32, &gprs, &xmms, &header.spill, state) {
+        let off = off as u32;
+        match restore_state(maps, off, &gprs, &xmms, &header.spill, state, cur.pins) {
             Some((pc, mode)) => {
+                cur.pins.to_registers(state, &mut gprs);
+                for (g, r) in gprs.iter().zip(ORDER) {
+                    uc.uc_mcontext.gregs[r as usize] = *g as i64;
+                }
                 header.pc = pc;
                 header.mode = mode;
                 header.exit_kind = KIND_HOST_FAULT;
