@@ -148,7 +148,7 @@ pub mod slot {
 
 /// The state block's layout.
 pub static LAYOUT: StateLayout = StateLayout {
-    pinned: &[],
+    pinned: &[slot::r(3), slot::r(0), slot::r(2), slot::r(13), slot::r(4)],
     bytes: std::mem::size_of::<ArmState>(),
     peek: &[
         slot::N,

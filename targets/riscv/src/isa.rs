@@ -8,7 +8,7 @@ use tcg_target::{Isa, TranslateCtx};
 
 use crate::disasm;
 use crate::features::Cpu;
-use crate::state::{F_NAMES, LAYOUT, Mode, RiscvState, X_NAMES};
+use crate::state::{F_NAMES, LAYOUT, LAYOUT_32, Mode, RiscvState, X_NAMES};
 
 /// A RISC-V CPU.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,10 @@ impl Isa for Riscv {
     }
 
     fn layout(&self) -> &'static StateLayout {
-        &LAYOUT
+        match self.cpu.is_64() {
+            true => &LAYOUT,
+            false => &LAYOUT_32,
+        }
     }
 
     fn reservation(&self) -> Option<Slot> {

@@ -70,18 +70,33 @@ pub mod slot {
 
 /// The state block's layout.
 pub static LAYOUT: StateLayout = StateLayout {
-    pinned: &[
-        slot::x(10, Ty::I64),
-        slot::x(15, Ty::I64),
-        slot::x(2, Ty::I64),
-        slot::x(8, Ty::I64),
-        slot::x(14, Ty::I64),
-    ],
+    pinned: &pinned(Ty::I64),
     bytes: std::mem::size_of::<RiscvState>(),
     peek: &[],
     bits: &[],
     names: &NAMES,
 };
+
+/// The same where registers have 32 bits.
+pub static LAYOUT_32: StateLayout = StateLayout {
+    pinned: &pinned(Ty::I32),
+    bytes: LAYOUT.bytes,
+    peek: LAYOUT.peek,
+    bits: LAYOUT.bits,
+    names: LAYOUT.names,
+};
+
+/// a0, a5, sp, s0 and s1: what functions get and give, the compilers' first choice for what does not live long, and what
+/// lives over calls.
+const fn pinned(ty: Ty) -> [Slot; 5] {
+    [
+        slot::x(10, ty),
+        slot::x(15, ty),
+        slot::x(2, ty),
+        slot::x(8, ty),
+        slot::x(9, ty),
+    ]
+}
 
 /// ABI names of the integer registers.
 pub const X_NAMES: [&str; 32] = [

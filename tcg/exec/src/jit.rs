@@ -86,15 +86,7 @@ pub(crate) fn restore(
     state: &mut [u8],
     pins: Pins,
 ) -> Option<(u64, u32)> {
-    tcg_x64::restore_state(
-        maps,
-        offset as u32,
-        gprs,
-        xmms,
-        &header.spill,
-        state,
-        pins,
-    )
+    tcg_x64::restore_state(maps, offset as u32, gprs, xmms, &header.spill, state, pins)
 }
 
 /// MXCSR's sticky flags in softfloat's layout.

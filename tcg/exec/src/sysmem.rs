@@ -531,15 +531,7 @@ impl Cpu {
         let h = unsafe { &*self.env.header() };
         let offset = ret - block.entry - block.body;
         let (gprs, xmms) = (&h.saved_gprs, &h.saved_xmms);
-        let at = jit::restore(
-            &block.maps,
-            offset,
-            gprs,
-            xmms,
-            h,
-            self.state(),
-            Pins::NONE,
-        );
+        let at = jit::restore(&block.maps, offset, gprs, xmms, h, self.state(), Pins::NONE);
         let Some((pc, mode)) = at else {
             panic!(
                 "no location map at offset {offset:#x} of the block at {:#x}",

@@ -131,7 +131,7 @@ impl Gen<'_> {
         match i.op {
             Op::CcSub | Op::ICmp => self.emit_cmp(w, a, b),
             Op::CcLogic => {
-                let r = self.reg(a);
+                let r = self.read_reg(a);
                 self.a.test(w, r, Rm::R(r));
             }
             Op::CcAdd => {
@@ -188,7 +188,7 @@ impl Gen<'_> {
             let rb = self.reg(b);
             return self.a.op(Opc(0, 0, 0x39), w, rb, place);
         }
-        let ra = self.reg(a);
+        let ra = self.read_reg(a);
         match imm {
             Some(0) => self.a.test(w, ra, Rm::R(ra)),
             Some(imm) => self.a.alu_imm(Alu::Cmp, w, Rm::R(ra), imm),

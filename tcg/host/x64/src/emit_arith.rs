@@ -57,7 +57,7 @@ impl Gen<'_> {
     /// test that is not in a register.
     pub fn def_copy(&mut self, v: Value, a: Value) -> u8 {
         if self.reg_of(a) == NOREG {
-            if self.dies(a) || self.b.as_const(a).is_some() {
+            if self.dies(a) || self.b.as_const(a).is_some() || self.pinned_home(a).is_some() {
                 let r = self.def(v);
                 self.load_into(a, r);
                 return r;
@@ -88,11 +88,11 @@ impl Gen<'_> {
         let keep = !set_flags && self.flags_wanted();
         if !set_flags && (keep || !self.dies(a)) {
             // lea keeps the flags and both operands.
-            let ra = self.reg(a);
+            let ra = self.read_reg(a);
             let m = match imm {
                 Some(imm) => Mem::base(ra, imm),
                 None => {
-                    let rb = self.reg(b);
+                    let rb = self.read_reg(b);
                     Mem {
                         index: rb,
                         ..Mem::base(ra, 0)
@@ -116,7 +116,7 @@ impl Gen<'_> {
             && imm != i32::MIN
             && !self.dies(a)
         {
-            let ra = self.reg(a);
+            let ra = self.read_reg(a);
             let d = self.def(v);
             return self.a.lea(w, d, Mem::base(ra, -imm));
         }

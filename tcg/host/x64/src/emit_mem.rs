@@ -20,10 +20,10 @@ impl Gen<'_> {
         };
         if base.is_some() {
             m.a32 = self.ty(base) != Ty::I64;
-            m.base = self.reg(base);
+            m.base = self.read_reg(base);
         }
         if has_index && index.is_some() {
-            m.index = self.reg(index);
+            m.index = self.read_reg(index);
             if !base.is_some() {
                 m.a32 = self.ty(index) != Ty::I64;
             }
@@ -311,7 +311,7 @@ impl Gen<'_> {
                 return self.store_imm(m, log2, swapped as i32);
             }
         }
-        let mut r = self.reg(v);
+        let mut r = self.read_reg(v);
         if f.is_big_endian() && log2 > 0 {
             if self.f.movbe && log2 > 1 {
                 self.site();

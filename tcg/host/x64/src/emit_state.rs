@@ -13,21 +13,15 @@ const NOHOME: u16 = 0xffff;
 impl Gen<'_> {
     pub fn emit_get(&mut self, v: Value, i: &Inst) {
         let off = i.imm as u16;
-        match self.pins.access(off, i.ty) {
-            Access::Apart | Access::Whole(_) => {}
-            Access::Piece(_, 0) if !i.ty.is_vec_class() => {}
-            Access::Piece(reg, at) => return self.get_piece(v, reg, at),
-            Access::Across => self.give_up(),
+        if self.pins.access(off, i.ty) == Access::Odd {
+            return self.get_odd(v, off);
         }
         self.set_home(v, off);
     }
 
     /// The slot at `off` has just got `v`. A piece of a pinned slot is no place to read from.
     fn set_home_behind_store(&mut self, v: Value, off: u16) {
-        if matches!(
-            self.pins.access(off, self.ty(v)),
-            Access::Apart | Access::Whole(_)
-        ) {
+        if self.pins.access(off, self.ty(v)) == Access::Plain {
             self.set_home(v, off);
         }
     }
@@ -196,10 +190,7 @@ impl Gen<'_> {
         let Some(d) = self.dirty.iter().find(|d| d.value == v).copied() else {
             return false;
         };
-        if !matches!(
-            self.pins.access(d.off, self.ty(v)),
-            Access::Apart | Access::Whole(_)
-        ) {
+        if self.pins.access(d.off, self.ty(v)) != Access::Plain {
             return false;
         }
         let range = self.units_of(d);
@@ -226,10 +217,8 @@ impl Gen<'_> {
     pub fn store_slot(&mut self, off: u16, v: Value) {
         let to = self.slot_rm(off);
         let ty = self.ty(v);
-        match self.pins.access(off, ty) {
-            Access::Apart | Access::Whole(_) => {}
-            Access::Piece(reg, at) => return self.set_piece(v, reg, at),
-            Access::Across => return self.give_up(),
+        if self.pins.access(off, ty) != Access::Plain {
+            return self.set_odd(v, off);
         }
         let r = self.reg_of(v);
         if r != NOREG {

@@ -355,9 +355,6 @@ impl Gen<'_> {
     /// Whether a slot may arrive dirty: who reads its old value reads exactly this slot, and who writes to it writes all of
     /// it.
     fn may_arrive(&self, d: Dirty, views: &Views) -> bool {
-        if self.pins.at(d.off).is_some() {
-            return false;
-        }
         let ty = self.b.ty(d.value);
         let (from, to) = (u32::from(d.off), u32::from(d.off) + ty.bytes());
         let apart = |a: u32, b: u32| b <= from || to <= a;

@@ -19,13 +19,19 @@ impl Pins {
         static X: std::sync::OnceLock<Option<&'static [Slot]>> = std::sync::OnceLock::new();
         let x = X.get_or_init(|| {
             let s = std::env::var("EMU_PINS").ok()?;
-            let v: Vec<Slot> = s.split(',').filter(|x| !x.is_empty()).map(|x| {
-                let (o, t) = x.split_once(':').unwrap();
-                Slot::new(o.parse().unwrap(), if t == "8" { Ty::I64 } else { Ty::I32 })
-            }).collect();
+            let v: Vec<Slot> = s
+                .split(',')
+                .filter(|x| !x.is_empty())
+                .map(|x| {
+                    let (o, t) = x.split_once(':').unwrap();
+                    Slot::new(o.parse().unwrap(), if t == "8" { Ty::I64 } else { Ty::I32 })
+                })
+                .collect();
             Some(Box::leak(v.into_boxed_slice()))
         });
-        if let Some(x) = x { return Pins(x); }
+        if let Some(x) = x {
+            return Pins(x);
+        }
         Pins(&layout.pinned[..layout.pinned.len().min(PIN_REGS.len())])
     }
 
@@ -49,18 +55,18 @@ impl Pins {
     /// What an access of a type at `off` is for the pinned slots.
     pub(crate) fn access(self, off: u16, ty: Ty) -> Access {
         let (from, to) = (u32::from(off), u32::from(off) + ty.bytes());
-        for (s, reg) in self.all() {
+        for (s, _) in self.all() {
             let (a, b) = (u32::from(s.off), u32::from(s.off) + s.ty.bytes());
             if to <= a || b <= from {
                 continue;
             }
-            return match (from == a, to == b, ty.is_vec_class()) {
-                (true, true, false) => Access::Whole(reg),
-                _ if from < a || b < to => Access::Across,
-                _ => Access::Piece(reg, (from - a) as i32),
+            return match (from == a && to <= b, ty.is_vec_class()) {
+                (true, false) if to == b => Access::Plain,
+                (true, false) => Access::Low,
+                _ => Access::Odd,
             };
         }
-        Access::Apart
+        Access::Plain
     }
 
     /// Copies what the registers hold (by hardware number) to the state block.
@@ -86,14 +92,12 @@ impl Pins {
 /// How an access of the state meets pinned slots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Not at all.
-    Apart,
-    /// It is the slot in this register.
-    Whole(u8),
-    /// It is of another class or narrower, so many bytes from the slot's start. Rare: such accesses go through memory.
-    Piece(u8, i32),
-    /// It is of more than the slot. No ISA has those.
-    Across,
+    /// Not at all, or it is the whole slot.
+    Plain,
+    /// It is the low part of a slot.
+    Low,
+    /// It is another part of slots, or one of another class. No ISA has many of those: they go through memory.
+    Odd,
 }
 
 impl Gen<'_> {
@@ -105,16 +109,15 @@ impl Gen<'_> {
         }
     }
 
-    /// Reads a piece of a pinned slot. The host's flags stay.
-    pub(crate) fn get_piece(&mut self, v: Value, reg: u8, at: i32) {
-        let m = SAVED_GPRS + 8 * i32::from(reg);
+    /// Reads what is not simply a pinned slot. The host's flags stay.
+    pub(crate) fn get_odd(&mut self, v: Value, off: u16) {
+        self.pins_to_memory();
         let r = self.def(v);
-        self.a.store(true, Mem::env(m), reg);
-        self.load_reg(self.ty(v), r, Mem::env(m + at));
+        self.load_reg(self.ty(v), r, Mem::env(i32::from(off)));
     }
 
-    /// Writes one. The host's flags stay, unless `v` is a lazy test.
-    pub(crate) fn set_piece(&mut self, v: Value, reg: u8, at: i32) {
+    /// Writes it. The host's flags stay, unless `v` is a lazy test.
+    pub(crate) fn set_odd(&mut self, v: Value, off: u16) {
         let ty = self.ty(v);
         let tmp = match self.reg_of(v) {
             NOREG if ty.is_vec_class() => XMM15,
@@ -122,10 +125,9 @@ impl Gen<'_> {
             r => r,
         };
         self.load_into(v, tmp);
-        let m = SAVED_GPRS + 8 * i32::from(reg);
-        self.a.store(true, Mem::env(m), reg);
-        self.store_reg(ty, Mem::env(m + at), tmp);
-        self.a.mov(true, reg, Rm::M(Mem::env(m)));
+        self.pins_to_memory();
+        self.store_reg(ty, Mem::env(i32::from(off)), tmp);
+        self.pins_from_memory();
     }
 
     /// Before a helper that looks at the state.
@@ -138,7 +140,8 @@ impl Gen<'_> {
     /// Behind one that may have changed it.
     pub(crate) fn pins_from_memory(&mut self) {
         for (s, r) in self.pins.all() {
-            self.a.mov(s.ty == Ty::I64, r, Rm::M(Mem::env(i32::from(s.off))));
+            self.a
+                .mov(s.ty == Ty::I64, r, Rm::M(Mem::env(i32::from(s.off))));
         }
     }
 

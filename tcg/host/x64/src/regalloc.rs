@@ -318,6 +318,22 @@ impl Gen<'_> {
         r
     }
 
+    /// A register that holds the value, not to be written to: one of the allocator's, or that of the pinned slot that is its home.
+    pub fn read_reg(&mut self, v: Value) -> u8 {
+        match self.pinned_home(v) {
+            Some(r) => r,
+            None => self.reg(v),
+        }
+    }
+
+    /// The register of the pinned slot that is the only place of `v`.
+    pub fn pinned_home(&self, v: Value) -> Option<u8> {
+        match self.place_of(v) {
+            Some(Rm::R(r)) if self.reg_of(v) == NOREG => Some(r),
+            _ => None,
+        }
+    }
+
     /// Puts a copy of `v` into register `r` of its class, without binding it. Flags survive unless `v` is a lazy test.
     pub fn load_into(&mut self, v: Value, r: u8) {
         let ty = self.ty(v);
@@ -357,6 +373,9 @@ impl Gen<'_> {
 
     /// A register or, if this is the last use, a memory operand.
     pub fn rm(&mut self, v: Value) -> Rm {
+        if let Some(r) = self.pinned_home(v) {
+            return Rm::R(r);
+        }
         if self.reg_of(v) == NOREG
             && self.dies(v)
             && !self.in_bit_slot(v)

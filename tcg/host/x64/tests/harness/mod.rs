@@ -245,15 +245,7 @@ extern "C" fn memory(env: *mut u8, va: u64, ret: u64, what: u64) -> u64 {
             )
         };
         let (gprs, xmms) = (&header.saved_gprs, &header.saved_xmms);
-        let at = restore_state(
-            maps,
-            off as u32,
-            gprs,
-            xmms,
-            &header.spill,
-            state,
-            cur.pins,
-        );
+        let at = restore_state(maps, off as u32, gprs, xmms, &header.spill, state, cur.pins);
         let Some((pc, mode)) = at else {
             std::process::abort()
         };
@@ -446,8 +438,7 @@ impl Machine {
             let host = get_mxcsr();
             set_mxcsr(self.header().mxcsr_guest[0]);
             let state = std::slice::from_raw_parts_mut(self.env, self.state_bytes);
-            self.pins
-                .to_registers(state, &mut self.header().saved_gprs);
+            self.pins.to_registers(state, &mut self.header().saved_gprs);
             x64_test_enter(self.env, self.code);
             self.pins.to_state(&self.header().saved_gprs, state);
             self.header().mxcsr_sticky = get_mxcsr() & 0x3f;
