@@ -16,22 +16,6 @@ pub struct Pins(&'static [Slot]);
 impl Pins {
     /// Those that this host has registers for.
     pub fn of(layout: &StateLayout) -> Pins {
-        static X: std::sync::OnceLock<Option<&'static [Slot]>> = std::sync::OnceLock::new();
-        let x = X.get_or_init(|| {
-            let s = std::env::var("EMU_PINS").ok()?;
-            let v: Vec<Slot> = s
-                .split(',')
-                .filter(|x| !x.is_empty())
-                .map(|x| {
-                    let (o, t) = x.split_once(':').unwrap();
-                    Slot::new(o.parse().unwrap(), if t == "8" { Ty::I64 } else { Ty::I32 })
-                })
-                .collect();
-            Some(Box::leak(v.into_boxed_slice()))
-        });
-        if let Some(x) = x {
-            return Pins(x);
-        }
         Pins(&layout.pinned[..layout.pinned.len().min(PIN_REGS.len())])
     }
 
@@ -72,19 +56,24 @@ impl Pins {
     /// Copies what the registers hold (by hardware number) to the state block.
     pub fn to_state(self, gprs: &[u64; 16], state: &mut [u8]) {
         for (s, r) in self.all() {
-            let n = s.ty.bytes() as usize;
-            let from = &gprs[r as usize].to_le_bytes()[..n];
-            state[s.off as usize..s.off as usize + n].copy_from_slice(from);
+            let (value, at) = (gprs[r as usize], s.off as usize);
+            // Each of one size that is known here: a copy of so many bytes would be a call.
+            match s.ty {
+                Ty::I64 => state[at..at + 8].copy_from_slice(&value.to_le_bytes()),
+                _ => state[at..at + 4].copy_from_slice(&(value as u32).to_le_bytes()),
+            }
         }
     }
 
     /// Copies the slots of the state block to the registers.
     pub fn to_registers(self, state: &[u8], gprs: &mut [u64; 16]) {
         for (s, r) in self.all() {
-            let n = s.ty.bytes() as usize;
-            let mut b = [0; 8];
-            b[..n].copy_from_slice(&state[s.off as usize..s.off as usize + n]);
-            gprs[r as usize] = u64::from_le_bytes(b);
+            let bytes = &state[s.off as usize..];
+            gprs[r as usize] = match (s.ty, bytes.first_chunk(), bytes.first_chunk()) {
+                (Ty::I64, Some(b), _) => u64::from_le_bytes(*b),
+                (_, _, Some(b)) => u64::from(u32::from_le_bytes(*b)),
+                _ => 0,
+            };
         }
     }
 }
