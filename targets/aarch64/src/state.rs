@@ -120,7 +120,8 @@ pub mod slot {
 
 /// The state block's layout.
 pub static LAYOUT: StateLayout = StateLayout {
-    pinned: &[slot::x(0), slot::x(1), slot::x(2), slot::x(19), slot::x(31)],
+    // What functions get and give, what lives over calls, and SP.
+    pinned: &[slot::x(0), slot::x(1), slot::x(19), slot::x(31)],
     bytes: std::mem::size_of::<A64State>(),
     peek: &[slot::N, slot::Z, slot::C, slot::V],
     bits: &[slot::N, slot::Z, slot::C, slot::V],

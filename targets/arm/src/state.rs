@@ -148,7 +148,8 @@ pub mod slot {
 
 /// The state block's layout.
 pub static LAYOUT: StateLayout = StateLayout {
-    pinned: &[slot::r(3), slot::r(0), slot::r(2), slot::r(13), slot::r(4)],
+    // The compilers' first choice, what functions get and give, SP, and what lives over calls.
+    pinned: &[slot::r(3), slot::r(0), slot::r(13), slot::r(4)],
     bytes: std::mem::size_of::<ArmState>(),
     peek: &[
         slot::N,

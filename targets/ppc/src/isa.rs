@@ -10,7 +10,7 @@ use tcg_target::{Isa, TranslateCtx};
 use crate::decode::Feature;
 use crate::features::CpuModel;
 use crate::gdb;
-use crate::state::{LAYOUT, LAYOUT_32, Mode, PpcState, msr};
+use crate::state::{LAYOUT, Mode, PpcState, msr};
 
 /// A Power CPU in problem state.
 #[derive(Clone, Copy, Debug)]
@@ -57,10 +57,7 @@ impl Isa for Ppc {
     }
 
     fn layout(&self) -> &'static StateLayout {
-        match self.wide {
-            true => &LAYOUT,
-            false => &LAYOUT_32,
-        }
+        &LAYOUT
     }
 
     fn reservation(&self) -> Option<Slot> {

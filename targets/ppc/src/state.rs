@@ -278,7 +278,8 @@ const BITS: [Slot; 37] = {
 
 /// Layout of the state block.
 pub static LAYOUT: StateLayout = StateLayout {
-    pinned: &pinned(Ty::I64),
+    // Measured: no gain.
+    pinned: &[],
     bytes: size_of::<PpcState>(),
     peek: &PEEK,
     bits: &BITS,
@@ -303,26 +304,6 @@ pub static LAYOUT: StateLayout = StateLayout {
         (slot::TAR, "tar"),
     ],
 };
-
-/// The same where registers have 32 bits.
-pub static LAYOUT_32: StateLayout = StateLayout {
-    pinned: &pinned(Ty::I32),
-    bytes: LAYOUT.bytes,
-    peek: LAYOUT.peek,
-    bits: LAYOUT.bits,
-    names: LAYOUT.names,
-};
-
-/// The stack pointer, what functions get and give, and the compilers' first choices.
-const fn pinned(ty: Ty) -> [Slot; 5] {
-    [
-        slot::gpr(9, ty),
-        slot::gpr(3, ty),
-        slot::gpr(1, ty),
-        slot::gpr(10, ty),
-        slot::gpr(31, ty),
-    ]
-}
 
 /// The mode bits that a translation depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

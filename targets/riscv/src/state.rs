@@ -86,15 +86,14 @@ pub static LAYOUT_32: StateLayout = StateLayout {
     names: LAYOUT.names,
 };
 
-/// a0, a5, sp, s0 and s1: what functions get and give, the compilers' first choice for what does not live long, and what
+/// a0, a5, sp and s0: what functions get and give, the compilers' first choice for what does not live long, and what
 /// lives over calls.
-const fn pinned(ty: Ty) -> [Slot; 5] {
+const fn pinned(ty: Ty) -> [Slot; 4] {
     [
         slot::x(10, ty),
         slot::x(15, ty),
         slot::x(2, ty),
         slot::x(8, ty),
-        slot::x(9, ty),
     ]
 }
 
