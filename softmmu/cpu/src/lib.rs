@@ -8,6 +8,7 @@
 mod gate;
 mod socket;
 mod thread;
+mod waiting;
 
 pub use gate::Plan;
 use gate::{Gate, Wish};

@@ -305,6 +305,30 @@ fn fold_icmp_knows_all_conditions() {
     assert_eq!(holds, [0, 1, 1, 0, 1, 0, 0, 1, 1, 0, 0, 1, 0, 1]);
 }
 
+#[test]
+fn a_test_that_is_complemented_is_the_opposite_test() {
+    let mut b = Builder::new(0, 0, &LAYOUT);
+    let (x, y) = (b.get(Slot::new(0, Ty::I32)), b.get(Slot::new(4, Ty::I32)));
+    let (zero, one) = (b.i32(0), b.i32(1));
+    let cc = b.bin(Op::CcSub, Ty::Cc, x, y);
+    for cond in Cond::ALL {
+        for test in [b.icmp(cond, x, y), b.cc_test(cc, cond)] {
+            let opposite = [
+                b.bin(Op::Xor, Ty::I32, one, test),
+                b.icmp(Cond::Eq, test, zero),
+            ];
+            for o in opposite.map(|o| *b.block.def(o)) {
+                let t = *b.block.def(test);
+                assert_eq!((o.op, o.args, o.lane), (t.op, t.args, cond.negate() as u8));
+            }
+            assert_eq!(b.icmp(Cond::Ne, test, zero), test);
+        }
+    }
+    // What is not a test may be any number.
+    let v = b.bin(Op::Xor, Ty::I32, x, one);
+    assert_eq!(b.block.def(v).op, Op::Xor);
+}
+
 /// A block in one line per instruction, for failures.
 fn lines(block: &Block) -> String {
     let line = |(k, i): (usize, &crate::Inst)| {

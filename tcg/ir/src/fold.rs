@@ -97,6 +97,7 @@ fn fold_identity(block: &Block, inst: &Inst, a: Option<u64>, b: Option<u64>) -> 
         ) => Some(Folded::Value(x)),
         (Op::And, _, Some(0)) | (Op::Mul, _, Some(0)) => Some(Folded::Const(0)),
         (Op::Mul, _, Some(1)) => Some(Folded::Value(x)),
+        (Op::Xor, _, Some(1)) if is_test(block, x) => Some(Folded::Inst(negated(block, x))),
         (Op::And | Op::Or, ..) if x == y => Some(Folded::Value(x)),
         (Op::Sub | Op::Xor, ..) if x == y => Some(Folded::Const(0)),
         // Constants go to the right.
@@ -146,7 +147,28 @@ fn fold_sel(block: &Block, inst: &Inst) -> Option<Folded> {
         .map(|c| Folded::Value(if c != 0 { a } else { b }))
 }
 
+/// Whether a value is a test of flags: 0 or 1.
+fn is_test(block: &Block, v: Value) -> bool {
+    matches!(block.def(v).op, Op::ICmp | Op::CcTest)
+}
+
+/// The opposite test.
+fn negated(block: &Block, test: Value) -> Inst {
+    let test = *block.def(test);
+    Inst {
+        lane: test.lane ^ 1,
+        ..test
+    }
+}
+
 fn fold_icmp(block: &Block, inst: &Inst) -> Option<Folded> {
+    if is_test(block, inst.args[0]) && block.as_const(inst.args[1]) == Some(0) {
+        match Cond::from_index(inst.lane)? {
+            Cond::Ne => return Some(Folded::Value(inst.args[0])),
+            Cond::Eq => return Some(Folded::Inst(negated(block, inst.args[0]))),
+            _ => {}
+        }
+    }
     let (a, b) = (block.as_const(inst.args[0])?, block.as_const(inst.args[1])?);
     let wide = block.ty(inst.args[0]) == Ty::I64;
     let diff = a.wrapping_sub(b);

@@ -10,6 +10,7 @@ use softmmu_core::block::BlockBackend;
 use softmmu_core::device::{Device, Mmio, StateError, Widths, load_state, save_state};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tcg_mem::BusError;
 
 /// Kinds of partitions: variables of firmware, free space.
@@ -22,6 +23,8 @@ struct Nvram {
     shift: u32,
     cells: Mutex<Vec<u8>>,
     disk: Option<Arc<dyn BlockBackend>>,
+    /// The user knows that the disk fails.
+    told: AtomicBool,
 }
 
 pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
@@ -42,6 +45,7 @@ pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
         shift,
         cells: Mutex::new(cells),
         disk,
+        told: AtomicBool::new(false),
     });
     nvram.keep(&nvram.cells.lock(), 0..size);
     build.map(0, (size as u64) << shift, nvram.clone())?;
@@ -135,13 +139,17 @@ fn formatted(size: usize, env: usize, variables: &[String]) -> Result<Vec<u8>, S
 impl Nvram {
     /// Writes a part of the contents to the disk. The guest cannot be told that this failed, the user can.
     fn keep(&self, cells: &[u8], part: Range<usize>) {
-        let Some(disk) = self.disk.as_ref().filter(|d| !d.read_only()) else {
-            return;
-        };
-        let at = part.start as u64;
-        if let Some(Err(e)) = cells.get(part).map(|bytes| disk.write(at, bytes)) {
+        if let Some(e) = self.write_back(cells, part) {
             eprintln!("emu: the disk of non-volatile memory: {e}");
         }
+    }
+
+    /// The same; what the user is to be told, once: the guest writes byte by byte.
+    fn write_back(&self, cells: &[u8], part: Range<usize>) -> Option<std::io::Error> {
+        let disk = self.disk.as_ref().filter(|d| !d.read_only())?;
+        let at = part.start as u64;
+        let error = disk.write(at, cells.get(part)?).err()?;
+        (!self.told.swap(true, Ordering::Relaxed)).then_some(error)
     }
 }
 
@@ -257,14 +265,14 @@ mod tests {
             self.0.len() as u64
         }
         fn read_only(&self) -> bool {
-            true
+            false
         }
         fn read(&self, _: u64, buf: &mut [u8]) -> std::io::Result<()> {
             buf.copy_from_slice(&self.0);
             Ok(())
         }
         fn write(&self, _: u64, _: &[u8]) -> std::io::Result<()> {
-            Ok(())
+            Err(std::io::Error::other("full"))
         }
         fn flush(&self) -> std::io::Result<()> {
             Ok(())
@@ -278,6 +286,20 @@ mod tests {
         fn describe(&self) -> String {
             String::new()
         }
+    }
+
+    #[test]
+    fn a_disk_that_fails_is_told_of_once() {
+        let nvram = Nvram {
+            shift: 0,
+            cells: Mutex::new(vec![0; 8192]),
+            disk: Some(Arc::new(Fake8k(vec![0; 8192]))),
+            told: AtomicBool::new(false),
+        };
+        let told = |at: usize| nvram.write_back(&nvram.cells.lock(), at..at + 1).is_some();
+        assert_eq!([5, 5, 6, 8192].map(told), [true, false, false, false]);
+        nvram.write(5, 1, 7).unwrap();
+        assert_eq!(nvram.read(5, 1).unwrap(), 7, "the guest goes on");
     }
 
     #[test]

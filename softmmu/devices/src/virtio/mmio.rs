@@ -1,10 +1,8 @@
 //! Virtio over memory-mapped registers [VIRTIO 4.2], version 1 and the interface of before it. Each `virtio-mmio` is a slot
 //! for one `virtio-...-device`; an empty one says so, and drivers leave it alone.
 
-use super::{
-    Broken, Model, Queue, QueueIo, STATUS_DRIVER_OK, STATUS_FEATURES_OK, STATUS_NEEDS_RESET,
-    TRANSPORT_FEATURES, Transport, VERSION_1, number,
-};
+use super::registers::{Registers, State, half, set_half};
+use super::{Broken, Model, QueueIo, TRANSPORT_FEATURES, Transport, number};
 use crate::class::Build;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -20,27 +18,17 @@ const VENDOR: u64 = 0x554d_4551;
 const BYTES: u64 = 0x200;
 /// Where the device's configuration starts.
 const CONFIG: u64 = 0x100;
-/// Interrupt status: a queue; the configuration.
-const ISR_QUEUE: u32 = 1;
-const ISR_CONFIG: u32 = 2;
-
+/// What only the interface of before version 1 has: the unit of queue addresses, and the alignment of the selected queue's
+/// last part.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct State {
-    status: u8,
-    isr: u32,
-    driver_features: u64,
-    /// Which halves of the features are seen: the device's, the driver's.
-    feature_select: [u32; 2],
-    queue_select: u32,
-    queues: Vec<Queue>,
-    /// Before version 1: unit of queue addresses, and alignment of the selected queue's last part.
+struct Old {
     page_size: u32,
     align: u32,
 }
 
 /// The slot and the device in it.
 pub struct VirtioMmio {
-    state: Mutex<State>,
+    state: Mutex<(State, Old)>,
     model: OnceLock<Arc<dyn Model>>,
     legacy: bool,
     guest_endian: Endian,
@@ -50,7 +38,7 @@ pub struct VirtioMmio {
 
 pub(super) fn create(build: &mut Build<'_>) -> Result<(), String> {
     let device = Arc::new(VirtioMmio {
-        state: Mutex::default(),
+        state: Mutex::new((State::new(&[]), Old::default())),
         model: OnceLock::new(),
         legacy: build.values.switch("force-legacy"),
         guest_endian: build.host.guest_endian,
@@ -72,15 +60,32 @@ pub(super) fn plug(build: &mut Build<'_>, model: Arc<dyn Model>) -> Result<(), S
     let slot = empty
         .next()
         .ok_or("there is no empty virtio-mmio for it (a board file makes them)")?;
-    let queues = model.queues().iter().map(|max| Queue::new(*max)).collect();
-    slot.state.lock().queues = queues;
+    slot.state.lock().0 = State::new(model.queues());
     let transport: Weak<dyn Transport> = Arc::<VirtioMmio>::downgrade(&slot) as _;
     model.attach(transport);
     let _ = slot.model.set(model);
     Ok(())
 }
 
-impl VirtioMmio {
+impl Registers for VirtioMmio {
+    const NAME: &'static str = "virtio-mmio";
+
+    fn model(&self) -> Option<&Arc<dyn Model>> {
+        self.model.get()
+    }
+
+    fn dma(&self) -> Option<Dma> {
+        Some(self.dma.clone())
+    }
+
+    fn is_legacy(&self, _: &State) -> bool {
+        self.legacy
+    }
+
+    fn guest_endian(&self) -> Endian {
+        self.guest_endian
+    }
+
     fn features(&self) -> u64 {
         let model = self.model.get().map_or(0, |m| m.features());
         match self.legacy {
@@ -89,94 +94,18 @@ impl VirtioMmio {
         }
     }
 
-    fn endian(&self) -> Endian {
-        match self.legacy {
-            true => self.guest_endian,
-            false => Endian::Little,
-        }
-    }
-
-    fn reset_state(&self, state: &mut State) {
-        let queues = state.queues.iter().map(|q| Queue::new(q.max)).collect();
-        *state = State {
-            queues,
-            ..State::default()
-        };
-        if let Some(model) = self.model.get() {
-            model.reset();
-        }
-        self.irq.set(false);
-    }
-
-    fn interrupt(&self, state: &mut State, bit: u32) {
+    fn interrupt(&self, state: &mut State, bit: u8, _vector: u16) {
         state.isr |= bit;
         self.irq.set(true);
     }
 
-    fn work(
-        &self,
-        state: &mut State,
-        queue: usize,
-        work: &mut dyn FnMut(&mut QueueIo<'_>) -> Result<(), Broken>,
-    ) -> bool {
-        let runs = state.status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET) == STATUS_DRIVER_OK;
-        let q = state.queues.get_mut(queue).filter(|q| q.ready && runs);
-        let Some(q) = q else { return false };
-        let mut io = QueueIo {
-            queue: q,
-            dma: &self.dma,
-            endian: self.endian(),
-            features: state.driver_features,
-            notify: false,
-        };
-        let result = work(&mut io);
-        if io.notify {
-            self.interrupt(state, ISR_QUEUE);
-        }
-        if let Err(why) = result {
-            log::guest_error("virtio-mmio", || format!("the driver is broken: {}", why.0));
-            state.status |= STATUS_NEEDS_RESET;
-            self.interrupt(state, ISR_CONFIG);
-        }
-        true
+    fn calm(&self) {
+        self.irq.set(false);
     }
+}
 
-    fn kick(&self, state: &mut State, queue: usize) {
-        if let Some(model) = self.model.get() {
-            self.work(state, queue, &mut |io| model.run(queue, io));
-        }
-    }
-
-    fn set_status(&self, state: &mut State, value: u8) {
-        if value == 0 {
-            let page_size = state.page_size;
-            self.reset_state(state);
-            // QUIRK: Linux tells it before its reset, and once only.
-            state.page_size = page_size;
-            return;
-        }
-        let mut value = value & !STATUS_NEEDS_RESET | state.status & STATUS_NEEDS_RESET;
-        let refused = state.driver_features & !self.features() != 0
-            || !self.legacy && state.driver_features & VERSION_1 == 0;
-        if value & STATUS_FEATURES_OK != 0 && refused {
-            value &= !STATUS_FEATURES_OK;
-        }
-        let starts = value & !state.status & STATUS_DRIVER_OK != 0;
-        state.status = value;
-        if starts {
-            // Buffers may have been given before.
-            for queue in 0..state.queues.len() {
-                self.kick(state, queue);
-            }
-        }
-    }
-
-    fn read_register(&self, state: &State, offset: u64) -> u64 {
-        let half = |value: u64, select: u32| match select {
-            0 => value & 0xffff_ffff,
-            1 => value >> 32,
-            _ => 0,
-        };
+impl VirtioMmio {
+    fn read_register(&self, (state, old): &(State, Old), offset: u64) -> u64 {
         let Some(model) = self.model.get() else {
             return match offset {
                 0 => MAGIC,
@@ -185,7 +114,7 @@ impl VirtioMmio {
                 _ => 0,
             };
         };
-        let queue = state.queues.get(state.queue_select as usize);
+        let queue = state.queue();
         match offset {
             0 => MAGIC,
             4 => 2 - u64::from(self.legacy),
@@ -195,7 +124,7 @@ impl VirtioMmio {
             0x34 => queue.map_or(0, |q| u64::from(q.max)),
             0x40 if self.legacy => {
                 let base = queue.filter(|q| q.ready).map_or(0, |q| q.desc);
-                base / u64::from(state.page_size.max(1))
+                base / u64::from(old.page_size.max(1))
             }
             0x44 if !self.legacy => queue.map_or(0, |q| u64::from(q.ready)),
             0x60 => u64::from(state.isr),
@@ -204,52 +133,51 @@ impl VirtioMmio {
         }
     }
 
-    fn write_register(&self, state: &mut State, offset: u64, value: u32) {
+    fn write_register(&self, (state, old): &mut (State, Old), offset: u64, value: u32) {
         match offset {
             0x14 => state.feature_select[0] = value,
             0x20 => {
-                let (old, new) = (state.driver_features, u64::from(value));
-                state.driver_features = match state.feature_select[1] {
-                    0 => old & !0xffff_ffff | new,
-                    1 if !self.legacy => old & 0xffff_ffff | new << 32,
-                    _ => old,
-                };
+                let (high, cell) = (state.feature_select[1], &mut state.driver_features);
+                if high < 2 - u32::from(self.legacy) {
+                    set_half(cell, high == 1, u64::from(value));
+                }
                 if self.legacy {
-                    state.driver_features &= self.features();
+                    *cell &= self.features();
                 }
             }
             0x24 => state.feature_select[1] = value,
-            0x28 if self.legacy => state.page_size = value,
+            0x28 if self.legacy => old.page_size = value,
             0x30 => state.queue_select = value,
-            0x3c if self.legacy => state.align = value,
+            0x3c if self.legacy => old.align = value,
             0x50 => self.kick(state, value as usize),
             0x64 => {
-                state.isr &= !value;
+                state.isr &= !(value as u8);
                 self.irq.set(state.isr != 0);
             }
-            0x70 => self.set_status(state, value as u8),
-            _ => self.write_queue(state, offset, value),
+            0x70 => {
+                if value as u8 == 0 {
+                    // QUIRK: not the size of pages. Linux tells it before its reset, and once only.
+                    old.align = 0;
+                }
+                self.set_status(state, value as u8);
+            }
+            _ => self.write_queue(state, old, offset, value),
         }
     }
 
     /// Registers of the selected queue.
-    fn write_queue(&self, state: &mut State, offset: u64, value: u32) {
-        let (page_size, align) = (state.page_size, state.align);
-        let Some(queue) = state.queues.get_mut(state.queue_select as usize) else {
+    fn write_queue(&self, state: &mut State, old: &Old, offset: u64, value: u32) {
+        let Some(queue) = state.queue_mut() else {
             return;
         };
-        let set = |cell: &mut u64, high: bool| {
-            *cell = match high {
-                false => *cell & !0xffff_ffff | u64::from(value),
-                true => *cell & 0xffff_ffff | u64::from(value) << 32,
-            };
-        };
+        let set = |cell: &mut u64, high: bool| set_half(cell, high, u64::from(value));
         match offset {
             0x38 if value.is_power_of_two() && value <= u32::from(queue.max) => {
                 queue.size = value as u16;
             }
             0x40 if self.legacy => {
-                queue.set_legacy(u64::from(value) * u64::from(page_size), align.into());
+                let at = u64::from(value) * u64::from(old.page_size);
+                queue.set_legacy(at, old.align.into());
             }
             0x44 if !self.legacy => queue.ready = value & 1 != 0,
             0x80 if !self.legacy => set(&mut queue.desc, false),
@@ -264,7 +192,8 @@ impl VirtioMmio {
 
     fn read(&self, offset: u64, size: u32) -> u64 {
         if offset >= CONFIG {
-            let config = self.model.get().map(|m| m.config(self.endian()));
+            let endian = self.endian(&self.state.lock().0);
+            let config = self.model.get().map(|m| m.config(endian));
             return number(&config.unwrap_or_default(), offset - CONFIG, size);
         }
         match (offset % 4, size) {
@@ -300,7 +229,7 @@ impl Transport for VirtioMmio {
         queue: usize,
         work: &mut dyn FnMut(&mut QueueIo<'_>) -> Result<(), Broken>,
     ) -> bool {
-        self.work(&mut self.state.lock(), queue, work)
+        self.work(&mut self.state.lock().0, queue, work)
     }
 }
 
@@ -329,7 +258,9 @@ impl Mmio for Door {
 
 impl Device for VirtioMmio {
     fn reset(&self) {
-        self.reset_state(&mut self.state.lock());
+        let (state, old) = &mut *self.state.lock();
+        self.reset_state(state);
+        *old = Old::default();
     }
 
     fn save(&self) -> Vec<u8> {
@@ -338,9 +269,9 @@ impl Device for VirtioMmio {
     }
 
     fn load(&self, bytes: &[u8]) -> Result<(), StateError> {
-        let (loaded, model): (State, Vec<u8>) = load_state(bytes)?;
+        let (loaded, model): ((State, Old), Vec<u8>) = load_state(bytes)?;
         let mut state = self.state.lock();
-        if !super::same_queues(&loaded.queues, &state.queues) {
+        if !super::same_queues(&loaded.0.queues, &state.0.queues) {
             return Err(StateError("made for other queues".into()));
         }
         if let Some(m) = self.model.get() {
@@ -351,7 +282,7 @@ impl Device for VirtioMmio {
     }
 
     fn resume(&self) {
-        self.irq.set(self.state.lock().isr != 0);
+        self.irq.set(self.state.lock().0.isr != 0);
     }
 
     fn describe(&self) -> String {

@@ -7,6 +7,7 @@ mod mmio;
 mod net;
 mod pci;
 mod queue;
+mod registers;
 mod rng;
 
 pub use queue::{Broken, Chain, Queue};

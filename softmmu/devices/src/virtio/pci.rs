@@ -1,22 +1,14 @@
 //! Virtio over PCI [VIRTIO 4.1], version 1 and the interface of before (transitional).
 
-use super::{
-    Broken, Model, Queue, QueueIo, STATUS_DRIVER_OK, STATUS_FEATURES_OK, STATUS_NEEDS_RESET,
-    TRANSPORT_FEATURES, Transport, VERSION_1, number,
-};
+use super::registers::{NO_VECTOR, Registers, State, half, set_half};
+use super::{Broken, Model, Queue, QueueIo, Transport, number};
 use crate::class::Build;
 use crate::pci::{Bar, BarBacking, BarKind, Identity, PciFunction, PciHook};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use softmmu_core::device::{Device, Endian, Mmio, StateError, Widths, load_state, save_state};
-use softmmu_core::log;
+use softmmu_core::dma::Dma;
 use std::sync::{Arc, Weak};
 use tcg_mem::BusError;
-
-/// Interrupt status: a queue; the configuration.
-const ISR_QUEUE: u8 = 1;
-const ISR_CONFIG: u8 = 2;
-const NO_VECTOR: u16 = 0xffff;
 
 // The parts of base address 4.
 const COMMON: u64 = 0x0000;
@@ -25,19 +17,6 @@ const CONFIG: u64 = 0x2000;
 const NOTIFY: u64 = 0x3000;
 /// Features that an interface of before version 1 can see.
 const LEGACY_FEATURES: u64 = 0xffff_ffff;
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct State {
-    status: u8,
-    isr: u8,
-    driver_features: u64,
-    feature_select: [u32; 2],
-    queue_select: u16,
-    config_vector: u16,
-    queues: Vec<Queue>,
-    /// The driver uses the interface of before version 1.
-    legacy: bool,
-}
 
 /// The device.
 pub struct VirtioPci {
@@ -103,19 +82,8 @@ pub(super) fn create(
     if vectors > 0 {
         function.add_msix(1, vectors);
     }
-    let queues = model.queues().iter().map(|max| Queue::new(*max)).collect();
-    let state = State {
-        status: 0,
-        isr: 0,
-        driver_features: 0,
-        feature_select: [0; 2],
-        queue_select: 0,
-        config_vector: NO_VECTOR,
-        queues,
-        legacy: false,
-    };
     let device = Arc::new(VirtioPci {
-        state: Mutex::new(state),
+        state: Mutex::new(State::new(model.queues())),
         model: model.clone(),
         function: function.clone(),
         guest_endian: build.host.guest_endian,
@@ -163,32 +131,19 @@ fn add_bars(function: &Arc<PciFunction>, device: &Arc<VirtioPci>, legacy: bool, 
     }
 }
 
-impl VirtioPci {
-    fn features(&self) -> u64 {
-        self.model.features() | TRANSPORT_FEATURES
+impl Registers for VirtioPci {
+    const NAME: &'static str = "virtio-pci";
+
+    fn model(&self) -> Option<&Arc<dyn Model>> {
+        Some(&self.model)
     }
 
-    fn endian(&self, state: &State) -> Endian {
-        if state.legacy && state.driver_features & VERSION_1 == 0 {
-            self.guest_endian
-        } else {
-            Endian::Little
-        }
+    fn dma(&self) -> Option<Dma> {
+        self.function.dma()
     }
 
-    fn reset_state(&self, state: &mut State) {
-        state.status = 0;
-        state.isr = 0;
-        state.driver_features = 0;
-        state.feature_select = [0; 2];
-        state.queue_select = 0;
-        state.config_vector = NO_VECTOR;
-        state.legacy = false;
-        for queue in &mut state.queues {
-            *queue = Queue::new(queue.max);
-        }
-        self.model.reset();
-        self.function.set_intx(false);
+    fn guest_endian(&self) -> Endian {
+        self.guest_endian
     }
 
     fn interrupt(&self, state: &mut State, bit: u8, vector: u16) {
@@ -202,82 +157,15 @@ impl VirtioPci {
         self.function.set_intx(true);
     }
 
-    fn broken(&self, state: &mut State, why: &Broken) {
-        log::guest_error("virtio-pci", || format!("the driver is broken: {}", why.0));
-        if state.status & STATUS_DRIVER_OK != 0 {
-            state.status |= STATUS_NEEDS_RESET;
-            let vector = state.config_vector;
-            self.interrupt(state, ISR_CONFIG, vector);
-        }
+    fn calm(&self) {
+        self.function.set_intx(false);
     }
+}
 
-    fn work(
-        &self,
-        state: &mut State,
-        queue: usize,
-        work: &mut dyn FnMut(&mut QueueIo<'_>) -> Result<(), Broken>,
-    ) -> bool {
-        let endian = self.endian(state);
-        let features = state.driver_features;
-        let runs = state.status & (STATUS_DRIVER_OK | STATUS_NEEDS_RESET) == STATUS_DRIVER_OK;
-        let Some(dma) = self.function.dma().filter(|_| runs) else {
-            return false;
-        };
-        let Some(q) = state.queues.get_mut(queue).filter(|q| q.ready) else {
-            return false;
-        };
-        let mut io = QueueIo {
-            queue: q,
-            dma: &dma,
-            endian,
-            features,
-            notify: false,
-        };
-        let result = work(&mut io);
-        let (notify, vector) = (io.notify, io.queue.vector);
-        if notify {
-            self.interrupt(state, ISR_QUEUE, vector);
-        }
-        if let Err(why) = result {
-            self.broken(state, &why);
-        }
-        true
-    }
-
-    fn kick(&self, state: &mut State, queue: usize) {
-        let model = self.model.clone();
-        self.work(state, queue, &mut |io| model.run(queue, io));
-    }
-
-    fn set_status(&self, state: &mut State, value: u8) {
-        if value == 0 {
-            self.reset_state(state);
-            return;
-        }
-        let mut value = value & !STATUS_NEEDS_RESET | state.status & STATUS_NEEDS_RESET;
-        let refused = state.driver_features & !self.features() != 0
-            || !state.legacy && state.driver_features & VERSION_1 == 0;
-        if value & STATUS_FEATURES_OK != 0 && refused {
-            value &= !STATUS_FEATURES_OK;
-        }
-        let starts = value & !state.status & STATUS_DRIVER_OK != 0;
-        state.status = value;
-        if starts {
-            // Buffers may have been given before.
-            for queue in 0..state.queues.len() {
-                self.kick(state, queue);
-            }
-        }
-    }
-
+impl VirtioPci {
     fn common_read(&self, state: &State, offset: u64) -> u64 {
         let select = |n: usize| state.feature_select.get(n).copied().unwrap_or(0);
-        let half = |value: u64, select: u32| match select {
-            0 => value & 0xffff_ffff,
-            1 => value >> 32,
-            _ => 0,
-        };
-        let queue = state.queues.get(usize::from(state.queue_select));
+        let queue = state.queue();
         let of_queue = |f: fn(&Queue) -> u64| queue.map_or(0, f);
         match offset {
             0x00 => u64::from(select(0)),
@@ -304,12 +192,9 @@ impl VirtioPci {
     }
 
     fn common_write(&self, state: &mut State, offset: u64, size: u32, value: u64) {
-        let set = |cell: &mut u64, high: bool| {
-            *cell = match (size, high) {
-                (8, _) => value,
-                (_, false) => *cell & !0xffff_ffff | value & 0xffff_ffff,
-                (_, true) => *cell & 0xffff_ffff | value << 32,
-            };
+        let set = |cell: &mut u64, high: bool| match size {
+            8 => *cell = value,
+            _ => set_half(cell, high, value),
         };
         match offset {
             0x00 => state.feature_select[0] = value as u32,
@@ -321,10 +206,10 @@ impl VirtioPci {
             },
             0x10 => state.config_vector = value as u16,
             0x14 => return self.set_status(state, value as u8),
-            0x16 => state.queue_select = value as u16,
+            0x16 => state.queue_select = u32::from(value as u16),
             _ => {}
         }
-        let Some(queue) = state.queues.get_mut(usize::from(state.queue_select)) else {
+        let Some(queue) = state.queue_mut() else {
             return;
         };
         match offset {
@@ -392,7 +277,7 @@ impl VirtioPci {
     fn legacy_read(&self, offset: u64, size: u32) -> u64 {
         let mut state = self.state.lock();
         let config = self.legacy_config();
-        let queue = state.queues.get(usize::from(state.queue_select));
+        let queue = state.queue();
         match offset {
             0 => self.features() & LEGACY_FEATURES,
             4 => state.driver_features & LEGACY_FEATURES,
@@ -416,21 +301,20 @@ impl VirtioPci {
         let mut state = self.state.lock();
         let config = self.legacy_config();
         state.legacy = true;
-        let select = usize::from(state.queue_select);
         match offset {
             4 => state.driver_features = value & self.features() & LEGACY_FEATURES,
             8 => {
-                if let Some(queue) = state.queues.get_mut(select) {
+                if let Some(queue) = state.queue_mut() {
                     queue.size = queue.max;
                     queue.set_legacy((value & 0xffff_ffff) << 12, 4096);
                 }
             }
-            14 => state.queue_select = value as u16,
+            14 => state.queue_select = u32::from(value as u16),
             16 => self.kick(&mut state, usize::from(value as u16)),
             18 => self.set_status(&mut state, value as u8),
             20 if config == 24 => state.config_vector = value as u16,
             22 if config == 24 => {
-                if let Some(queue) = state.queues.get_mut(select) {
+                if let Some(queue) = state.queue_mut() {
                     queue.vector = value as u16;
                 }
             }

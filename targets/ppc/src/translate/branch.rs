@@ -41,7 +41,8 @@ impl Translator<'_> {
         if bo & BO_ALWAYS == 0 {
             let mut bit = self.cr_bit(bi);
             if bo & BO_TRUE == 0 {
-                bit = self.complement(bit);
+                let zero = self.b.i32(0);
+                bit = self.b.icmp(Cond::Eq, bit, zero);
             }
             cond = if cond.is_some() {
                 self.b.bin(Op::And, Ty::I32, cond, bit)

@@ -170,6 +170,10 @@ impl Gen<'_> {
 
     fn emit_cmp(&mut self, w: bool, a: Value, b: Value) {
         let imm = self.imm32(b);
+        if imm == Some(0) && !w && self.reg_of(a) == NOREG && self.in_bit_slot(a) {
+            let m = Mem::env(i32::from(self.val[a.index()].home));
+            return self.a.op_i8(Opc(0, 0, 0x80), false, 7, Rm::M(m), 0);
+        }
         if self.reg_of(a) == NOREG
             && imm.is_some()
             && self.dies(a)

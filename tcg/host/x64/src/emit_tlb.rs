@@ -38,6 +38,15 @@ struct Miss {
     back: u32,
 }
 
+/// What becomes of a page's host address.
+#[derive(Clone, Copy)]
+enum Take {
+    /// It goes to `rax`.
+    Rax,
+    /// The offset is added to it.
+    Add,
+}
+
 impl Gen<'_> {
     /// A field of the entry whose offset in the soft TLB is in `rax`.
     fn entry(mmu: u8, field: usize) -> Mem {
@@ -63,13 +72,15 @@ impl Gen<'_> {
         }
     }
 
-    /// Looks the page of `m` up. Behind it, `t` is the offset in the page, whose host address the operand has; in the cold
-    /// section, `rax` is the offset of an entry of the soft TLB that is another page's, and `t` the combination with its tag.
-    fn look(&mut self, mmu: u8, m: Mem, bytes: i32, write: bool, t: u8) -> (Miss, Mem) {
+    /// Looks the page of `m` up. Behind it, `t` is the offset in the page, and `take` has done something with the operand that
+    /// has the page's host address; in the cold section, `rax` is the offset of an entry of the soft TLB that is another
+    /// page's, and `t` the combination with its tag.
+    fn look(&mut self, mmu: u8, m: Mem, (bytes, write): (i32, bool), t: u8, take: Take) -> Miss {
         self.address_into(m, t);
         if write && !self.guesses_stores() {
             let miss = self.look_at_entry(mmu, bytes, write, t);
-            return (miss, Self::host_of_entry(mmu));
+            self.take_host(Self::host_of_entry(mmu), t, take);
+            return miss;
         }
         let n = guess_index(mmu, write, self.guest_pc);
         let guess = Mem::env(GUESSES_AT + (n * size_of::<Guess>()) as i32);
@@ -95,9 +106,19 @@ impl Gen<'_> {
         let chunk = CHUNKS_AT + (n / GUESS_CHUNK) as i32;
         self.a
             .op_i8(Opc(0, 0, 0xc6), false, 0, Rm::M(Mem::env(chunk)), 1);
+        // Not from the new guess: the access would wait for the way through memory.
+        self.take_host(Self::host_of_entry(mmu), t, take);
         self.end_miss(snap, other.back);
+        self.take_host(host, t, take);
         self.bind_label(other.back);
-        (miss, host)
+        miss
+    }
+
+    fn take_host(&mut self, host: Mem, t: u8, take: Take) {
+        match take {
+            Take::Rax => self.a.mov(true, RAX, Rm::M(host)),
+            Take::Add => self.a.alu(Alu::Add, true, t, Rm::M(host)),
+        }
     }
 
     /// Looks into the soft TLB for the address in `t`.
@@ -157,7 +178,7 @@ impl Gen<'_> {
 
     /// The host memory operand of a load from `m`; `t` is a register that is free for it, and may be one of `m`'s.
     pub fn load_operand(&mut self, mmu: u8, m: Mem, log2: u8, t: u8) -> Mem {
-        let (miss, host) = self.look(mmu, m, 1 << log2, false, t);
+        let miss = self.look(mmu, m, (1 << log2, false), t, Take::Rax);
         let snap = self.begin_cold(miss.cold);
         // The address again: only this thread makes entries for loads.
         let tag = Self::tag_of_entry(mmu, false);
@@ -166,7 +187,6 @@ impl Gen<'_> {
         self.call_memory(Runtime::Memory, mmu, want::LOAD | i32::from(log2));
         self.a.alu(Alu::Xor, false, t, Rm::R(t));
         self.end_miss(snap, miss.back);
-        self.a.mov(true, RAX, Rm::M(host));
         self.bind_label(miss.back);
         Mem {
             index: t,
@@ -188,13 +208,12 @@ impl Gen<'_> {
         put: &mut dyn FnMut(&mut Self, Mem),
     ) {
         let t = self.alloc(Ty::I64);
-        let (miss, host) = self.look(mmu, m, 1 << log2, true, t);
+        let miss = self.look(mmu, m, (1 << log2, true), t, Take::Add);
         let snap = self.begin_cold(miss.cold);
         put(self, Mem::env(SCRATCH));
         self.address_into(m, RAX);
         self.call_memory(Runtime::Memory, mmu, want::STORE | i32::from(log2));
         self.end_miss(snap, miss.back);
-        self.a.alu(Alu::Add, true, t, Rm::M(host));
         put(self, Mem::base(t, 0));
         self.bind_label(miss.back);
     }
@@ -232,11 +251,11 @@ impl Gen<'_> {
                 disp: m.disp.wrapping_sub(part.at),
                 ..m
             };
-            let (miss, host) = self.look(mmu, start, range.bytes(), range.write, r);
+            let what = (range.bytes(), range.write);
+            let miss = self.look(mmu, start, what, r, Take::Add);
             let snap = self.begin_cold(miss.cold);
             self.a.alu(Alu::Xor, false, r, Rm::R(r));
             self.end_miss(snap, cold);
-            self.a.alu(Alu::Add, true, r, Rm::M(host));
         } else {
             self.a.test(true, r, Rm::R(r));
             self.flags = NO_FLAGS;
