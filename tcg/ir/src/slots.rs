@@ -43,7 +43,7 @@ pub struct StateLayout {
     /// it. A backend may store such a slot by its first byte alone.
     pub bits: &'static [Slot],
     /// General registers, the most used first, that a backend may keep in host registers from block to block of user mode (as
-    /// many of them as it likes). Every access of one in blocks is of the whole slot, or reads its low half.
+    /// many of them as it likes). Of type I32 or I64; accesses that are not of the whole slot and do not read its low half are slow.
     pub pinned: &'static [Slot],
     /// Names for the text form: slot and name.
     pub names: &'static [(Slot, &'static str)],

@@ -107,7 +107,8 @@ pub const fn victim_index(va: u64) -> usize {
 /// The ISA-independent part of the environment, directly below the state block.
 #[repr(C, align(64))]
 pub struct EnvHeader {
-    /// General registers by hardware number, while a memory access of system mode is handled by Rust.
+    /// General registers by hardware number: in system mode while a memory access is handled by Rust, in user mode those of
+    /// pinned slots while Rust runs.
     pub saved_gprs: [u64; 16],
     /// Vector registers, likewise.
     pub saved_xmms: [u128; 16],

@@ -32,7 +32,7 @@ unsafe impl StateBlock for Regs {}
 const MODE: Slot = Slot::new(32, Ty::I32);
 
 static LAYOUT: StateLayout = StateLayout {
-    pinned: &[],
+    pinned: &[Slot::new(0, Ty::I32), Slot::new(8, Ty::I32)],
     bytes: 64,
     peek: &[],
     bits: &[],

@@ -4,7 +4,8 @@
 //!
 //! Registers: `rbp` = guest state block ([`tcg_target::EnvHeader`] lies directly below it, the jump cache below
 //! that); `gs` base = guest base (unless that is 0: [`Opts::window`]); `rsp` = the paired-return stack. Everything else is free at block boundaries,
-//! where the whole guest state is in the state block. The entry is at offset 0 of the code; code is
+//! where the whole guest state is in the state block but for the slots that have registers ([`Pins`]: the runtime
+//! loads these from `header.saved_gprs` where it enters code and stores them there on every way out). The entry is at offset 0 of the code; code is
 //! position-independent and must be placed at a multiple of 16.
 //!
 //! Runtime entry points are reached through `header.runtime[n]`, see [`Runtime`]. What they get:
