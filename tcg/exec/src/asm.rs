@@ -24,7 +24,7 @@ pub(crate) const RT_SENTINEL: usize = 7;
 /// A block's guest code has changed.
 pub(crate) const RT_CHANGED: usize = 8;
 /// Size of the runtime table.
-pub(crate) const RT_COUNT: usize = 13;
+pub(crate) const RT_COUNT: usize = 12;
 /// Bits of the jump cache's index, as the index of a byte in it.
 const CACHE_MASK: i32 = (JUMP_CACHE_ENTRIES as i32 - 1) << 4;
 /// Displacement of the jump cache from the state block.
@@ -100,9 +100,6 @@ global_asm!(
     ".globl emu_rt_return_miss",
     "emu_rt_return_miss:",
     "mov rsp, [rbp + {jit_base}]",
-    // The jump cache.
-    ".globl emu_rt_probe",
-    "emu_rt_probe:",
     "mov ecx, eax",
     "shl ecx, 2",
     "and ecx, {cache_mask}",
@@ -410,7 +407,6 @@ unsafe extern "C" {
     fn emu_rt_invalid();
     fn emu_rt_sentinel();
     fn emu_rt_changed();
-    fn emu_rt_probe();
     fn emu_rt_return_miss();
     fn emu_rt_system_dynamic();
     fn emu_rt_memory();
@@ -438,7 +434,6 @@ pub(crate) fn runtime_table(system: bool) -> [u64; RUNTIME_ENTRIES] {
         emu_rt_invalid as *const () as u64,
         emu_rt_sentinel as *const () as u64,
         emu_rt_changed as *const () as u64,
-        emu_rt_probe as *const () as u64,
         emu_rt_return_miss as *const () as u64,
         emu_rt_memory as *const () as u64,
         emu_rt_access as *const () as u64,

@@ -140,6 +140,18 @@ impl CodeBuffer {
         unsafe { (site as *mut u32).write_unaligned(rel) };
     }
 
+    /// Where the rel32 field at `site` points.
+    pub(crate) fn rel32_target(&self, site: usize) -> usize {
+        (site + 4).wrapping_add_signed(self.peek32(site) as i32 as isize)
+    }
+
+    /// An aligned word among the constants of a block.
+    pub(crate) fn word(&self, at: usize) -> &AtomicU64 {
+        assert!(self.holds(at, 8) && at.is_multiple_of(8), "word {at:#x}");
+        // SAFETY: inside the buffer, and used as a word of memory only: generated code reads it, this crate writes it.
+        unsafe { AtomicU64::from_ptr(at as *mut u64) }
+    }
+
     /// The 32 bits at a patch site.
     pub(crate) fn peek32(&self, site: usize) -> u32 {
         assert!(self.holds(site, 4));

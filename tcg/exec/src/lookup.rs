@@ -10,6 +10,8 @@ use crate::env::{header_of, kind};
 use crate::stats::Counters;
 use crate::translate::Failed;
 use crate::vcpu::Cpu;
+use std::sync::atomic::Ordering;
+use tcg_x64::inline_cache;
 
 /// The virtual CPU of a state block.
 ///
@@ -23,15 +25,14 @@ pub(crate) unsafe fn cpu_of<'a>(state: *mut u8) -> &'a Cpu {
 /// What an unlinked jump counts for among the runs of a brief translation, as its cost is so many times a linked one's.
 const UNLINKED: i32 = 8;
 
+/// Of so many jumps that miss their inline caches, one takes a way: what is jumped to often does so soon, and the rest is not
+/// worth a change of code.
+const CACHE_PATIENCE: u32 = 32;
+
 /// The block at the header's pc and mode, or `None` with the exit fields set. `from_brief`: a brief translation asks,
 /// which may be linked to another. Full ones are not linked to brief ones, so that none of their links is a detour later.
 pub(crate) fn target(cpu: &Cpu, from_brief: bool) -> Option<&TransBlock> {
-    if cpu
-        .env
-        .interrupt()
-        .load(std::sync::atomic::Ordering::Relaxed)
-        != 0
-    {
+    if cpu.env.interrupt().load(Ordering::Relaxed) != 0 {
         cpu.set_exit_kind(kind::INTERRUPT);
         return None;
     }
@@ -56,7 +57,7 @@ pub(crate) fn go_on(cpu: &Cpu) -> usize {
 /// The same if the jump cache knows it and nobody wants the CPU. Without links the cache is empty.
 pub(crate) fn cached(cpu: &Cpu) -> Option<usize> {
     let flag = cpu.env.interrupt();
-    if flag.load(std::sync::atomic::Ordering::Relaxed) != 0 {
+    if flag.load(Ordering::Relaxed) != 0 {
         return None;
     }
     Some(cpu.env.cached(cpu.pc(), cpu.mode())? as usize)
@@ -122,17 +123,19 @@ pub(crate) unsafe extern "C" fn indirect(state: *mut u8) -> usize {
     go_on(cpu)
 }
 
-/// An indirect jump with an unpatched inline cache: `site` is its rel32 field, `imm` the field compared with the target.
-pub(crate) unsafe extern "C" fn inline_cache(state: *mut u8, site: usize, imm: usize) -> usize {
+/// An indirect jump whose inline cache, told about at `told`, has not got its target.
+pub(crate) unsafe extern "C" fn inline_cache(state: *mut u8, told: usize) -> usize {
     // SAFETY: called by the entry stub only.
     let cpu = unsafe { cpu_of(state) };
+    // SAFETY: the header of this CPU, which is in this function.
+    unsafe { (*header_of(state)).cache_patience = CACHE_PATIENCE };
     cpu.count(|s| &s.indirect_lookups);
     let Some(block) = target(cpu, false) else {
         return 0;
     };
     if may_link(cpu, block) {
-        cpu.engine.fill_inline_cache(site, imm, block);
-        cpu.env.cache(block.pc, block.mode, block.entry as u64);
+        cpu.engine.fill_inline_cache(told, block);
+        cpu.cache_jump(block.pc, block.mode, block.entry as u64);
     }
     cpu.enter_block(block)
 }
@@ -230,15 +233,29 @@ impl crate::Engine {
         }
     }
 
-    /// Fills an inline cache that is still empty: first where to jump, then for which target, so that a
+    /// Takes a way of an inline cache for the block, if one is free: first where to jump, then for which target, so that a
     /// thread in between sees a miss. The lock keeps two threads from mixing their targets.
-    fn fill_inline_cache(&self, site: usize, imm: usize, block: &TransBlock) {
-        const EMPTY: u32 = u32::MAX;
+    fn fill_inline_cache(&self, told: usize, block: &TransBlock) {
         let _one_at_a_time = self.inline_caches.lock();
-        if self.code.peek32(imm) == EMPTY && block.pc as u32 != EMPTY {
-            self.code.patch_rel32(site, block.entry);
-            self.code.poke32(imm, block.pc as u32);
-            Counters::bump(&self.counters.inline_caches);
+        let code = &self.code;
+        let field = |n: usize| code.rel32_target(told + 4 * n);
+        let (first, behind, full) = (field(0), field(1), field(2));
+        let ways = code.peek32(told + 12);
+        for way in 0..ways as usize {
+            let word = code.word(told + inline_cache::WORDS + 8 * way);
+            match word.load(Ordering::Relaxed) {
+                inline_cache::EMPTY => {
+                    code.patch_rel32(first + way * inline_cache::WAY_BYTES as usize, block.entry);
+                    word.store(block.pc, Ordering::Release);
+                    if way + 1 == ways as usize {
+                        code.patch_rel32(behind, full);
+                    }
+                    Counters::bump(&self.counters.inline_caches);
+                    return;
+                }
+                known if known == block.pc => return,
+                _ => {}
+            }
         }
     }
 

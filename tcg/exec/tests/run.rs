@@ -15,6 +15,14 @@ fn each(test: impl Fn(Backend)) {
     }
 }
 
+/// With a call of `TEXT2` from `TEXT` that is linked, and one through register 5.
+fn each_call(test: impl Fn(Backend, u32)) {
+    each(|b| {
+        test(b, call(0x4000));
+        test(b, callr(5));
+    });
+}
+
 /// Function at `at` words from here: fib(r0) in r0, recursive, uses r1 and the stack.
 fn fib() -> Vec<u32> {
     vec![
@@ -183,15 +191,15 @@ fn indirect_jumps_and_calls_go_where_the_register_says() {
         g.write(TEXT2, &[addi(4, 4, 1), ret()]);
         g.write(TEXT2 + 0x100, &[addi(4, 4, 10), addi(3, 7, 0), jr(3)]);
         g.write(TEXT2 + 0x200, &[addi(4, 4, 100), addi(3, 7, 0), jt(3)]);
-        g.set(0, 10);
+        g.set(0, 400);
         g.set(1, TEXT2 as u32);
         g.set(2, TEXT2 as u32 + 0x100);
         g.set(5, TEXT2 as u32 + 0x200);
-        assert_eq!(g.run_to(TEXT, 1), 5 + 50 + 1000);
+        assert_eq!(g.run_to(TEXT, 1), 200 + 2000 + 40000);
         if b == Backend::Jit {
-            // Two calls and one jump have a cache of their own; the rest is in the jump cache.
+            // Both targets of the first call, that of the second and the jump's; the rest is in the jump cache.
             let s = (g.engine.stats(), g.cpu.stats());
-            assert_eq!(s.0.inline_caches, 3, "{s:?}");
+            assert_eq!(s.0.inline_caches, 4, "{s:?}");
             assert!(s.1.indirect_lookups < 12, "{s:?}");
         }
     });
@@ -469,13 +477,11 @@ fn faults_in_verified_blocks_are_precise() {
 
 #[test]
 fn invalidation_reaches_linked_blocks() {
-    each(|b| {
+    each_call(|b, call| {
         let mut g = Guest::with(b);
-        g.write(
-            TEXT,
-            &[call(0x4000), addi(0, 0, -1), bnz(0, -2), trap(1, 3)],
-        );
+        g.write(TEXT, &[call, addi(0, 0, -1), bnz(0, -2), trap(1, 3)]);
         g.write(TEXT2, &[addi(3, 3, 1), ret()]);
+        g.set(5, TEXT2 as u32);
         for k in 1..=5 {
             g.set(0, 10);
             g.set(3, 0);
@@ -628,14 +634,12 @@ fn full_buffer_is_flushed_while_others_run() {
 
 #[test]
 fn threads_survive_code_that_changes_under_them() {
-    each(|b| {
-        let g = Guest::with(b);
+    each_call(|b, call| {
+        let mut g = Guest::with(b);
         g.engine.set_parallel();
-        g.write(
-            TEXT,
-            &[call(0x4000), addi(0, 0, -1), bnz(0, -2), trap(1, 3)],
-        );
+        g.write(TEXT, &[call, addi(0, 0, -1), bnz(0, -2), trap(1, 3)]);
         g.write(TEXT2, &[addi(3, 3, 1), ret()]);
+        g.set(5, TEXT2 as u32);
         let stop = AtomicBool::new(false);
         let (mem, engine, stop) = (g.memory.mem, &g.engine, &stop);
         std::thread::scope(|s| {

@@ -24,9 +24,9 @@ pub enum ExitKind {
 /// What kind of indirect jump it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndirectHint {
-    /// A jump that tends to go to one place (a PLT stub): gets an inline cache.
+    /// A jump that tends to go to one place (a PLT stub).
     Jump,
-    /// A jump with many targets (a switch table): goes to the jump cache at once.
+    /// A jump with many targets (a switch table).
     Table,
     /// A call through a register; the return address is `ret_pc`.
     Call,

@@ -144,6 +144,8 @@ pub struct EnvHeader {
     pub interrupt: AtomicU32,
     /// How many more accesses may be done with a victim before the slow path asks for a better place.
     pub patience: u32,
+    /// How many more jumps may miss their inline cache before one takes a way of it.
+    pub cache_patience: u32,
     /// Why generated code returned (tcg-exec's numbers), or, set by a `StateMayExit` helper, that it must: 0 is "go on".
     pub exit_kind: u32,
     /// Trap code or fault kind of the exit.

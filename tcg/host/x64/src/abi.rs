@@ -14,20 +14,18 @@ pub enum Runtime {
     LookupDirect = 1,
     /// An indirect jump that missed the jump cache.
     LookupIndirect = 2,
-    /// An indirect jump with an inline cache that is not patched yet.
+    /// An indirect jump with an inline cache that has room.
     LookupIc = 3,
     /// An indirect jump to an unknown mode.
     LookupDynamic = 4,
     /// A helper asked to leave.
     CheckExit = 5,
-    /// An indirect jump: the jump cache is to be looked up.
-    Probe = 9,
     /// A return that does not match its call.
-    ReturnMiss = 10,
+    ReturnMiss = 9,
     /// An access that the soft TLB has no entry for. Called.
-    Memory = 11,
+    Memory = 10,
     /// An access that has not looked into the soft TLB. Called.
-    Access = 12,
+    Access = 11,
 }
 
 /// What an access that goes to [`Runtime::Memory`] wants, besides log2 of its size.
@@ -99,6 +97,7 @@ pub const JIT_RSP: i32 = hdr(offset_of!(EnvHeader, jit_rsp));
 pub const PC: i32 = hdr(offset_of!(EnvHeader, pc));
 pub const MODE: i32 = hdr(offset_of!(EnvHeader, mode));
 pub const INTERRUPT: i32 = hdr(offset_of!(EnvHeader, interrupt));
+pub const CACHE_PATIENCE: i32 = hdr(offset_of!(EnvHeader, cache_patience));
 pub const EXIT_KIND: i32 = hdr(offset_of!(EnvHeader, exit_kind));
 pub const EXIT_CODE: i32 = hdr(offset_of!(EnvHeader, exit_code));
 pub const EXIT_INFO: i32 = hdr(offset_of!(EnvHeader, exit_info));

@@ -5,13 +5,14 @@ use crate::cc::{HostFlags, NO_FLAGS};
 use crate::emit_branch::Snapshot;
 use crate::emit_fp::Slow;
 use crate::enc::{Asm, Mem};
+use crate::inline_cache::InlineCache;
 use crate::link::Stub;
 use crate::loops::Loop;
 use crate::maps::MapWriter;
 use crate::pins::Pins;
 use crate::ranges::Ranges;
 use crate::regalloc::{NOWHERE, Val};
-use crate::{CompiledBlock, Features, LinkKind, LinkSite, Opts, TooComplex};
+use crate::{CompiledBlock, Features, LinkSite, Opts, TooComplex};
 use tcg_ir::{Block, HelperDef, Inst, Op, Slot, StateLayout, Touched, Ty, Value};
 use tcg_opt::{Liveness, NONE};
 
@@ -116,6 +117,8 @@ pub struct Gen<'a> {
     pub labels: Vec<Place>,
     pub fixups: Vec<Fixup>,
     pub consts: Vec<(u128, u32)>,
+    /// Inline caches.
+    pub caches: Vec<InlineCache>,
     pub links: Vec<Link>,
     pub maps: MapWriter,
     pub too_complex: bool,
@@ -156,6 +159,7 @@ struct Spare {
     labels: Vec<Place>,
     fixups: Vec<Fixup>,
     consts: Vec<(u128, u32)>,
+    caches: Vec<InlineCache>,
     links: Vec<Link>,
     maps: MapWriter,
     looping: Loop,
@@ -182,6 +186,7 @@ impl Spare {
             labels: Vec::new(),
             fixups: Vec::new(),
             consts: Vec::new(),
+            caches: Vec::new(),
             links: Vec::new(),
             maps: MapWriter::default(),
             looping: Loop::default(),
@@ -297,6 +302,7 @@ impl<'a> Gen<'a> {
         s.labels.clear();
         s.fixups.clear();
         s.consts.clear();
+        s.caches.clear();
         s.links.clear();
         s.maps.start();
         let pins = match mmu {
@@ -347,6 +353,7 @@ impl<'a> Gen<'a> {
             labels: s.labels,
             fixups: s.fixups,
             consts: s.consts,
+            caches: s.caches,
             links: s.links,
             maps: s.maps,
             too_complex: false,
@@ -376,6 +383,7 @@ impl<'a> Gen<'a> {
             labels: self.labels,
             fixups: self.fixups,
             consts: self.consts,
+            caches: self.caches,
             links: self.links,
             maps: self.maps,
             looping: self.looping,
@@ -547,6 +555,7 @@ impl<'a> Gen<'a> {
         code.extend_from_slice(self.a.code());
         code.extend_from_slice(self.other.code());
         self.place_consts(&mut code);
+        self.place_caches(&mut code);
         let abs = |p: Place| p.off + if p.cold { cold_base } else { 0 };
         for f in &self.fixups {
             let at = abs(f.at);
@@ -558,9 +567,6 @@ impl<'a> Gen<'a> {
             let mut l = link.site;
             l.offset = abs(link.at);
             l.stub = abs(link.stub);
-            if let LinkKind::InlineCache { imm } = &mut l.kind {
-                *imm += if link.at.cold { cold_base } else { 0 };
-            }
             out.links.push(l);
         }
         let sites = self

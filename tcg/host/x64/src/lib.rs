@@ -12,10 +12,9 @@
 //! * `LookupDirect`: it is *called*, by the stub of a direct link; the return address, which it takes off the stack,
 //!   is [`LinkSite::stub`]. The stub is also entered if the interrupt flag is set.
 //! * `LookupIndirect`, `LookupDynamic`: `header.pc`/`mode` (for the latter the mode bits that were current).
-//! * `LookupIc`: as `LookupIndirect`, `rax` = address of the rel32 field, `rdx` = address of the imm32 field.
-//!   The imm32 is compared with the low 32 bits of the target. Unpatched it is `0xffff_ffff`.
-//! * `Probe`, `ReturnMiss`: target in `rax`, mode in `edx`: look into the jump cache (the latter resets the
-//!   paired-return stack first), then as `LookupIndirect`.
+//! * `LookupIc`: as `LookupIndirect`, `rax` = address of what is told about the inline cache ([`inline_cache`]).
+//! * `ReturnMiss`: target in `rax`, mode in `edx`: resets the paired-return stack, looks into the jump cache, then as
+//!   `LookupIndirect`.
 //! * `Memory`: see `emit_tlb.rs`.
 //! * `Exit`: `header.exit_kind`, `exit_code`, `exit_info`, `pc`, `mode` are stored.
 //!
@@ -62,6 +61,7 @@ mod emit_vec_shift;
 mod enc;
 mod fallback;
 mod features;
+pub mod inline_cache;
 mod link;
 mod loops;
 mod maps;
@@ -120,14 +120,9 @@ pub enum LinkKind {
     Jump,
     /// The displacement of a call to a known target.
     Call,
-    /// An inline cache: the displacement of its jump, and at `imm` the 32 bits compared with the target.
-    InlineCache {
-        /// Offset of the imm32 field.
-        imm: u32,
-    },
 }
 
-/// A patchable place in the code. The 4 bytes at `offset` (and the imm32) lie within one aligned 8-byte word.
+/// A patchable place in the code. The 4 bytes at `offset` lie within one aligned 8-byte word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkSite {
     /// Offset of the rel32 field.
@@ -136,7 +131,7 @@ pub struct LinkSite {
     pub stub: u32,
     /// What it is.
     pub kind: LinkKind,
-    /// Target address (0 for inline caches).
+    /// Target address.
     pub pc: u64,
     /// Target mode.
     pub mode: u32,

@@ -3,6 +3,7 @@
 use crate::abi::*;
 use crate::compiler::{Fixup, Gen, Link, Place};
 use crate::enc::{Alu, Mem, Opc, RIP, Rm, x86cc};
+use crate::inline_cache::{CALL_WAYS, JUMP_WAYS, TABLE_WAYS};
 use crate::{LinkKind, LinkSite, Runtime};
 use tcg_ir::{ExitInfo, ExitKind, IndirectHint, Inst, Value};
 use tcg_target::JUMP_CACHE_ENTRIES;
@@ -16,8 +17,15 @@ pub enum Stub {
     InterruptIndirect { mode: u32, target: Target },
     /// A return that does not match its call.
     ReturnMiss { mode: u32, target: Target },
-    /// An inline cache that missed or is not patched.
-    CacheMiss { imm: u32, site: u32, mode: u32 },
+    /// An inline cache that has room for the target: the label of what is told about it.
+    CacheFill {
+        cache: u32,
+        full: u32,
+        mode: u32,
+        target: Target,
+    },
+    /// The jump cache behind a full inline cache.
+    CacheFull { mode: u32, target: Target },
     /// An exceptional floating-point result: index in `slow`.
     Slow(u32),
     /// The evaluator with all registers saved, once per block.
@@ -33,8 +41,8 @@ pub enum Stub {
 /// Where the target of an indirect jump is, and what has still to be masked.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    reg: u8,
-    wide: bool,
+    pub reg: u8,
+    pub wide: bool,
     /// As a sign-extended immediate; -1: nothing.
     mask: i32,
 }
@@ -119,8 +127,7 @@ impl Gen<'_> {
             wide,
             mask: mask as i32,
         };
-        let cached = hint == IndirectHint::Jump && !wide && self.opts.mmu.is_none();
-        if info.mode_dynamic || info.mode != 0 || cached || !wide {
+        if info.mode_dynamic || info.mode != 0 || !wide {
             // Where more has to be computed: in `rax`.
             self.target_to_rax(&mut target);
         }
@@ -158,10 +165,10 @@ impl Gen<'_> {
                 self.rel32(inner);
                 self.landing(info);
                 self.bind_label(inner);
-                self.inline_cache(info.mode, target);
+                self.inline_cache(CALL_WAYS, info.mode, target);
             }
-            IndirectHint::Jump => self.inline_cache(info.mode, target),
-            IndirectHint::Table => self.probe(info.mode, target),
+            IndirectHint::Jump => self.inline_cache(JUMP_WAYS, info.mode, target),
+            IndirectHint::Table => self.inline_cache(TABLE_WAYS, info.mode, target),
         }
     }
 
@@ -249,7 +256,7 @@ impl Gen<'_> {
         }
     }
 
-    fn stub(&mut self, s: Stub) -> u32 {
+    pub fn stub(&mut self, s: Stub) -> u32 {
         let l = self.new_label();
         self.stubs.push((l, s));
         l
@@ -292,41 +299,8 @@ impl Gen<'_> {
         self.rel32(stub);
     }
 
-    /// Compares the target (`rax`) with the cached one. 64-bit targets use the jump cache only.
-    fn inline_cache(&mut self, mode: u32, target: Target) {
-        if target.wide || self.opts.mmu.is_some() {
-            return self.probe(mode, target);
-        }
-        self.align_field(1);
-        self.a.byte(0x3d);
-        let imm_place = self.here();
-        let imm = self.new_label();
-        self.bind_label(imm);
-        self.a.dword(-1);
-        let site = self.new_label();
-        let miss = self.stub(Stub::CacheMiss { imm, site, mode });
-        self.jcc(x86cc::NE, miss);
-        self.align_field(1);
-        self.a.byte(0xe9);
-        self.bind_label(site);
-        let at = self.here();
-        self.rel32(miss);
-        let s = LinkSite {
-            offset: 0,
-            stub: 0,
-            kind: LinkKind::InlineCache { imm: imm_place.off },
-            pc: 0,
-            mode,
-        };
-        self.links.push(Link {
-            at,
-            stub: at,
-            site: s,
-        });
-    }
-
     /// Looks a target up in the jump cache.
-    fn probe(&mut self, mode: u32, target: Target) {
+    pub fn probe(&mut self, mode: u32, target: Target) {
         // Not the register of the target, nor that of its tag.
         let index = if target.reg == RCX { RAX } else { RCX };
         let by_four = Mem {
@@ -395,20 +369,20 @@ impl Gen<'_> {
                 self.a.mov_imm(RDX, u64::from(mode));
                 self.jump_runtime(Runtime::ReturnMiss);
             }
-            Stub::CacheMiss { imm, site, mode } => {
-                // Unpatched?
-                let m = Rm::M(Mem::base(RIP, 0));
-                self.a.op(Opc(0, 0, 0x8b), false, RCX, m);
-                self.fix_rip(imm, 0);
-                self.a.alu_imm(Alu::Cmp, false, Rm::R(RCX), -1);
-                let first = self.short_jcc(x86cc::E);
-                self.a.mov_imm(RDX, u64::from(mode));
-                self.jump_runtime(Runtime::Probe);
-                self.patch_short(first);
+            Stub::CacheFull { mode, target } => self.probe(mode, target),
+            Stub::CacheFill {
+                cache,
+                full,
+                mode,
+                mut target,
+            } => {
+                self.a
+                    .alu_imm(Alu::Sub, false, Rm::M(Mem::env(CACHE_PATIENCE)), 1);
+                self.jcc(x86cc::AE, full);
+                self.target_to_rax(&mut target);
                 self.a.store(true, Mem::env(PC), RAX);
                 self.store_mode(mode);
-                self.lea_label(RDX, imm);
-                self.lea_label(RAX, site);
+                self.lea_label(RAX, cache);
                 self.jump_runtime(Runtime::LookupIc);
             }
             Stub::Lookup { mode, mut target } => {

@@ -346,8 +346,8 @@ impl Machine {
         h.helpers = helpers;
         h.runtime = [exit; RUNTIME_ENTRIES];
         h.runtime[1..=4].fill(look);
-        h.runtime[9..=10].fill(x64_test_probe as *const () as u64);
-        h.runtime[11..=12].fill(x64_test_memory as *const () as u64);
+        h.runtime[9] = x64_test_probe as *const () as u64;
+        h.runtime[10..=11].fill(x64_test_memory as *const () as u64);
         h.lookup_direct = x64_test_link as *const () as u64;
         h.guest_base = guest;
         h.fp_flags = 0;
