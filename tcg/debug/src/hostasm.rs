@@ -29,8 +29,30 @@ pub(crate) fn disassemble(code: &[u8]) -> String {
     out
 }
 
+/// Constants in words of eight bytes, the last one shorter if need be, with their offsets; the first is at `at`.
+pub(crate) fn data(constants: &[u8], at: usize) -> String {
+    let mut out = String::new();
+    if !constants.is_empty() {
+        let _ = writeln!(out, "  data: [size={}]", constants.len());
+    }
+    for (n, word) in constants.chunks(8).enumerate() {
+        let hex: String = word.iter().rev().map(|b| format!("{b:02x}")).collect();
+        let _ = writeln!(out, "  {:#06x}:  .quad  0x{hex}", at + 8 * n);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn constants_are_shown_as_words() {
+        let text = super::data(&[1, 2, 3, 4, 5, 6, 7, 8, 9], 0x20);
+        let want =
+            "  data: [size=9]\n  0x0020:  .quad  0x0807060504030201\n  0x0028:  .quad  0x09\n";
+        assert_eq!(text, want);
+        assert_eq!(super::data(&[], 0x20), "");
+    }
+
     #[test]
     fn code_is_shown_with_offsets() {
         let text = super::disassemble(&[0x90, 0xe9, 0x01, 0, 0, 0]);

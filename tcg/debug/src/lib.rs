@@ -18,8 +18,9 @@ use tcg_target::Isa;
 
 /// Receives an engine's reports. Called by the thread concerned, never in a signal handler, with no lock held.
 pub trait Observer: Send + Sync {
-    /// A block was translated. `bytes` is its guest code, `code` the host code (empty for the interpreter).
-    fn translated(&self, isa: &dyn Isa, block: &Block, bytes: &[u8], code: &[u8]);
+    /// A block was translated. `bytes` is its guest code, `code` the host code (empty for the interpreter), `constants`
+    /// what lies behind it.
+    fn translated(&self, isa: &dyn Isa, block: &Block, bytes: &[u8], code: &[u8], constants: &[u8]);
 
     /// A block's host code is in place, at a host address.
     fn published(&self, isa: &dyn Isa, pc: u64, host: usize, code: &[u8]) {
@@ -40,10 +41,17 @@ pub trait Observer: Send + Sync {
 pub struct Several(pub Vec<Box<dyn Observer>>);
 
 impl Observer for Several {
-    fn translated(&self, isa: &dyn Isa, block: &Block, bytes: &[u8], code: &[u8]) {
+    fn translated(
+        &self,
+        isa: &dyn Isa,
+        block: &Block,
+        bytes: &[u8],
+        code: &[u8],
+        constants: &[u8],
+    ) {
         self.0
             .iter()
-            .for_each(|o| o.translated(isa, block, bytes, code));
+            .for_each(|o| o.translated(isa, block, bytes, code, constants));
     }
 
     fn published(&self, isa: &dyn Isa, pc: u64, host: usize, code: &[u8]) {

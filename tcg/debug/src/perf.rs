@@ -48,7 +48,7 @@ impl PerfMap {
 }
 
 impl Observer for PerfMap {
-    fn translated(&self, _: &dyn Isa, _: &Block, _: &[u8], _: &[u8]) {}
+    fn translated(&self, _: &dyn Isa, _: &Block, _: &[u8], _: &[u8], _: &[u8]) {}
     fn entered(&self, _: &dyn Isa, _: u64, _: u32, _: &[u8]) {}
     fn left(&self, _: &dyn Isa, _: u64, _: u32, _: &[u8], _: &dyn Debug) {}
 
@@ -145,7 +145,7 @@ fn code_load(now: u64, index: u64, host: u64, name: &str, code: &[u8]) -> Vec<u8
 }
 
 impl Observer for JitDump {
-    fn translated(&self, _: &dyn Isa, _: &Block, _: &[u8], _: &[u8]) {}
+    fn translated(&self, _: &dyn Isa, _: &Block, _: &[u8], _: &[u8], _: &[u8]) {}
     fn entered(&self, _: &dyn Isa, _: u64, _: u32, _: &[u8]) {}
     fn left(&self, _: &dyn Isa, _: u64, _: u32, _: &[u8], _: &dyn Debug) {}
 

@@ -89,7 +89,14 @@ fn float_registers(out: &mut String, isa: &dyn Isa, state: &[u8], pc: u64, mode:
 }
 
 impl Observer for TextLog {
-    fn translated(&self, isa: &dyn Isa, block: &Block, bytes: &[u8], code: &[u8]) {
+    fn translated(
+        &self,
+        isa: &dyn Isa,
+        block: &Block,
+        bytes: &[u8],
+        code: &[u8],
+        constants: &[u8],
+    ) {
         if !self.wants(block.pc) {
             return;
         }
@@ -104,7 +111,9 @@ impl Observer for TextLog {
         }
         if self.has(log_mask::OUT_ASM) && !code.is_empty() {
             let text = hostasm::disassemble(code);
-            let _ = write!(out, "OUT: [size={}]\n{text}\n", code.len());
+            let data = hostasm::data(constants, code.len());
+            let size = code.len() + constants.len();
+            let _ = write!(out, "OUT: [size={size}]\n{text}{data}\n");
         }
         self.write(&out);
     }

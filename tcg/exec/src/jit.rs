@@ -26,6 +26,8 @@ pub(crate) fn host_features(cfg: &EngineConfig) -> Features {
 /// Host code of a block.
 pub(crate) struct Compiled<'a> {
     pub code: &'a [u8],
+    /// Where its constants begin.
+    pub constants: usize,
     pub maps: &'a [u8],
     pub fp_sites: &'a [FpSite],
     pub links: Box<[DirectLink]>,
@@ -49,6 +51,7 @@ impl Compiler {
             .ok()?;
         Some(Compiled {
             code: &out.code,
+            constants: out.constants as usize,
             maps: &out.maps,
             fp_sites: &out.fp_sites,
             links: direct_links(&out.links),

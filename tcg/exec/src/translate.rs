@@ -122,7 +122,7 @@ impl Engine {
                 Backend::Interp => self.publish_ir(source, since, guarded),
                 Backend::Jit => match self.compile(compiler, &source, limits) {
                     Some(c) => {
-                        self.report(&source.ir, c.code, guarded);
+                        self.report(&source.ir, c.code.split_at(c.constants), guarded);
                         self.note_kept(&source, &c, limits);
                         let made = self.publish_code(&mut source, c, limits, since, guarded);
                         source.ir.recycle();
@@ -196,7 +196,7 @@ impl Engine {
         since: u64,
         guarded: Guarded,
     ) -> Result<Option<&TransBlock>, Failed> {
-        self.report(&source.ir, &[], guarded);
+        self.report(&source.ir, (&[], &[]), guarded);
         let bytes = 256 + source.ir.insts.len() * size_of::<tcg_ir::Inst>();
         if self.ir_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.cfg.code_bytes {
             return Err(Failed::Full);
@@ -309,7 +309,8 @@ impl Engine {
         Ok(())
     }
 
-    fn report(&self, ir: &Block, code: &[u8], guarded: Guarded) {
+    /// `host`: the code, and the constants behind it.
+    fn report(&self, ir: &Block, host: (&[u8], &[u8]), guarded: Guarded) {
         let wanted = log_mask::IN_ASM | log_mask::OP | log_mask::OUT_ASM;
         let Some(observer) = self.hooks.on(wanted) else {
             return;
@@ -323,6 +324,6 @@ impl Engine {
         };
         let got = got.unwrap_or(0);
         bytes.truncate(got);
-        observer.translated(self.isa, ir, &bytes, code);
+        observer.translated(self.isa, ir, &bytes, host.0, host.1);
     }
 }

@@ -122,12 +122,18 @@ fn options() -> Result<Options, String> {
     let mut args = std::env::args().skip(1);
     let names: Vec<&str> = GUESTS.iter().map(|g| g.name).collect();
     let guest = args.next().ok_or(format!("which guest? {names:?}"))?;
+    // The CPU models of ppc have no `max`.
+    let cpu = match guest.as_str() {
+        "ppc" => "7447a",
+        "ppc64" | "ppc64le" => "power9",
+        _ => "max",
+    };
     let mut o = Options {
         known: Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("known/{guest}.txt")),
         guest,
         reference: None,
         emu: None,
-        cpu: "max".into(),
+        cpu: cpu.into(),
         sets: None,
         modes: vec!["jit".into()],
         seed: 1,

@@ -554,6 +554,10 @@ impl<'a> Gen<'a> {
         code.clear();
         code.extend_from_slice(self.a.code());
         code.extend_from_slice(self.other.code());
+        if !(self.consts.is_empty() && self.caches.is_empty()) {
+            code.resize(code.len().next_multiple_of(8), 0xcc);
+        }
+        out.constants = code.len() as u32;
         self.place_consts(&mut code);
         self.place_caches(&mut code);
         let abs = |p: Place| p.off + if p.cold { cold_base } else { 0 };

@@ -140,8 +140,10 @@ pub struct LinkSite {
 /// The result of compiling a block.
 #[derive(Clone, Debug, Default)]
 pub struct CompiledBlock {
-    /// Position-independent code: hot part, then cold part. The entry is at 0.
+    /// Position-independent code: hot part, then cold part, then constants. The entry is at 0.
     pub code: Vec<u8>,
+    /// Where the constants begin.
+    pub constants: u32,
     /// Places to patch.
     pub links: Vec<LinkSite>,
     /// Location maps, for [`restore_state`].
