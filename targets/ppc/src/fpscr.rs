@@ -476,13 +476,18 @@ pub fn compare(a: u64, b: u64, ordered: bool, fpscr: u32) -> (u32, u32) {
         true => f64::compare_signaling(a, b, &mut st),
         false => f64::compare_quiet(a, b, &mut st),
     };
+    compared(order, st.flags.bits(), fpscr)
+}
+
+/// The CR field and the exceptions of a comparison that gave this order and these flags.
+pub fn compared(order: Ordering, flags: u32, fpscr: u32) -> (u32, u32) {
     let nibble = match order {
         Ordering::Less => 8,
         Ordering::Greater => 4,
         Ordering::Equal => 2,
         Ordering::Unordered => 1,
     };
-    let mut raised = from_flags(st.flags.bits());
+    let mut raised = from_flags(flags);
     // A signalling NaN is an invalid comparison only where invalid operations are not enabled.
     if raised & VXSNAN != 0 && fpscr & VE != 0 {
         raised &= !VXVC;

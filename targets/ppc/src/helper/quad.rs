@@ -1,6 +1,6 @@
 //! Quad-precision scalars. [PowerISA I.7.6.4]
 
-use tcg_softfloat::{FloatStatus, IntRule, IntType, Ordering, Round, f64, f128};
+use tcg_softfloat::{FloatStatus, IntRule, IntType, Round, f64, f128};
 
 use super::fp::set_compared;
 use crate::fpscr::{self, Outcome};
@@ -245,13 +245,7 @@ fn compare(s: &mut PpcState, field: usize, [a, b, _]: [u128; 3], ordered: bool) 
         true => f128::compare_signaling(a, b, &mut st),
         false => f128::compare_quiet(a, b, &mut st),
     };
-    let nibble = match order {
-        Ordering::Less => 8,
-        Ordering::Greater => 4,
-        Ordering::Equal => 2,
-        Ordering::Unordered => 1,
-    };
-    let raised = fpscr::from_flags(st.flags.bits());
+    let (nibble, raised) = fpscr::compared(order, st.flags.bits(), s.fpscr as u32);
     set_compared(s, field as u32 & 7, nibble);
     s.fpx |= raised;
     raised & fpscr::INVALID != 0 && s.fpscr as u32 & fpscr::VE != 0
@@ -262,6 +256,26 @@ mod tests {
     use super::*;
 
     const ONE: u128 = 0x3fff << 112;
+
+    /// [PowerISA I.7.6.1, xscmpoqp]
+    #[test]
+    fn signalling_nan_is_an_invalid_comparison_only_if_not_enabled() {
+        let (quiet, signalling) = (0x7fff_8 << 108, 0x7fff << 112 | 1);
+        let run = |fpscr: u32, a, ordered| {
+            let mut s = PpcState {
+                fpscr: u64::from(fpscr),
+                ..PpcState::default()
+            };
+            let trap = compare(&mut s, 1, [a, ONE, 0], ordered);
+            (trap, s.fpx & fpscr::EXCEPTIONS)
+        };
+        let (vxsnan, vxvc) = (fpscr::VXSNAN, fpscr::VXVC);
+        assert_eq!(run(0, signalling, true), (false, vxsnan | vxvc));
+        assert_eq!(run(fpscr::VE, signalling, true), (true, vxsnan));
+        assert_eq!(run(fpscr::VE, quiet, true), (true, vxvc));
+        assert_eq!(run(fpscr::VE, signalling, false), (true, vxsnan));
+        assert_eq!(run(fpscr::VE, quiet, false), (false, 0));
+    }
 
     /// The exponent is moved by 24576; XX is that of the result so adjusted.
     #[test]
