@@ -58,6 +58,10 @@ pub fn clone(t: &mut Task, a: CloneArgs) -> Result<u64, Errno> {
     if f & THREAD != 0 {
         return thread(t, a);
     }
+    if f & libc::CLONE_FILES as u64 != 0 {
+        // Each opens for the other.
+        t.process.numbers.expect();
+    }
     if f & VM != 0 && f & VFORK == 0 {
         return beside(t, a);
     }

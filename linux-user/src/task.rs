@@ -52,6 +52,8 @@ pub struct Process {
     pub published: std::sync::atomic::AtomicBool,
     /// Directory positions of guests with 32-bit offsets.
     pub dirs: crate::syscall::dirents::Cookies,
+    /// Whether descriptors may be open whose bytes are numbers.
+    pub numbers: crate::syscall::order::Numbers,
     /// The vDSO, if the port has one.
     pub vdso: OnceLock<crate::vdso::Mapped>,
     /// The address space.
@@ -120,6 +122,7 @@ impl Process {
             stack: OnceLock::new(),
             published: Default::default(),
             dirs: crate::syscall::dirents::Cookies::default(),
+            numbers: Default::default(),
             vdso: OnceLock::new(),
             space,
             engine,
@@ -170,6 +173,7 @@ impl Process {
             stack,
             published: self.is_published().into(),
             dirs: crate::syscall::dirents::Cookies::default(),
+            numbers: self.numbers.clone(),
             vdso: self.vdso.clone(),
             space: Arc::clone(&self.space),
             engine: Arc::clone(&self.engine),

@@ -420,7 +420,8 @@ fn capset(t: &mut Task, header: In<CapHeader>, data: Ptr) -> SysResult {
     )
 }
 
-fn pidfd_getfd(_: &mut Task, pidfd: i32, fd: i32, flags: u32) -> SysResult {
+fn pidfd_getfd(t: &mut Task, pidfd: i32, fd: i32, flags: u32) -> SysResult {
+    t.process.numbers.expect();
     call(
         libc::SYS_pidfd_getfd,
         [pidfd as u64, fd as u64, flags.into()],

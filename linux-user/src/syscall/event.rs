@@ -24,6 +24,7 @@ fn eventfd(t: &mut Task, count: u32) -> SysResult {
 }
 
 fn eventfd2(t: &mut Task, count: u32, flags: u32) -> SysResult {
+    t.process.numbers.expect();
     call(
         libc::SYS_eventfd2,
         [count.into(), t.abi.open_to_host(flags).into()],
@@ -35,6 +36,7 @@ fn inotify_init(t: &mut Task) -> SysResult {
 }
 
 fn inotify_init1(t: &mut Task, flags: u32) -> SysResult {
+    t.process.numbers.expect();
     call(libc::SYS_inotify_init1, [t.abi.open_to_host(flags).into()])
 }
 
@@ -64,5 +66,6 @@ fn signalfd4(t: &mut Task, fd: Fd, mask: Ptr, size: u64, flags: u32) -> SysResul
     }
     let set = t.signal_mask(mask.0, size)?.ok_or(Errno::EFAULT)?;
     let args = [fd.0 as u64, addr(&set), 8, t.abi.open_to_host(flags).into()];
+    t.process.numbers.expect();
     call(libc::SYS_signalfd4, args)
 }

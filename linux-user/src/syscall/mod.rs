@@ -28,7 +28,7 @@ mod net;
 mod net_msg;
 mod net_opt;
 mod numa;
-mod order;
+pub mod order;
 pub mod path;
 mod payload;
 mod poll;

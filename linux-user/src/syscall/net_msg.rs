@@ -117,6 +117,9 @@ impl Message {
         let length = h.msg_controllen as usize;
         let control = self.control.get(..length).unwrap_or_default();
         let room = self.guest.controllen.0.min(CONTROL_MAX) as usize;
+        if !control.is_empty() {
+            t.process.numbers.expect();
+        }
         let c = cmsg::to_guest(&t.abi, control, room);
         close_all(&c.surplus);
         guest.flags = h.msg_flags as u32;

@@ -6,6 +6,9 @@ use crate::abi::host;
 use crate::errno::Errno;
 use crate::sys::{addr_mut, call, zeroed};
 use crate::task::Task;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tcg_mem::GuestVa;
 
 /// `struct signalfd_siginfo`.
@@ -29,9 +32,57 @@ pub enum Kind {
     Watches,
 }
 
+/// Whether such descriptors may be open. While none is, a read need not ask what it reads from, which is a system call more.
+#[derive(Default)]
+pub struct Numbers(OnceLock<AtomicBool>);
+
+impl Clone for Numbers {
+    fn clone(&self) -> Numbers {
+        let copy = |b: &AtomicBool| AtomicBool::new(b.load(Ordering::Relaxed));
+        Numbers(match self.0.get() {
+            Some(known) => OnceLock::from(copy(known)),
+            None => OnceLock::new(),
+        })
+    }
+}
+
+impl Numbers {
+    /// One is about to be made, or may come from another process.
+    pub fn expect(&self) {
+        let open = self.0.get_or_init(|| true.into());
+        open.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether one may be open: made since, or there at the first question.
+    fn open(&self) -> bool {
+        let open = self.0.get_or_init(|| inherited().into());
+        open.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether one of the descriptors that are open now is such a one, as far as can be seen.
+fn inherited() -> bool {
+    let Ok(all) = std::fs::read_dir("/proc/self/fd") else {
+        return true;
+    };
+    let mut names = all
+        .flatten()
+        .filter_map(|e| std::fs::read_link(e.path()).ok());
+    names.any(|n| by_name(&n).is_some())
+}
+
+fn by_name(name: &Path) -> Option<Kind> {
+    match name.to_str()? {
+        "anon_inode:[eventfd]" | "anon_inode:[timerfd]" => Some(Kind::Counter),
+        "anon_inode:[signalfd]" => Some(Kind::Signals),
+        "anon_inode:inotify" => Some(Kind::Watches),
+        _ => None,
+    }
+}
+
 /// The kind of a descriptor, if the guest's byte order is not the host's and it has one.
 pub fn kind(t: &Task, fd: Fd) -> Option<Kind> {
-    if t.abi.endian == host().endian {
+    if t.abi.endian == host().endian || !t.process.numbers.open() {
         return None;
     }
     let mut st: libc::stat = zeroed();
@@ -41,12 +92,7 @@ pub fn kind(t: &Task, fd: Fd) -> Option<Kind> {
         return None;
     }
     let name = std::fs::read_link(format!("/proc/self/fd/{}", fd.0)).ok()?;
-    match name.to_str()? {
-        "anon_inode:[eventfd]" | "anon_inode:[timerfd]" => Some(Kind::Counter),
-        "anon_inode:[signalfd]" => Some(Kind::Signals),
-        "anon_inode:inotify" => Some(Kind::Watches),
-        _ => None,
-    }
+    by_name(&name)
 }
 
 /// Turns what was read from such a descriptor round.

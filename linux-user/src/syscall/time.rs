@@ -410,6 +410,7 @@ fn timer_delete(_: &mut Task, id: i32) -> SysResult {
 }
 
 fn timerfd_create(t: &mut Task, clock: i32, flags: u32) -> SysResult {
+    t.process.numbers.expect();
     call(
         libc::SYS_timerfd_create,
         [clock as u64, t.abi.open_to_host(flags).into()],
