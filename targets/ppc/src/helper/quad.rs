@@ -260,7 +260,7 @@ mod tests {
     /// [PowerISA I.7.6.1, xscmpoqp]
     #[test]
     fn signalling_nan_is_an_invalid_comparison_only_if_not_enabled() {
-        let (quiet, signalling) = (0x7fff_8 << 108, 0x7fff << 112 | 1);
+        let (quiet, signalling) = (0xffff << 111, 0x7fff << 112 | 1);
         let run = |fpscr: u32, a, ordered| {
             let mut s = PpcState {
                 fpscr: u64::from(fpscr),
