@@ -135,9 +135,12 @@ fn usable(piece: &Piece) -> bool {
         return false;
     }
     if piece.table != BASE {
-        // Moves to general registers.
-        let general = piece.row.syntax.contains("{gr rt}") || piece.row.syntax.contains("{t}");
-        return !(general && named(piece, "rt") == Some(RESERVED));
+        // Results in general registers.
+        let syntax = &piece.row.syntax;
+        let general = syntax.contains("{gr rt}") || syntax.contains("{t}");
+        let is = |key: &str| named(piece, key) == Some(RESERVED);
+        let vector = syntax.contains("{gr vrt}") || syntax.contains("{gr t}");
+        return !(general && is("rt") || vector && is("vrt"));
     }
     if let Some((first, count)) = many(piece)
         && (0..count).any(|k| (first + k) & 31 == RESERVED)
