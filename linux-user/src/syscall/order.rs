@@ -7,8 +7,7 @@ use crate::errno::Errno;
 use crate::sys::{addr_mut, call, zeroed};
 use crate::task::Task;
 use std::path::Path;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use tcg_mem::GuestVa;
 
 /// `struct signalfd_siginfo`.
@@ -33,30 +32,36 @@ pub enum Kind {
 }
 
 /// Whether such descriptors may be open. While none is, a read need not ask what it reads from, which is a system call more.
+/// No lock: a fork by another thread would leave it held in the child.
 #[derive(Default)]
-pub struct Numbers(OnceLock<AtomicBool>);
+pub struct Numbers(AtomicU8);
+
+/// Nobody has asked yet.
+const UNKNOWN: u8 = 0;
+const NONE: u8 = 1;
+const OPEN: u8 = 2;
 
 impl Clone for Numbers {
     fn clone(&self) -> Numbers {
-        let copy = |b: &AtomicBool| AtomicBool::new(b.load(Ordering::Relaxed));
-        Numbers(match self.0.get() {
-            Some(known) => OnceLock::from(copy(known)),
-            None => OnceLock::new(),
-        })
+        Numbers(self.0.load(Ordering::Relaxed).into())
     }
 }
 
 impl Numbers {
     /// One is about to be made, or may come from another process.
     pub fn expect(&self) {
-        let open = self.0.get_or_init(|| true.into());
-        open.store(true, Ordering::Relaxed);
+        self.0.store(OPEN, Ordering::Relaxed);
     }
 
     /// Whether one may be open: made since, or there at the first question.
     fn open(&self) -> bool {
-        let open = self.0.get_or_init(|| inherited().into());
-        open.load(Ordering::Relaxed)
+        if self.0.load(Ordering::Relaxed) == UNKNOWN {
+            let found = if inherited() { OPEN } else { NONE };
+            // If another thread expects one meanwhile, that stays.
+            let order = Ordering::Relaxed;
+            let _ = self.0.compare_exchange(UNKNOWN, found, order, order);
+        }
+        self.0.load(Ordering::Relaxed) == OPEN
     }
 }
 

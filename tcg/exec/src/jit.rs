@@ -4,7 +4,7 @@ use crate::block::DirectLink;
 use crate::engine::EngineConfig;
 use tcg_ir::{Block, HelperFn};
 use tcg_target::{EnvHeader, Isa};
-use tcg_x64::{Features, FpSite, LinkKind, LinkSite, Opts, Pins};
+use tcg_x64::{Features, FpSite, LinkSite, Opts, Pins};
 
 /// The table behind `EnvHeader::helpers`: the ISA's own, then the code generator's evaluator.
 pub(crate) fn helper_table(isa: &dyn Isa) -> Box<[HelperFn]> {
@@ -60,23 +60,16 @@ impl Compiler {
     }
 }
 
-/// The direct ones of a block's links, in the order of their stubs.
+/// A block's links, in the order of their stubs.
 fn direct_links(links: &[LinkSite]) -> Box<[DirectLink]> {
-    let direct = || {
-        links
-            .iter()
-            .filter(|l| matches!(l.kind, LinkKind::Jump | LinkKind::Call))
-    };
-    // Counted first: a box of another size than the vector's would be a copy.
-    let mut all = Vec::with_capacity(direct().count());
-    all.extend(direct().map(|l| DirectLink {
+    debug_assert!(links.is_sorted_by_key(|l| l.stub));
+    let direct = |l: &LinkSite| DirectLink {
         stub: l.stub,
         site: l.offset,
         pc: l.pc,
         mode: l.mode,
-    }));
-    debug_assert!(all.is_sorted_by_key(|l| l.stub));
-    all.into()
+    };
+    links.iter().map(direct).collect()
 }
 
 /// Rebuilds the guest registers of a fault inside a block, `offset` bytes into its code. Gives pc and mode.

@@ -113,24 +113,13 @@ impl Default for Opts {
     }
 }
 
-/// What a patchable place does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkKind {
-    /// The displacement of a jump to a known target.
-    Jump,
-    /// The displacement of a call to a known target.
-    Call,
-}
-
 /// A patchable place in the code. The 4 bytes at `offset` lie within one aligned 8-byte word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkSite {
     /// Offset of the rel32 field.
     pub offset: u32,
-    /// Direct links: offset behind the call of `LookupDirect` that the field leads to at first.
+    /// Offset behind the call of `LookupDirect` that the field leads to at first.
     pub stub: u32,
-    /// What it is.
-    pub kind: LinkKind,
     /// Target address.
     pub pc: u64,
     /// Target mode.

@@ -4,7 +4,7 @@ use crate::abi::*;
 use crate::compiler::{Fixup, Gen, Link, Place};
 use crate::enc::{Alu, Mem, Opc, RIP, Rm, x86cc};
 use crate::inline_cache::{CALL_WAYS, JUMP_WAYS, TABLE_WAYS};
-use crate::{LinkKind, LinkSite, Runtime};
+use crate::{LinkSite, Runtime};
 use tcg_ir::{ExitInfo, ExitKind, IndirectHint, Inst, Value};
 use tcg_target::JUMP_CACHE_ENTRIES;
 
@@ -90,12 +90,12 @@ impl Gen<'_> {
                 self.far_jump(info.pc, info.mode);
             }
             ExitKind::Direct => {
-                let link = self.new_link(LinkKind::Jump, info.pc, info.mode);
+                let link = self.new_link(info.pc, info.mode);
                 self.check_interrupt(info, link.0);
                 self.link(0xe9, link);
             }
             ExitKind::DirectCall => {
-                let link = self.new_link(LinkKind::Call, info.pc, info.mode);
+                let link = self.new_link(info.pc, info.mode);
                 self.check_interrupt(info, link.0);
                 self.push_tag(tag(info.ret_pc, info.mode), RCX);
                 self.link(0xe8, link);
@@ -213,7 +213,7 @@ impl Gen<'_> {
         if !self.may_link(info.ret_pc) {
             return self.far_jump(info.ret_pc, info.mode);
         }
-        let link = self.new_link(LinkKind::Jump, info.ret_pc, info.mode);
+        let link = self.new_link(info.ret_pc, info.mode);
         self.link(0xe9, link);
     }
 
@@ -271,7 +271,7 @@ impl Gen<'_> {
     }
 
     /// Prepares a direct link: its stub's label and its number.
-    pub fn new_link(&mut self, kind: LinkKind, pc: u64, mode: u32) -> (u32, u32) {
+    pub fn new_link(&mut self, pc: u64, mode: u32) -> (u32, u32) {
         let n = self.links.len() as u32;
         let nowhere = Place {
             cold: false,
@@ -283,7 +283,6 @@ impl Gen<'_> {
             site: LinkSite {
                 offset: 0,
                 stub: 0,
-                kind,
                 pc,
                 mode,
             },

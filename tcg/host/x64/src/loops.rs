@@ -7,7 +7,6 @@
 //! the values that arrive are appended behind the block's end, where nothing is emitted for them. Flags arrive as what they
 //! are computed from.
 
-use crate::LinkKind;
 use crate::abi::*;
 use crate::cc::{FlagKind, NO_FLAGS, flag_kind};
 use crate::compiler::{Dirty, Gen, Region};
@@ -215,7 +214,7 @@ impl Gen<'_> {
         let snap = self.begin_cold(cold);
         self.store_dirty(info.dead);
         self.restore_regime();
-        let link = self.new_link(LinkKind::Jump, info.pc, info.mode);
+        let link = self.new_link(info.pc, info.mode);
         self.link(0xe9, link);
         self.end_cold(snap);
         self.pass_params();
